@@ -1,0 +1,63 @@
+// Installs the package as a user would and runs it on the oldest Node of each supported line, and on one
+// that is too old.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const supported = ['22.22.0', '24.5.0', '26.0.0'];
+const tooOld = '20.20.2';
+
+const directory = mkdtempSync(join(tmpdir(), 'sealift-smoke-'));
+try {
+  const sealift = installedProgram();
+  for (const version of supported) {
+    const node = nodeProgram(version);
+    printsItsVersion(node, sealift);
+    console.log(`Node ${version}: the installed package works.`);
+  }
+  refusesPolitely(nodeProgram(tooOld), sealift);
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** Packs the package, installs it into an empty project, and tells where its program is. */
+function installedProgram(): string {
+  const project = join(directory, 'project');
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), '{ "private": true }');
+  npm('.', 'pack', '--pack-destination', directory);
+  const tarball = readdirSync(directory).find((name) => name.endsWith('.tgz')) ?? 'no package was made';
+  npm(project, 'install', join(directory, tarball));
+  const lock = readFileSync(join(project, 'package-lock.json'), 'utf8');
+  if (lock.includes('hasInstallScript')) throw new Error('a dependency runs a script when it is installed');
+  return join(project, 'node_modules/.bin/sealift');
+}
+
+/** Brings a Node of this version from the package registry. */
+function nodeProgram(version: string): string {
+  const home = join(directory, `node-${version}`);
+  mkdirSync(home);
+  const name = `node-${process.platform}-${process.arch}`;
+  npm(home, 'install', '--prefix', '.', `${name}@${version}`);
+  return join(home, 'node_modules', name, 'bin/node');
+}
+
+function printsItsVersion(node: string, sealift: string): void {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  const printed = execFileSync(node, [sealift, '--version'], { encoding: 'utf8' });
+  if (!printed.includes(version)) throw new Error(`sealift --version printed '${printed}'`);
+}
+
+function refusesPolitely(node: string, sealift: string): void {
+  const { status, stdout, stderr } = spawnSync(node, [sealift, '--version'], { encoding: 'utf8' });
+  const oneLine = stderr.trimEnd().split('\n').length === 1;
+  if (status === 0 || stdout !== '' || !oneLine || !stderr.includes('needs Node.js')) {
+    throw new Error(`on Node ${tooOld} one sentence was expected, not: ${stdout}${stderr}`);
+  }
+  console.log(`Node ${tooOld}: ${stderr.trimEnd()}`);
+}
+
+function npm(cwd: string, ...parameters: string[]): void {
+  execFileSync('npm', [...parameters, '--loglevel=error'], { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+}

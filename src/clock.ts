@@ -1,0 +1,50 @@
+import { SealiftError } from './errors.ts';
+
+/** The only source of time and of timers, so that a test can make an hour pass at once. */
+export interface Clock {
+  /** Wall-clock time in milliseconds since 1970; may jump. */
+  now(): number;
+  /** Milliseconds since some fixed moment; never runs backwards. */
+  monotonicMs(): number;
+  /** Calls `callback` once after `delayMs`; the returned function takes that back and may be called again. */
+  schedule(delayMs: number, callback: () => void): () => void;
+}
+
+/** The longest delay that a Node timer takes (2^31 - 1 ms); longer ones fire at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** The time of this machine. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  schedule(delayMs, callback) {
+    const timer = setTimeout(callback, Math.min(delayMs, MAX_TIMER_MS));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `delayMs`; rejects with `aborted` as soon as `signal` fires. */
+export async function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  throwIfAborted(signal);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const cancel = clock.schedule(delayMs, resolve);
+  const onAbort = () => reject(abortedError(signal));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await promise;
+  } finally {
+    cancel();
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Throws `aborted` if `signal` has fired, with the signal's own reason as the cause. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortedError(signal);
+}
+
+/** The error for an operation that its caller's signal ended: the reason itself where it is one of ours. */
+export function abortedError(signal: AbortSignal | undefined): SealiftError {
+  if (signal?.reason instanceof SealiftError) return signal.reason;
+  return new SealiftError('aborted', 'The operation was aborted.', { cause: signal?.reason });
+}

@@ -1,0 +1,103 @@
+/**
+ * Shapes of headers: what a field may hold, said once, from which both the check at run time and the type come.
+ * Here names are in camel case; on the wire they are in kebab case (`mtimeMs` is `mtime-ms`).
+ */
+
+/** Reads the value of one field, or throws a `FieldError`. */
+export type Field<T> = (value: unknown) => T;
+export type Shape = Readonly<Record<string, Field<unknown>>>;
+
+type OptionalKeys<S extends Shape> = {
+  [K in keyof S]: undefined extends ReturnType<S[K]> ? K : never;
+}[keyof S];
+/** The type of what `readFields` returns for a shape. */
+export type FieldsOf<S extends Shape> = { [K in Exclude<keyof S, OptionalKeys<S>>]: ReturnType<S[K]> } & {
+  [K in OptionalKeys<S>]?: Exclude<ReturnType<S[K]>, undefined>;
+};
+
+/** A field that does not hold what its shape says; `message` is the end of a sentence that begins with its name. */
+export class FieldError extends Error {}
+
+/** Reads the fields of `shape` out of a header. Unknown fields are ignored, as SPEC.md says. Throws `FieldError`. */
+export function readFields<S extends Shape>(
+  shape: S,
+  header: Readonly<Record<string, unknown>>,
+): FieldsOf<S> {
+  const result: Record<string, unknown> = {};
+  for (const [key, field] of Object.entries(shape)) {
+    const name = wireName(key);
+    try {
+      const value = field(Object.hasOwn(header, name) ? header[name] : undefined);
+      if (value !== undefined) result[key] = value;
+    } catch (error) {
+      if (error instanceof FieldError) throw new FieldError(`The field ${name} ${error.message}.`);
+      throw error;
+    }
+  }
+  return result as FieldsOf<S>;
+}
+
+/** The fields as they stand on the wire; those that are undefined are left out. */
+export function writeFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const header: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(fields)) if (value !== undefined) header[wireName(key)] = value;
+  return header;
+}
+
+/** The name on the wire of a field: `mtimeMs` is `mtime-ms`. */
+export function wireName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** May be missing. `null` is not the same as missing. */
+export function optional<T>(field: Field<T>): Field<T | undefined> {
+  return (value) => (value === undefined ? undefined : field(value));
+}
+
+/** May be `null`. */
+export function nullable<T>(field: Field<T>): Field<T | null> {
+  return (value) => (value === null ? null : field(value));
+}
+
+/** A whole number from `min` to `max`, at most what JSON carries exactly. */
+export function integer(min: number, max = Number.MAX_SAFE_INTEGER): Field<number> {
+  return (value) => {
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max)
+      return value;
+    throw new FieldError(`is not a whole number from ${min} to ${max}`);
+  };
+}
+
+/** A string of at most `maxCharacters`, which matches `pattern` if one is given. */
+export function text(maxCharacters: number, pattern?: RegExp): Field<string> {
+  return (value) => {
+    if (typeof value !== 'string') throw new FieldError('is not a string');
+    if (value.length > maxCharacters) throw new FieldError(`is longer than ${maxCharacters} characters`);
+    if (pattern !== undefined && !pattern.test(value))
+      throw new FieldError('is not of the form that it should have');
+    return value;
+  };
+}
+
+/** One of `values`. */
+export function oneOf<const T extends string>(...values: T[]): Field<T> {
+  return (value) => {
+    const found = values.find((candidate) => candidate === value);
+    if (found === undefined) throw new FieldError(`is none of ${values.join(', ')}`);
+    return found;
+  };
+}
+
+export const boolean: Field<boolean> = (value) => {
+  if (typeof value === 'boolean') return value;
+  throw new FieldError('is neither true nor false');
+};
+
+/** A list of at most `maxItems`. */
+export function list<T>(item: Field<T>, maxItems: number): Field<T[]> {
+  return (value) => {
+    if (!Array.isArray(value) || value.length > maxItems)
+      throw new FieldError(`is not a list of at most ${maxItems}`);
+    return value.map((each) => item(each));
+  };
+}

@@ -1,0 +1,158 @@
+import { SealiftError } from '../errors.ts';
+import { DIGEST_ALGORITHMS } from '../transfer/digests.ts';
+import { checkPath } from '../transfer/remote-path.ts';
+import {
+  boolean,
+  FieldError,
+  integer,
+  list,
+  nullable,
+  oneOf,
+  optional,
+  readFields,
+  text,
+  writeFields,
+  type Field,
+  type FieldsOf,
+  type Shape,
+} from './fields.ts';
+import type { Header } from './header.ts';
+import {
+  MAX_AGENT_CHARACTERS,
+  MAX_ETAG_CHARACTERS,
+  MAX_FILE_BYTES,
+  MAX_LINK_TARGET_BYTES,
+  MAX_LOCK_NAME_CHARACTERS,
+  MAX_LOCK_TTL_MS,
+  MAX_QUERY_CHARACTERS,
+  MAX_SECRET_CHARACTERS,
+} from './limits.ts';
+
+/** The encodings that block contents may have besides `binary`. */
+export const CONTENT_ENCODINGS = ['zstd', 'gzip'] as const;
+/** What publication depends on. */
+export const CONDITIONS = ['any', 'absent', 'match'] as const;
+/** What an upload starts from. */
+export const BASES = ['none', 'partial', 'existing'] as const;
+/** What a receipt promises. */
+export const DURABILITIES = ['disk', 'memory'] as const;
+
+const pathField = (allowRoot: boolean): Field<string> => {
+  return (value) => {
+    if (typeof value !== 'string') throw new FieldError('is not a string');
+    checkPath(value, { allowRoot });
+    return value;
+  };
+};
+const path = pathField(false);
+const pathOrRoot = pathField(true);
+const size = integer(0, MAX_FILE_BYTES);
+const blockIndex = integer(0, MAX_FILE_BYTES / 1_048_576 - 1);
+const mtimeMs = optional(integer(-8_640_000_000_000_000, 8_640_000_000_000_000));
+// Permission bits only: what could raise a file's powers (setuid, setgid, sticky) is dropped, not refused.
+const mode: Field<number | undefined> = optional((value) => integer(0, 0o7777)(value) & 0o777);
+const uploadId = text(128, /^[A-Za-z0-9_-]+$/);
+const blockDigest = text(71, /^(sha256|blake3):[0-9a-f]{64}$/);
+const fileDigest = text(74, /^(sha256|blake3)-1m:[0-9a-f]{64}$/);
+const etag = text(MAX_ETAG_CHARACTERS);
+const condition = { if: optional(oneOf(...CONDITIONS)), etag: optional(etag) };
+const secret = text(MAX_SECRET_CHARACTERS);
+const lockName = text(MAX_LOCK_NAME_CHARACTERS, /^[\x21-\x7e]+$/);
+
+/** The fields of every action's request. SPEC.md, "Requests and responses". */
+export const REQUESTS = {
+  hello: {
+    protocol: integer(0),
+    agent: text(MAX_AGENT_CHARACTERS),
+    token: optional(secret),
+    join: optional(secret),
+    digest: optional(oneOf(...DIGEST_ALGORITHMS)),
+    encodings: optional(list(text(32), 16)),
+  },
+  ping: {},
+  echo: {},
+  put: {
+    path,
+    size: nullable(size),
+    mtimeMs,
+    mode,
+    resumeKey: optional(text(32, /^[0-9a-f]{32}$/)),
+    base: optional(oneOf(...BASES)),
+    durability: optional(oneOf(...DURABILITIES)),
+    ...condition,
+    digest: optional(blockDigest),
+  },
+  block: { upload: uploadId, index: blockIndex, digest: blockDigest },
+  commit: { upload: uploadId, size, digest: fileDigest },
+  abort: { upload: uploadId },
+  get: {
+    path,
+    fromBlock: optional(blockIndex),
+    blockCount: optional(integer(0)),
+    ifMatch: optional(etag),
+    version: optional(text(128)),
+  },
+  digests: { path, version: optional(text(128)) },
+  stat: { path: pathOrRoot, digest: optional(boolean) },
+  list: { path: pathOrRoot, recursive: optional(boolean), versions: optional(boolean) },
+  search: { query: text(MAX_QUERY_CHARACTERS) },
+  set: { path, mtimeMs, mode },
+  mkdir: { path, mtimeMs, mode },
+  symlink: { path, target: text(MAX_LINK_TARGET_BYTES), ...condition },
+  remove: { path, recursive: optional(boolean) },
+  move: { path, to: path, ...condition },
+  sync: {},
+  lock: { name: lockName, ttlMs: integer(1, MAX_LOCK_TTL_MS) },
+  unlock: { name: lockName },
+  cancel: { target: integer(1) },
+} as const satisfies Record<string, Shape>;
+
+export type Action = keyof typeof REQUESTS;
+/** The fields of a request for `A`, besides `action` and `id`. */
+export type RequestFields<A extends Action> = FieldsOf<(typeof REQUESTS)[A]>;
+/** A request as it was understood. Only `block` may come without an `id`. */
+export type Request<A extends Action = Action> = {
+  [K in A]: { action: K; id: number | undefined; fields: RequestFields<K> };
+}[A];
+
+const id = integer(1);
+
+/** The `id` of a request, however wrong the rest of it is; undefined if there is none that could be answered. */
+export function requestId(header: Header): number | undefined {
+  const { id: value } = header;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 ? value : undefined;
+}
+
+/** Whether `text` names an action of the protocol. */
+export function isAction(text: unknown): text is Action {
+  return typeof text === 'string' && Object.hasOwn(REQUESTS, text);
+}
+
+/** Understands a request. Throws `bad-request`, `unsupported` (an unknown action) or `bad-name`. */
+export function parseRequest(header: Header): Request {
+  const { action } = header;
+  if (typeof action !== 'string') throw badRequest('The request names no action.');
+  if (!isAction(action))
+    throw new SealiftError('unsupported', `There is no action ${JSON.stringify(action.slice(0, 64))}.`);
+  try {
+    const requestIdentity = action === 'block' ? optional(id) : id;
+    const { id: read } = readFields({ id: requestIdentity }, header);
+    return { action, id: read, fields: readFields(REQUESTS[action], header) } as Request;
+  } catch (error) {
+    if (error instanceof FieldError) throw badRequest(error.message);
+    throw error;
+  }
+}
+
+/** The header fields of a request. */
+export function requestHeader<A extends Action>(
+  action: A,
+  requestIdentity: number,
+  fields: RequestFields<A>,
+): Record<string, unknown> {
+  return { action, id: requestIdentity, ...writeFields(fields) };
+}
+
+function badRequest(message: string): SealiftError {
+  return new SealiftError('bad-request', message);
+}

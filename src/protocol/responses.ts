@@ -1,0 +1,151 @@
+import { SealiftError } from '../errors.ts';
+import { DIGEST_ALGORITHMS } from '../transfer/digests.ts';
+import { pathProblem } from '../transfer/remote-path.ts';
+import {
+  FieldError,
+  integer,
+  list,
+  nullable,
+  oneOf,
+  optional,
+  readFields,
+  text,
+  type Field,
+  type FieldsOf,
+  type Shape,
+} from './fields.ts';
+import {
+  MAX_ETAG_CHARACTERS,
+  MAX_FILE_BYTES,
+  MAX_LINK_TARGET_BYTES,
+  MAX_SECRET_CHARACTERS,
+} from './limits.ts';
+import { BASES, DURABILITIES } from './requests.ts';
+
+/** What a principal may do. */
+export const PERMISSIONS = ['read', 'write', 'list', 'delete'] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+/** The kinds of things under a root. */
+export const ENTRY_TYPES = ['file', 'directory', 'symlink'] as const;
+
+/** A part of an answer: any number of the first three, then one of the last two. */
+export const STATUSES = ['more', 'block', 'progress', 'ok', 'error'] as const;
+
+// A server's paths are checked as a client's are: what it answers must not name a place outside.
+const path: Field<string> = (value) => {
+  if (typeof value === 'string' && pathProblem(value) === undefined) return value;
+  throw new FieldError('is not a path by the grammar of the protocol');
+};
+const size = integer(0, MAX_FILE_BYTES);
+const anyInteger = integer(Number.MIN_SAFE_INTEGER);
+const etag = text(MAX_ETAG_CHARACTERS);
+const fileDigest = text(74, /^(sha256|blake3)-1m:[0-9a-f]{64}$/);
+const blockDigest = text(71, /^(sha256|blake3):[0-9a-f]{64}$/);
+
+export const HELLO_ANSWER = {
+  protocol: integer(1),
+  agent: text(1_000),
+  principal: nullable(text(1_000)),
+  permissions: list(text(32), 64),
+  digest: oneOf(...DIGEST_ALGORITHMS),
+  encodings: list(text(32), 64),
+  timeMs: anyInteger,
+  blockSize: integer(1),
+  maxRequests: integer(1),
+  idleTimeoutMs: integer(1),
+  features: list(text(64), 256),
+  token: optional(text(MAX_SECRET_CHARACTERS)),
+} as const satisfies Shape;
+export type HelloAnswer = FieldsOf<typeof HELLO_ANSWER>;
+
+export const RECEIPT = {
+  path,
+  size,
+  digest: fileDigest,
+  mtimeMs: anyInteger,
+  etag,
+  durability: oneOf(...DURABILITIES),
+} as const satisfies Shape;
+/** The server's word that a file stands whole under its name. */
+export type Receipt = FieldsOf<typeof RECEIPT>;
+
+export const UPLOAD_ANSWER = { upload: text(128), base: oneOf(...BASES) } as const satisfies Shape;
+
+/** The answer to `get`: for a file of at most one block with its digest, else in the first `more`. */
+export const FILE_ANSWER = {
+  size,
+  mtimeMs: anyInteger,
+  mode: integer(0, 0o7777),
+  etag,
+  digest: optional(blockDigest),
+} as const satisfies Shape;
+
+export const BLOCK_PART = { index: integer(0), digest: blockDigest } as const satisfies Shape;
+export const GET_END = { digest: optional(fileDigest) } as const satisfies Shape;
+export const DIGESTS_END = { size, etag, digest: fileDigest } as const satisfies Shape;
+
+const entryShape = {
+  type: oneOf(...ENTRY_TYPES),
+  size: integer(0),
+  mtimeMs: anyInteger,
+  mode: integer(0, 0o7777),
+  etag: optional(etag),
+  target: optional(text(MAX_LINK_TARGET_BYTES)),
+} as const;
+/** The answer to `stat`. */
+export const STAT_ANSWER = { ...entryShape, digest: optional(fileDigest) } as const satisfies Shape;
+export type StatAnswer = FieldsOf<typeof STAT_ANSWER>;
+/** One entry of a listing. */
+export const LIST_ENTRY = { path, ...entryShape } as const satisfies Shape;
+export type ListEntry = FieldsOf<typeof LIST_ENTRY>;
+
+export const PING_ANSWER = { timeMs: anyInteger } as const satisfies Shape;
+
+/** Reads the fields of an answer. Throws `protocol-violation`: then the peer is broken, not the caller. */
+export function readAnswer<S extends Shape>(
+  shape: S,
+  header: Readonly<Record<string, unknown>>,
+): FieldsOf<S> {
+  try {
+    return readFields(shape, header);
+  } catch (cause) {
+    if (!(cause instanceof FieldError)) throw cause;
+    throw new SealiftError(
+      'protocol-violation',
+      `The server sent an answer that breaks the protocol: ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
+/** Reads one page of a listing: `key` is `entries` or `result`. Throws `protocol-violation`. */
+export function readListing<T>(content: Buffer, key: string, read: (item: unknown) => T): T[] {
+  if (content.length === 0) return [];
+  let page: unknown;
+  try {
+    page = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
+  } catch (cause) {
+    throw new SealiftError('protocol-violation', 'The server sent a listing that is not JSON.', { cause });
+  }
+  const items =
+    typeof page === 'object' && page !== null && Object.hasOwn(page, key)
+      ? (page as Record<string, unknown>)[key]
+      : undefined;
+  if (!Array.isArray(items))
+    throw new SealiftError('protocol-violation', 'The server sent a listing without its list.');
+  return items.map(read);
+}
+
+/** One entry of a listing, checked. */
+export function readListEntry(item: unknown): ListEntry {
+  return readAnswer(
+    LIST_ENTRY,
+    typeof item === 'object' && item !== null ? (item as Record<string, unknown>) : {},
+  );
+}
+
+/** One path of a search's result, checked. */
+export function readPath(item: unknown): string {
+  return readAnswer({ path }, { path: item }).path;
+}

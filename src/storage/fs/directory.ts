@@ -1,0 +1,74 @@
+import { systemCode } from '../../errors.ts';
+import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
+
+/**
+ * A directory held open, so that what happens to names above it cannot lead an operation elsewhere: on Linux its
+ * children are reached through the open handle (`/proc/self/fd/N/child` is what `openat` does), and a link that
+ * somebody puts in the place of a parent meanwhile is not seen. Elsewhere children are reached by path, each
+ * component having been checked to be no link just before.
+ */
+export class Directory {
+  readonly #files: FileSystem;
+  readonly #handle: OpenFile;
+  readonly #path: string;
+
+  private constructor(files: FileSystem, handle: OpenFile, path: string) {
+    this.#files = files;
+    this.#handle = handle;
+    this.#path = path;
+  }
+
+  /** Opens a directory by its path; its last component must be no link. */
+  static async open(files: FileSystem, path: string): Promise<Directory> {
+    return new Directory(files, await files.open(path, OPEN.directory), path);
+  }
+
+  /** The path by which file-system calls reach this directory itself. */
+  get self(): string {
+    return this.child('.');
+  }
+
+  /** The path by which file-system calls reach the child `name`, one component. */
+  child(name: string): string {
+    return this.#files.childPath(this.#handle, this.#path, name);
+  }
+
+  /** Opens the child directory `name`, which must be no link. */
+  async enter(name: string): Promise<Directory> {
+    return new Directory(
+      this.#files,
+      await this.#files.open(this.child(name), OPEN.directory),
+      `${this.#path}/${name}`,
+    );
+  }
+
+  /** Opens the child directory `name`, making it if it is missing; `made` tells. */
+  async enterOrMake(name: string, mode: number): Promise<{ directory: Directory; made: boolean }> {
+    try {
+      return { directory: await this.enter(name), made: false };
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+    }
+    const made = await this.#make(name, mode);
+    return { directory: await this.enter(name), made };
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.sync();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  // Somebody else may have made it in the meantime, which is as good.
+  async #make(name: string, mode: number): Promise<boolean> {
+    try {
+      await this.#files.mkdir(this.child(name), mode);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import { constants, existsSync, type BigIntStats } from 'node:fs';
+import * as fs from 'node:fs/promises';
+
+/**
+ * Every file-system call of this project's storage, so that a test can fail each of them. Paths are absolute.
+ * Errors are those of Node, with their `code`. The calls mean what POSIX says; none follows a symbolic link in
+ * the last component, except `open` without `NO_FOLLOW`.
+ */
+export interface FileSystem {
+  /** The path by which the child `name` of an open directory is reached; `directoryPath` is where it was opened. */
+  childPath(directory: OpenFile, directoryPath: string, name: string): string;
+  open(path: string, flags: number, mode?: number): Promise<OpenFile>;
+  lstat(path: string): Promise<FileStats>;
+  /** The names in a directory, in no promised order. */
+  names(path: string): AsyncIterable<string>;
+  mkdir(path: string, mode: number): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  link(existing: string, path: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  rmdir(path: string): Promise<void>;
+  /** Removes whatever is there with all in it; nothing happens if nothing is. */
+  removeTree(path: string): Promise<void>;
+  symlink(target: string, path: string): Promise<void>;
+  readlink(path: string): Promise<string>;
+  setTimes(path: string, accessMs: number, modifiedMs: number): Promise<void>;
+}
+
+/** What the system tells of a name: sizes and times as big integers, times in nanoseconds. */
+export type FileStats = BigIntStats;
+
+/** A file or directory held open. */
+export interface OpenFile {
+  readonly fd: number;
+  /** Reads up to `length` bytes into the start of `target`; resolves with how many, 0 at the end. */
+  read(target: Buffer, position: number, length: number): Promise<number>;
+  /** Writes up to all of `source`; resolves with how many bytes were written, perhaps fewer. */
+  write(source: Buffer, position: number): Promise<number>;
+  stat(): Promise<FileStats>;
+  truncate(size: number): Promise<void>;
+  chmod(mode: number): Promise<void>;
+  setTimes(accessMs: number, modifiedMs: number): Promise<void>;
+  /** Data and attributes are on the disk when it resolves. Never to be repeated after it failed: the second call would lie. */
+  sync(): Promise<void>;
+  /** May be called again; then nothing happens. */
+  close(): Promise<void>;
+}
+
+/** Flags for `open`, by what they are for. */
+export const OPEN = {
+  /** An existing directory, and no link to one. */
+  directory: constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+  /** An existing file, and no link to one; a FIFO does not block. */
+  read: constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  /** An existing file to read and write. */
+  update: constants.O_RDWR | constants.O_NOFOLLOW,
+  /** A new file to read and write; nothing may stand there. */
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+} as const;
+
+// On Linux a path through the open handle does what `openat` does.
+const HAS_PROC = process.platform === 'linux' && existsSync('/proc/self/fd');
+
+/** The file system of this machine. */
+export const systemFiles: FileSystem = {
+  childPath: ({ fd }, directoryPath, name) =>
+    HAS_PROC ? `/proc/self/fd/${fd}/${name}` : `${directoryPath}/${name}`,
+  open: async (path, flags, mode) => openFile(await fs.open(path, flags, mode)),
+  lstat: (path) => fs.lstat(path, { bigint: true }),
+  names: async function* (path) {
+    for await (const entry of await fs.opendir(path, { bufferSize: 256 })) yield entry.name;
+  },
+  mkdir: (path, mode) => fs.mkdir(path, mode).then(nothing),
+  rename: (from, to) => fs.rename(from, to),
+  link: (existing, path) => fs.link(existing, path),
+  unlink: (path) => fs.unlink(path),
+  rmdir: (path) => fs.rmdir(path),
+  removeTree: (path) => fs.rm(path, { recursive: true, force: true }),
+  symlink: (target, path) => fs.symlink(target, path),
+  readlink: (path) => fs.readlink(path),
+  setTimes: (path, accessMs, modifiedMs) => fs.lutimes(path, seconds(accessMs), seconds(modifiedMs)),
+};
+
+function openFile(handle: fs.FileHandle): OpenFile {
+  return {
+    fd: handle.fd,
+    read: async (target, position, length) => (await handle.read(target, 0, length, position)).bytesRead,
+    write: async (source, position) => (await handle.write(source, 0, source.length, position)).bytesWritten,
+    stat: () => handle.stat({ bigint: true }),
+    truncate: (size) => handle.truncate(size),
+    chmod: (mode) => handle.chmod(mode),
+    setTimes: (accessMs, modifiedMs) => handle.utimes(seconds(accessMs), seconds(modifiedMs)),
+    sync: () => handle.sync(),
+    close: () => handle.close(),
+  };
+}
+
+// Node takes seconds as a double and cuts them to microseconds: half a microsecond more, and a whole
+// millisecond stays what it was instead of falling to the one before.
+function seconds(milliseconds: number): number {
+  return (milliseconds * 1000 + 0.5) / 1_000_000;
+}
+
+function nothing(): void {
+  // The result is of no use.
+}

@@ -1,0 +1,92 @@
+import type { Clock } from '../../clock.ts';
+import { SealiftError, systemCode } from '../../errors.ts';
+import type { KeyedMutex } from '../keyed-mutex.ts';
+import type { Entry, Publication } from '../store.ts';
+import { checkReplacement, entryAt } from './entries.ts';
+import type { FileSystem, OpenFile } from './file-system.ts';
+import type { Place, Tree } from './tree.ts';
+
+/** What publishing works with. */
+export interface Publisher {
+  files: FileSystem;
+  tree: Tree;
+  /** One room per remote path: conditions are judged and names changed inside it. */
+  names: KeyedMutex;
+  clock: Clock;
+}
+
+/** A file that is whole but has no public name yet. */
+export interface TemporaryFile {
+  systemPath: string;
+  file: OpenFile;
+}
+
+/**
+ * Gives a temporary file its name, in the order that loses nothing (hazards: "Publish order"): attributes → sync →
+ * close → rename, or link where nothing may stand there → sync of the directories. `beforeNaming` runs
+ * right before the name appears. Closes the file, also on failure.
+ */
+export async function publishTemporary(
+  publisher: Publisher,
+  temporary: TemporaryFile,
+  publication: Publication,
+  beforeNaming?: () => Promise<void>,
+): Promise<Entry> {
+  const { files, tree, names } = publisher;
+  const { path, durability, condition } = publication;
+  try {
+    return await tree.atMaking(path, (place, syncParents) =>
+      names.run(path, async () => {
+        const existing = await entryAt(files, place, path);
+        if (existing?.type === 'directory')
+          throw new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
+        checkReplacement(existing, path, publication);
+        await setAttributes(publisher, temporary.file, publication, existing);
+        // A file that is replaced must not be lost together with its successor, whatever was asked for.
+        if (durability === 'disk' || existing !== undefined) await temporary.file.sync();
+        await temporary.file.close();
+        await beforeNaming?.();
+        if (condition.if === 'absent') await linkNew(files, temporary.systemPath, place, path);
+        else await files.rename(temporary.systemPath, place.systemPath);
+        if (durability === 'disk') await syncParents();
+        return await publishedEntry(files, place, path);
+      }),
+    );
+  } finally {
+    await temporary.file.close().catch(() => undefined);
+  }
+}
+
+async function setAttributes(
+  { clock }: Publisher,
+  file: OpenFile,
+  { mode, mtimeMs }: Publication,
+  existing: Entry | undefined,
+): Promise<void> {
+  // As cp and scp do it: what replaces a file without saying how takes over its permission bits.
+  const bits = mode ?? (existing?.type === 'file' ? existing.mode : undefined);
+  if (bits !== undefined) await file.chmod(bits);
+  if (mtimeMs !== undefined) await file.setTimes(clock.now(), mtimeMs);
+}
+
+// A link fails where a name stands, also one that another program made a moment ago; a rename would replace it.
+async function linkNew(files: FileSystem, temporaryPath: string, place: Place, path: string): Promise<void> {
+  try {
+    await files.link(temporaryPath, place.systemPath);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST')
+      throw new SealiftError('exists', `${JSON.stringify(path)} exists already.`, { cause: error });
+    // Some file systems have no links (FAT, some network ones). The room of the path still keeps our own apart.
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '')) throw error;
+    await files.rename(temporaryPath, place.systemPath);
+    return;
+  }
+  await files.unlink(temporaryPath);
+}
+
+async function publishedEntry(files: FileSystem, place: Place, path: string): Promise<Entry> {
+  const entry = await entryAt(files, place, path);
+  if (entry === undefined)
+    throw new SealiftError('not-found', `${JSON.stringify(path)} was removed as soon as it stood.`);
+  return entry;
+}

@@ -1,0 +1,82 @@
+import { SealiftError, systemCode } from '../../errors.ts';
+import type { Random } from '../../random.ts';
+import { closingFile } from './file-bytes.ts';
+import { Directory } from './directory.ts';
+import type { FileSystem } from './file-system.ts';
+import { STATE_DIRECTORY } from './tree.ts';
+
+/**
+ * The private directory of the store, in the root and so in the same file system: a file moves from `uploads`
+ * to its name in one step. `uploads` holds data on its way in, one file a key; `published` what is remembered of
+ * publications; `removed` trees that are being deleted, which no name reaches any more.
+ */
+export class StateDirectory {
+  readonly uploads: Directory;
+  readonly published: Directory;
+  readonly removed: Directory;
+  readonly #state: Directory;
+
+  private constructor(state: Directory, uploads: Directory, published: Directory, removed: Directory) {
+    this.#state = state;
+    this.uploads = uploads;
+    this.published = published;
+    this.removed = removed;
+  }
+
+  /** Opens it, making what is missing, and deletes what an earlier process had begun to delete. */
+  static async open(files: FileSystem, root: string): Promise<StateDirectory> {
+    const rootDirectory = await Directory.open(files, root);
+    const opened: Directory[] = [];
+    const enter = async (parent: Directory, name: string): Promise<Directory> => {
+      const { directory } = await parent.enterOrMake(name, 0o700);
+      opened.push(directory);
+      return directory;
+    };
+    try {
+      const state = await enter(rootDirectory, STATE_DIRECTORY);
+      const uploads = await enter(state, 'uploads');
+      const published = await enter(state, 'published');
+      const removed = await enter(state, 'removed');
+      for await (const name of files.names(removed.self)) await files.removeTree(removed.child(name));
+      await Promise.all([rootDirectory.sync(), state.sync()]);
+      return new StateDirectory(state, uploads, published, removed);
+    } catch (cause) {
+      for (const directory of opened) await directory.close().catch(() => undefined);
+      throw new SealiftError(
+        'bad-configuration',
+        `The directory ${root} cannot be served: its state directory ${STATE_DIRECTORY} is not usable (${systemCode(cause) ?? String(cause)}).`,
+        { cause },
+      );
+    } finally {
+      await rootDirectory.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const directory of [this.uploads, this.published, this.removed, this.#state])
+      await directory.close();
+  }
+}
+
+/** A name that nobody else uses: 128 random bits, in hex. */
+export function uniqueName(random: Random): string {
+  return random.bytes(16).toString('hex');
+}
+
+/** Reads a whole small file of the state directory; undefined if it is not there. */
+export async function readSmallFile(
+  files: FileSystem,
+  path: string,
+  flags: number,
+): Promise<string | undefined> {
+  try {
+    const file = await files.open(path, flags);
+    return await closingFile(file, async () => {
+      const buffer = Buffer.alloc(64 * 1024);
+      return buffer.toString('utf8', 0, await file.read(buffer, 0, buffer.length));
+    });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+import { isSealiftError, SealiftError, systemCode, type ErrorCode } from '../../errors.ts';
+
+const MEANINGS: Readonly<Record<string, { code: ErrorCode; says: string }>> = {
+  ENOENT: { code: 'not-found', says: 'does not exist' },
+  EISDIR: { code: 'is-directory', says: 'is a directory' },
+  ENOTDIR: { code: 'not-directory', says: 'is not a directory, or leads through something that is none' },
+  ELOOP: { code: 'not-directory', says: 'leads through a symbolic link, which is never followed' },
+  ENOTEMPTY: { code: 'not-empty', says: 'is a directory that is not empty' },
+  EEXIST: { code: 'exists', says: 'exists already' },
+  ENAMETOOLONG: { code: 'bad-name', says: 'is too long for the file system of the server' },
+  EILSEQ: { code: 'bad-name', says: 'is no name for the file system of the server' },
+  EACCES: { code: 'forbidden', says: 'is not accessible to the server process' },
+  EPERM: { code: 'forbidden', says: 'may not be changed by the server process' },
+  EROFS: { code: 'forbidden', says: 'lies on a file system that is read-only' },
+  ENOSPC: { code: 'no-space', says: 'does not fit: the disk of the server is full' },
+  EDQUOT: { code: 'no-space', says: 'does not fit: the disk quota of the server process is used up' },
+  EFBIG: { code: 'too-large', says: 'is larger than the file system of the server allows' },
+  EMFILE: { code: 'busy', says: 'cannot be opened now: the server has too many open files' },
+  ENFILE: { code: 'busy', says: 'cannot be opened now: the server has too many open files' },
+  EXDEV: { code: 'unsupported', says: 'lies on another file system than the root of the server' },
+};
+
+/** What a failed file-system call on the remote `path` means. The cause is kept for the log and never sent. */
+export function storeError(error: unknown, path: string): SealiftError {
+  if (isSealiftError(error)) return error;
+  const meaning = MEANINGS[systemCode(error) ?? ''];
+  if (meaning === undefined)
+    return new SealiftError('internal', 'The storage of the server failed.', { cause: error });
+  return new SealiftError(meaning.code, `${JSON.stringify(path)} ${meaning.says}.`, { cause: error });
+}
+
+/** Runs `task`, whose file-system calls concern the remote `path`, and explains their failures. */
+export async function explaining<T>(path: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    throw storeError(error, path);
+  }
+}

@@ -1,0 +1,134 @@
+import { SealiftError } from '../../errors.ts';
+import { baseName, checkPath, parentPath } from '../../transfer/remote-path.ts';
+import { Directory } from './directory.ts';
+import type { FileSystem } from './file-system.ts';
+import { explaining } from './store-errors.ts';
+
+/** The name, in the root, of the directory where the service keeps what is its own. No path reaches it. */
+export const STATE_DIRECTORY = '.sealift';
+
+/** A place where a name stands or may stand: the directory that holds it, open, and the name. */
+export interface Place {
+  directory: Directory;
+  name: string;
+  /** The path by which file-system calls reach it. */
+  systemPath: string;
+}
+
+/** Turns remote paths into places under a root without ever following a symbolic link. */
+export class Tree {
+  readonly #files: FileSystem;
+  readonly #root: Directory;
+
+  private constructor(files: FileSystem, root: Directory) {
+    this.#files = files;
+    this.#root = root;
+  }
+
+  /** Opens the tree under the directory `root`, which must exist. */
+  static async open(files: FileSystem, root: string): Promise<Tree> {
+    return new Tree(files, await Directory.open(files, root));
+  }
+
+  /** Runs `task` with the place of `path`, whose parents must stand. Closes what it opened. */
+  async at<T>(path: string, task: (place: Place) => Promise<T>): Promise<T> {
+    checkOwnPath(path, { allowRoot: true });
+    return explaining(path, async () => {
+      if (path === '') return task({ directory: this.#root, name: '.', systemPath: this.#root.self });
+      return this.#inDirectory(parentPath(path), (directory) => task(placeIn(directory, baseName(path))));
+    });
+  }
+
+  /**
+   * As `at`, but makes missing parents. `syncParents` syncs the directory of the place and those above it that
+   * got a new child, so that the whole way to the name is on disk.
+   */
+  async atMaking<T>(
+    path: string,
+    task: (place: Place, syncParents: () => Promise<void>) => Promise<T>,
+  ): Promise<T> {
+    checkOwnPath(path, { allowRoot: false });
+    return explaining(path, async () => {
+      const opened: Directory[] = [];
+      try {
+        let directory = this.#root;
+        const changed = new Set<Directory>();
+        for (const name of components(parentPath(path))) {
+          const next = await directory.enterOrMake(name, 0o777);
+          opened.push(next.directory);
+          if (next.made) changed.add(directory);
+          directory = next.directory;
+        }
+        changed.add(directory);
+        const syncParents = async () => {
+          for (const each of changed) await each.sync();
+        };
+        return await task(placeIn(directory, baseName(path)), syncParents);
+      } finally {
+        for (const each of opened) await each.close();
+      }
+    });
+  }
+
+  /** Runs `task` with the directory `path` open. */
+  async inside<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
+    checkOwnPath(path, { allowRoot: true });
+    return explaining(path, () => this.#inDirectory(path, task));
+  }
+
+  /** Opens the directory `path`; the caller closes it. */
+  async hold(path: string): Promise<Directory> {
+    checkOwnPath(path, { allowRoot: true });
+    return explaining(path, async () => {
+      let directory = await this.#root.enter('.');
+      for (const name of components(path)) {
+        const next = await directory.enter(name).finally(() => directory.close());
+        directory = next;
+      }
+      return directory;
+    });
+  }
+
+  /** The names in an open directory, without the service's own. */
+  async *names(path: string, directory: Directory): AsyncGenerator<string> {
+    for await (const name of this.#files.names(directory.self)) {
+      if (path !== '' || !isStateName(name)) yield name;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  async #inDirectory<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
+    // The root is open already, and most names stand in it.
+    if (path === '') return task(this.#root);
+    const directory = await this.hold(path);
+    try {
+      return await task(directory);
+    } finally {
+      await directory.close();
+    }
+  }
+}
+
+function placeIn(directory: Directory, name: string): Place {
+  return { directory, name, systemPath: directory.child(name) };
+}
+
+function components(path: string): string[] {
+  return path === '' ? [] : path.split('/');
+}
+
+function checkOwnPath(path: string, options: { allowRoot: boolean }): void {
+  checkPath(path, options);
+  if (isStateName(path.split('/', 1)[0] ?? '')) {
+    throw new SealiftError('bad-name', `The name ${STATE_DIRECTORY} in the root belongs to the service.`);
+  }
+}
+
+// In any case of letters: some file systems do not tell them apart. The dotless forms that HFS+ folds are kept
+// out by comparing after compatibility normalization.
+function isStateName(name: string): boolean {
+  return name.normalize('NFKC').toLowerCase() === STATE_DIRECTORY;
+}

@@ -1,0 +1,20 @@
+/** Lets one task at a time into the room of a key; tasks of other keys do not wait. First come, first served. */
+export class KeyedMutex {
+  readonly #tails = new Map<string, Promise<void>>();
+
+  /** Runs `task` alone among those of `keys` (one, or several that are taken together). */
+  async run<T>(keys: string | readonly string[], task: () => Promise<T>): Promise<T> {
+    const wanted = typeof keys === 'string' ? [keys] : [...new Set(keys)];
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    // All tails are replaced in the same turn, so two tasks can never wait for each other.
+    const before = wanted.flatMap((key) => this.#tails.get(key) ?? []);
+    for (const key of wanted) this.#tails.set(key, done);
+    try {
+      await Promise.all(before);
+      return await task();
+    } finally {
+      for (const key of wanted) if (this.#tails.get(key) === done) this.#tails.delete(key);
+      resolve();
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import type { BlockMap } from '../transfer/block-map.ts';
+import type { DigestAlgorithm } from '../transfer/digests.ts';
+
+/**
+ * The contract between the server and whatever keeps its files: a directory, memory, an object storage.
+ *
+ * For every store:
+ * - Paths follow the grammar of `transfer/remote-path.ts`; `""` is the root. A store checks them again, and
+ *   throws `bad-name` for one that it cannot hold or that is its own.
+ * - Symbolic links are names, never doors: no operation follows one, neither as the last component nor on the
+ *   way (`not-directory`). What is no file, directory or link (FIFO, device, socket) does not exist here.
+ * - Everything throws `SealiftError`. `not-found`, `is-directory`, `not-directory`, `exists`, `no-space` mean what
+ *   SPEC.md says; what the store cannot explain is `internal`, with its cause.
+ * - A file appears under its name whole or not at all; a reader has the old content or the new, never a mix.
+ * - Calls may come at once from many connections. Publication, `move`, `remove`, `set` and `symlink` of one path
+ *   happen one after the other, and a condition is judged in the same step as the change.
+ * - An operation that failed may be called again. Temporary data of a failed call is removed by that call, or,
+ *   if the process died, by `discardUpload` after `uploads()` has listed it.
+ * - A store sets no deadline, retries nothing and logs nothing: that is the caller's.
+ */
+export interface Store extends AsyncDisposable {
+  /** What this store cannot do is `unsupported`, and told in the hello. */
+  readonly features: StoreFeatures;
+
+  /** What stands under `path`. Throws `not-found`. */
+  stat(path: string): Promise<Entry>;
+
+  /** Everything in the directory `path`, in no promised order; with `recursive` all below it too, each directory before what it holds. Streams: memory does not grow with the number of entries. */
+  list(path: string, options: { recursive: boolean }): AsyncIterable<Entry>;
+
+  /** Opens a file for reading. What is read is the file as it was opened, also if it is replaced meanwhile. */
+  open(path: string): Promise<StoredFile>;
+
+  /** Publishes a file of at most one block. The digest was checked by the caller. */
+  put(publication: Publication, content: Buffer): Promise<Entry>;
+
+  /**
+   * Opens the upload `key` (of `[0-9a-f-]`, at most 120 characters; before the first `-` stands whom it
+   * belongs to) to write blocks into it. What a former process left under that key is found again and hashed,
+   * unless `known` says what is held. The caller opens a key once at a time.
+   */
+  openUpload(key: string, options: OpenUploadOptions): Promise<StoredUpload>;
+
+  /** The uploads of which data is kept, open ones included. */
+  uploads(): AsyncIterable<{ key: string; bytes: number; lastWrittenMs: number }>;
+
+  /** Removes the data of an upload that is not open. Nothing happens if there is none. */
+  discardUpload(key: string): Promise<void>;
+
+  /** What was published with `publicationId`, if that is known still, also after a restart (not after a loss of power). */
+  published(publicationId: string): Promise<PublishedRecord | undefined>;
+
+  /** Forgets publications older than `beforeMs`. */
+  forgetPublished(beforeMs: number): Promise<void>;
+
+  /** Removes a file, a link or an empty directory; with `recursive` a directory with all in it. Throws `not-empty`. */
+  remove(path: string, options: { recursive: boolean }): Promise<void>;
+
+  /** Renames; missing parents of `to` are made. A directory moves with all in it, never into itself (`bad-request`) and never onto a directory that is not empty. */
+  move(path: string, to: string, options: ReplaceOptions): Promise<void>;
+
+  /** Makes a directory and its missing parents; nothing happens if it stands already. `exists` if a file is there. */
+  mkdir(path: string, attributes: Attributes): Promise<void>;
+
+  /** Sets times or permission bits of what stands under `path`; for a link, its own time. */
+  set(path: string, attributes: Attributes): Promise<void>;
+
+  /** Makes a symbolic link whose target is kept as text. */
+  symlink(path: string, target: string, options: ReplaceOptions): Promise<void>;
+
+  /** Resolves once what was published under `paths` with durability `memory` is on disk. A path that is gone is passed over. */
+  sync(paths: readonly string[]): Promise<void>;
+}
+
+export interface StoreFeatures {
+  /** Symbolic links can be kept. */
+  symlinks: boolean;
+}
+
+export interface Entry {
+  path: string;
+  type: 'file' | 'directory' | 'symlink';
+  /** Bytes of a file or of a link's target; 0 for a directory. */
+  size: number;
+  /** Milliseconds since 1970. */
+  mtimeMs: number;
+  /** Permission bits, at most 0o777. */
+  mode: number;
+  /** Differs whenever the content may differ. */
+  etag: string;
+  /** The target of a link. */
+  target?: string;
+}
+
+export interface Attributes {
+  mtimeMs?: number | undefined;
+  mode?: number | undefined;
+}
+
+export interface ReplaceOptions {
+  /** What must stand under the name now: anything, nothing (`exists`), or what bears this etag (`precondition-failed`). Both errors bear the present `etag` in their details. */
+  condition: Condition;
+  /** Whether something may be replaced at all; if not, `forbidden` when there is something. */
+  mayReplace: boolean;
+}
+
+export type Condition = { if: 'any' } | { if: 'absent' } | { if: 'match'; etag: string };
+
+/** How a file is to stand under its name. */
+export interface Publication extends ReplaceOptions, Attributes {
+  path: string;
+  /** `disk`: data and name survive a loss of power when the call returns. `memory`: only after `sync`, except that data is always synced before it replaces a file. */
+  durability: 'disk' | 'memory';
+}
+
+/** A file open for reading. */
+export interface StoredFile {
+  readonly entry: Entry;
+  /** Reads `length` bytes from `position` into `target`; throws `precondition-failed` if the file has fewer by now. */
+  read(target: Buffer, position: number, length: number): Promise<void>;
+  /** Throws `precondition-failed` if the file was changed in place since it was opened. */
+  assertUnchanged(): Promise<void>;
+  /** May be called again. */
+  close(): Promise<void>;
+}
+
+export interface OpenUploadOptions {
+  /** Where it will be published: from there a `base` of `existing` comes. */
+  path: string;
+  /** Bytes of the file; null if they are not known yet. Data beyond it is dropped. */
+  size: number | null;
+  /** Where to start: from nothing, from what is held under the key, or, if nothing is, from the published file. */
+  base: 'none' | 'partial' | 'existing';
+  algorithm: DigestAlgorithm;
+  /** What is held, from whoever had this upload open before in this process. */
+  known?: BlockMap | undefined;
+  /** Called now and then during long work with the bytes hashed so far. */
+  onProgress?: (hashedBytes: number) => void;
+}
+
+/**
+ * The data of a file on its way in. A store may gather blocks into larger parts before they leave its memory (an
+ * object storage takes parts of 8 MiB): what was written is then held while this object lives, and may be
+ * missing from what the key holds after a restart.
+ */
+export interface StoredUpload {
+  /** What it really started from. */
+  readonly base: 'none' | 'partial' | 'existing';
+  /** The digests of what it held when it was opened; the caller keeps it up from then on. */
+  readonly held: BlockMap;
+  /**
+   * Writes a block; different blocks may be written at once, the same one not. A failed write leaves the upload
+   * unusable: it has to be opened again, and what is held then is found by hashing.
+   */
+  write(index: number, content: Buffer): Promise<void>;
+  /**
+   * Publishes the first `size` bytes and closes the upload; the caller has checked that all blocks are held and
+   * the digest is right, and no write is under way. `record` is kept for `published`. If it throws, the data is
+   * kept and the upload is closed.
+   */
+  publish(publication: Publication, size: number, record: PublishedRecord & { id: string }): Promise<Entry>;
+  /** Ends the upload and keeps its data. May be called again. */
+  close(): Promise<void>;
+  /** Ends the upload and removes its data. May be called again. */
+  discard(): Promise<void>;
+}
+
+/** What is remembered of a publication, so that a commit whose answer was lost can be said again. */
+export interface PublishedRecord {
+  path: string;
+  /** Whose upload it was; as opaque to the store as the digest. */
+  owner: string;
+  digest: string;
+  size: number;
+  durability: 'disk' | 'memory';
+  /** As the file stood when it was published; a store fills these in. */
+  entry?: Entry;
+}

@@ -1,0 +1,86 @@
+import { createHash, hash } from 'node:crypto';
+import { createRequire } from 'node:module';
+
+import { SealiftError } from '../errors.ts';
+
+/** The hash functions of the protocol; both give 32 bytes. */
+export const DIGEST_ALGORITHMS = ['sha256', 'blake3'] as const;
+export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
+
+/** Bytes of a raw digest, of either algorithm. */
+export const DIGEST_BYTES = 32;
+
+/** The digest of one block's bytes, raw (32 bytes). */
+export function blockDigest(algorithm: DigestAlgorithm, bytes: Buffer): Buffer {
+  return algorithm === 'sha256' ? hash('sha256', bytes, 'buffer') : loadedBlake3().blake3(bytes);
+}
+
+/** The file digest in its written form, over the raw block digests in the order of their blocks. */
+export function fileDigest(algorithm: DigestAlgorithm, blockDigests: Iterable<Buffer>): string {
+  return `${algorithm}-1m:${hashAll(algorithm, blockDigests).toString('hex')}`;
+}
+
+/** A block digest in its written form, `sha256:<64 hex>` or `blake3:<64 hex>`. */
+export function formatBlockDigest(algorithm: DigestAlgorithm, raw: Buffer): string {
+  return `${algorithm}:${raw.toString('hex')}`;
+}
+
+/** Reads the written form of a block digest; undefined if it is none. */
+export function parseBlockDigest(text: string): { algorithm: DigestAlgorithm; raw: Buffer } | undefined {
+  const match = /^(sha256|blake3):([0-9a-f]{64})$/.exec(text);
+  if (!match) return undefined;
+  return { algorithm: match[1] as DigestAlgorithm, raw: Buffer.from(match[2] as string, 'hex') };
+}
+
+/** The algorithm of a file digest in its written form; undefined if it is none. */
+export function fileDigestAlgorithm(text: string): DigestAlgorithm | undefined {
+  return /^(sha256|blake3)-1m:[0-9a-f]{64}$/.exec(text)?.[1] as DigestAlgorithm | undefined;
+}
+
+/** Whether BLAKE3 can be computed here: its native package loads on this machine. */
+export function isBlake3Available(): boolean {
+  loadBlake3();
+  return blake3Package !== undefined;
+}
+
+/** The fastest algorithm that this machine computes. */
+export function preferredAlgorithm(): DigestAlgorithm {
+  return isBlake3Available() ? 'blake3' : 'sha256';
+}
+
+interface Blake3Package {
+  blake3(bytes: Buffer): Buffer;
+  Blake3Hasher: new () => { update(bytes: Buffer): unknown; digestBuffer(): Buffer };
+}
+
+let blake3Package: Blake3Package | undefined;
+let blake3Failure: unknown;
+
+// Loaded when first asked for: a program that hashes nothing should not pay for a native library.
+function loadBlake3(): void {
+  if (blake3Package !== undefined || blake3Failure !== undefined) return;
+  try {
+    blake3Package = createRequire(import.meta.url)('@napi-rs/blake-hash') as Blake3Package;
+  } catch (error) {
+    blake3Failure = error;
+  }
+}
+
+function loadedBlake3(): Blake3Package {
+  loadBlake3();
+  if (blake3Package !== undefined) return blake3Package;
+  throw new SealiftError('unsupported', 'BLAKE3 cannot be computed on this machine.', {
+    cause: blake3Failure,
+  });
+}
+
+function hashAll(algorithm: DigestAlgorithm, parts: Iterable<Buffer>): Buffer {
+  if (algorithm === 'sha256') {
+    const hasher = createHash('sha256');
+    for (const part of parts) hasher.update(part);
+    return hasher.digest();
+  }
+  const hasher = new (loadedBlake3().Blake3Hasher)();
+  for (const part of parts) hasher.update(part);
+  return hasher.digestBuffer();
+}
