@@ -1,4 +1,4 @@
-import { SealiftError } from '../errors.ts';
+import { SealiftError, toSealiftError } from '../errors.ts';
 import { parseHeader, type Header } from './header.ts';
 import { LENGTH_BYTES, MAX_CONTENT_BYTES, MAX_HEADER_BYTES } from './limits.ts';
 
@@ -40,7 +40,8 @@ export class MessageDecoder {
   /**
    * Takes the next bytes of the stream and calls `deliver` for each message they complete. A content may be a
    * view of `chunk`, which the caller therefore gives away. Throws an error that ends the stream
-   * (`bad-frame`, `bad-header`, `header-too-large`, `content-too-large`), and the same one ever after.
+   * (`bad-frame`, `bad-header`, `header-too-large`, `content-too-large`, or what `deliver` threw), and the same
+   * one ever after.
    */
   push(chunk: Buffer, deliver: (message: Message) => void): void {
     if (this.#failure) throw this.#failure;
@@ -48,8 +49,9 @@ export class MessageDecoder {
       let rest = chunk;
       while (rest.length > 0) rest = this.#step(rest, deliver);
     } catch (error) {
-      if (error instanceof SealiftError) this.#failure = error;
-      throw error;
+      // Also for what `deliver` throws: the rest of the chunk is lost, so what comes next has no beginning.
+      this.#failure = toSealiftError(error);
+      throw this.#failure;
     }
   }
 

@@ -28,11 +28,12 @@ export function encodeHead({ fields, content, contentType, contentEncoding }: Ou
   }
   const type = contentType ?? CONTENT_TYPE.bytes;
   const text = JSON.stringify({
+    ...fields,
+    // Last, so that no field can put another length in place of the true one.
     byteorder: NATIVE_BYTE_ORDER,
     'content-length': contentLength,
     'content-type': type,
     'content-encoding': contentEncoding ?? (type === CONTENT_TYPE.json ? 'utf-8' : 'binary'),
-    ...fields,
   });
   const headerBytes = Buffer.byteLength(text);
   if (headerBytes > MAX_HEADER_BYTES) {

@@ -46,20 +46,35 @@ const pathField = (allowRoot: boolean): Field<string> => {
 };
 const path = pathField(false);
 const pathOrRoot = pathField(true);
-const size = integer(0, MAX_FILE_BYTES);
+const size: Field<number> = (value) => {
+  const bytes = integer(0)(value);
+  if (bytes <= MAX_FILE_BYTES) return bytes;
+  throw new SealiftError('too-large', `A file of ${bytes} bytes is larger than ${MAX_FILE_BYTES}.`);
+};
 const blockIndex = integer(0, MAX_FILE_BYTES / 1_048_576 - 1);
 const mtimeMs = optional(integer(-8_640_000_000_000_000, 8_640_000_000_000_000));
 // Permission bits only: what could raise a file's powers (setuid, setgid, sticky) is dropped, not refused.
 const mode: Field<number | undefined> = optional((value) => integer(0, 0o7777)(value) & 0o777);
-const uploadId = text(128, /^[A-Za-z0-9_-]+$/);
+// Any text that no server gave out is an upload that does not exist, not a mistake in the request.
+const uploadId: Field<string> = (value) => {
+  if (typeof value !== 'string') throw new FieldError('is not a string');
+  if (/^[A-Za-z0-9_-]{1,128}$/.test(value)) return value;
+  throw new SealiftError('unknown-upload', 'There is no such upload.');
+};
 const blockDigest = text(71, /^(sha256|blake3):[0-9a-f]{64}$/);
 const fileDigest = text(74, /^(sha256|blake3)-1m:[0-9a-f]{64}$/);
 const etag = text(MAX_ETAG_CHARACTERS);
 const condition = { if: optional(oneOf(...CONDITIONS)), etag: optional(etag) };
+// Counted in bytes, as the kernel counts it; an empty target or one with a zero byte is none.
+const linkTarget: Field<string> = (value) => {
+  const target = text(MAX_LINK_TARGET_BYTES, /^[^\0]+$/)(value);
+  if (Buffer.byteLength(target) <= MAX_LINK_TARGET_BYTES) return target;
+  throw new FieldError(`is longer than ${MAX_LINK_TARGET_BYTES} bytes`);
+};
 const secret = text(MAX_SECRET_CHARACTERS);
 const lockName = text(MAX_LOCK_NAME_CHARACTERS, /^[\x21-\x7e]+$/);
 
-/** The fields of every action's request. SPEC.md, "Requests and responses". */
+/** The fields of every action's request. SPEC.md, "Actions". */
 export const REQUESTS = {
   hello: {
     protocol: integer(0),
@@ -98,7 +113,7 @@ export const REQUESTS = {
   search: { query: text(MAX_QUERY_CHARACTERS) },
   set: { path, mtimeMs, mode },
   mkdir: { path, mtimeMs, mode },
-  symlink: { path, target: text(MAX_LINK_TARGET_BYTES), ...condition },
+  symlink: { path, target: linkTarget, ...condition },
   remove: { path, recursive: optional(boolean) },
   move: { path, to: path, ...condition },
   sync: {},
@@ -128,7 +143,10 @@ export function isAction(text: unknown): text is Action {
   return typeof text === 'string' && Object.hasOwn(REQUESTS, text);
 }
 
-/** Understands a request. Throws `bad-request`, `unsupported` (an unknown action) or `bad-name`. */
+/**
+ * Understands a request. Throws `bad-request`, `unsupported` (an unknown action), `bad-name`, `unknown-upload` or
+ * `too-large`.
+ */
 export function parseRequest(header: Header): Request {
   const { action } = header;
   if (typeof action !== 'string') throw badRequest('The request names no action.');

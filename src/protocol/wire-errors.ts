@@ -76,7 +76,8 @@ export function errorFromFields(header: Readonly<Record<string, unknown>>): Seal
   const retryAfter = header['retry-after-ms'];
   const known = isErrorCode(code) && isWireErrorCode(code) ? code : 'internal';
   const text = typeof message === 'string' && message !== '' ? message : 'The server gave no reason.';
-  return new SealiftError(known, known === code ? text : `${String(code)}: ${text}`, {
+  const isNew = typeof code === 'string' && code !== known;
+  return new SealiftError(known, isNew ? `${code}: ${text}` : text, {
     ...(typeof retryable === 'boolean' ? { retryable } : {}),
     ...(typeof retryAfter === 'number' && retryAfter >= 0
       ? { retryAfterMs: Math.min(retryAfter, MAX_RETRY_AFTER_MS) }
@@ -87,10 +88,13 @@ export function errorFromFields(header: Readonly<Record<string, unknown>>): Seal
 
 function errorDetails(header: Readonly<Record<string, unknown>>): SealiftError['details'] {
   const entries = Object.entries(header).filter(
-    ([name, value]) =>
-      !ERROR_FIELDS.has(name) &&
-      !FRAME_FIELDS.has(name) &&
-      ['string', 'number', 'boolean'].includes(typeof value),
+    ([name, value]) => !ERROR_FIELDS.has(name) && !FRAME_FIELDS.has(name) && isDetail(value),
   );
   return Object.fromEntries(entries) as SealiftError['details'];
+}
+
+/** Whether `value` is a plain one or a list of texts or of numbers. */
+function isDetail(value: unknown): boolean {
+  if (!Array.isArray(value)) return ['string', 'number', 'boolean'].includes(typeof value);
+  return ['string', 'number'].some((type) => value.every((item) => typeof item === type));
 }

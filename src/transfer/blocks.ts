@@ -1,4 +1,4 @@
-/** Bytes of a block: the unit of transfer, of digests and of resuming (SPEC.md, "Terms"). */
+/** Bytes of a block: the unit of transfer, of digests and of resuming (SPEC.md, "Vocabulary"). */
 export const BLOCK_BYTES = 1_048_576;
 
 /** The largest file, in bytes: 16 TiB, the limit of ext4. Its digest list takes 512 MiB. */

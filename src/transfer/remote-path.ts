@@ -10,7 +10,7 @@ export const MAX_COMPONENT_BYTES = 255;
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/;
 
 /**
- * What is wrong with `path` by the grammar of SPEC.md ("Terms"), as the end of a sentence that begins with the
+ * What is wrong with `path` by the grammar of SPEC.md ("Paths"), as the end of a sentence that begins with the
  * path; undefined if nothing is. The empty path is the root.
  */
 export function pathProblem(path: string): string | undefined {

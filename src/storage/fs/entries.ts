@@ -1,20 +1,42 @@
-import { SealiftError, systemCode } from '../../errors.ts';
-import type { Condition, Entry, ReplaceOptions } from '../store.ts';
+import { systemCode } from '../../errors.ts';
+import type { Entry } from '../store.ts';
 import type { FileStats, FileSystem } from './file-system.ts';
 import type { Place } from './tree.ts';
 
+/** The bits of a mode that this project knows of: setuid, setgid and sticky are neither shown nor set. */
+export const PERMISSION_BITS = 0o777;
+
 /** What stands at `place`, under the remote `path`; undefined if nothing that Sealift knows of stands there. */
 export async function entryAt(files: FileSystem, place: Place, path: string): Promise<Entry | undefined> {
-  let stats: FileStats;
+  const stats = await statsAt(files, place.systemPath);
+  const entry = stats && entryFromStats(stats, path);
+  if (entry?.type !== 'symlink') return entry;
   try {
-    stats = await files.lstat(place.systemPath);
+    return { ...entry, target: await files.readlink(place.systemPath) };
+  } catch (error) {
+    // It was removed, or replaced by what is no link, since it was looked at: what stands there now counts.
+    if (!['ENOENT', 'EINVAL'].includes(systemCode(error) ?? '')) throw error;
+    return entryAt(files, place, path);
+  }
+}
+
+/** What the system tells of a name; undefined if nothing stands there. */
+export async function statsAt(files: FileSystem, systemPath: string): Promise<FileStats | undefined> {
+  try {
+    return await files.lstat(systemPath);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const entry = entryFromStats(stats, path);
-  if (entry?.type === 'symlink') entry.target = await files.readlink(place.systemPath);
-  return entry;
+}
+
+/** Removes a name; nothing happens if it is not there. */
+export async function unlinkIfThere(files: FileSystem, systemPath: string): Promise<void> {
+  try {
+    await files.unlink(systemPath);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  }
 }
 
 /** The entry that `stats` describe; undefined for what is no file, directory or link. */
@@ -26,7 +48,7 @@ export function entryFromStats(stats: FileStats, path: string): Entry | undefine
     type,
     size: type === 'directory' ? 0 : Number(stats.size),
     mtimeMs: floorMilliseconds(stats.mtimeNs),
-    mode: Number(stats.mode) & 0o777,
+    mode: Number(stats.mode) & PERMISSION_BITS,
     etag: etagFromStats(stats),
   };
 }
@@ -37,44 +59,6 @@ export function entryFromStats(stats: FileStats, path: string): Entry | undefine
  */
 function etagFromStats(stats: FileStats): string {
   return [stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].map((part) => part.toString(36)).join('.');
-}
-
-/** Judges what stands under a name now against what the caller demands. Throws what `ReplaceOptions` says. */
-export function checkReplacement(
-  existing: Entry | undefined,
-  path: string,
-  { condition, mayReplace }: ReplaceOptions,
-): void {
-  if (condition.if === 'match' && existing?.etag !== condition.etag)
-    throw unmatched(existing, path, condition);
-  if (existing === undefined) return;
-  const details = { etag: existing.etag };
-  if (condition.if === 'absent')
-    throw new SealiftError('exists', `${JSON.stringify(path)} exists already.`, { details });
-  if (!mayReplace) {
-    throw new SealiftError(
-      'forbidden',
-      `${JSON.stringify(path)} exists already, and replacing it needs the permission "delete".`,
-      {
-        details,
-      },
-    );
-  }
-}
-
-function unmatched(
-  existing: Entry | undefined,
-  path: string,
-  condition: Condition & { if: 'match' },
-): SealiftError {
-  const found = existing === undefined ? 'does not exist any more' : 'has changed meanwhile';
-  return new SealiftError(
-    'precondition-failed',
-    `${JSON.stringify(path)} ${found} (expected etag ${condition.etag}).`,
-    {
-      details: existing === undefined ? {} : { etag: existing.etag },
-    },
-  );
 }
 
 function entryType(stats: FileStats): Entry['type'] | undefined {

@@ -1,8 +1,10 @@
 import { systemClock, type Clock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
-import { isWithin, joinPath, parentPath, pathProblem } from '../../transfer/remote-path.ts';
+import { isWithin } from '../../transfer/remote-path.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
+import { checkStorePath, STATE_DIRECTORY } from '../own-names.ts';
+import { checkFileReplacement, checkReplacement } from '../replacement.ts';
 import type {
   Attributes,
   Entry,
@@ -14,17 +16,17 @@ import type {
   StoredFile,
   StoredUpload,
 } from '../store.ts';
-import { checkReplacement, entryAt, entryFromStats } from './entries.ts';
+import { entryAt, PERMISSION_BITS, statsAt, unlinkIfThere } from './entries.ts';
 import { closingFile, writeFully } from './file-bytes.ts';
-import type { Directory } from './directory.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
+import { listTree } from './listing.ts';
 import { Publications } from './publications.ts';
 import { publishTemporary, type Publisher } from './publish.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
-import { explaining, storeError } from './store-errors.ts';
+import { explaining, passOverGone, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { Tree, type Place } from './tree.ts';
-import { openFileUpload, unlinkIfThere } from './upload.ts';
+import { openFileUpload } from './upload.ts';
 
 export interface FileStoreOptions {
   /** The directory whose files are served; it must exist. */
@@ -34,9 +36,6 @@ export interface FileStoreOptions {
   random?: Random;
 }
 
-/** How many entries of a directory are looked at together while it is listed. */
-const LIST_BATCH = 64;
-
 /** Files in a directory of this machine: ordinary files, under their own names, with nothing added to them. */
 export class FileStore implements Store {
   readonly features = { symlinks: true };
@@ -45,6 +44,8 @@ export class FileStore implements Store {
   readonly #tree: Tree;
   readonly #state: StateDirectory;
   readonly #names = new KeyedMutex();
+  /** Names of temporary data in use: no leftovers, and not listed as such. */
+  readonly #temporaries = new Set<string>();
   readonly #publisher: Publisher;
   readonly #publications: Publications;
 
@@ -59,28 +60,27 @@ export class FileStore implements Store {
 
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to. */
   static async open(options: FileStoreOptions): Promise<FileStore> {
-    const files = options.files ?? systemFiles;
-    const state = await StateDirectory.open(files, options.root);
-    return new FileStore(options, await Tree.open(files, options.root), state);
+    const { root, files = systemFiles } = options;
+    let state: StateDirectory | undefined;
+    try {
+      state = await StateDirectory.open(files, root);
+      return new FileStore(options, await Tree.open(files, root), state);
+    } catch (cause) {
+      await state?.close();
+      throw new SealiftError(
+        'bad-configuration',
+        `The directory ${root} cannot be served: it or ${STATE_DIRECTORY} in it is not usable (${systemCode(cause) ?? String(cause)}).`,
+        { cause },
+      );
+    }
   }
 
   async stat(path: string): Promise<Entry> {
     return this.#tree.at(path, async (place) => this.#existing(place, path));
   }
 
-  async *list(path: string, { recursive }: { recursive: boolean }): AsyncGenerator<Entry> {
-    const waiting = [path];
-    for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-      try {
-        for await (const entry of this.#listOne(directory)) {
-          yield entry;
-          if (recursive && entry.type === 'directory') waiting.push(entry.path);
-        }
-      } catch (error) {
-        // Below the top a directory may vanish while the listing is under way, and is then no part of it.
-        if (directory === path || !(error instanceof SealiftError && error.code === 'not-found')) throw error;
-      }
-    }
+  list(path: string, options: { recursive: boolean }): AsyncGenerator<Entry> {
+    return listTree(this.#files, this.#tree, path, options);
   }
 
   async open(path: string): Promise<StoredFile> {
@@ -88,22 +88,15 @@ export class FileStore implements Store {
   }
 
   async put(publication: Publication, content: Buffer): Promise<Entry> {
-    const systemPath = this.#state.uploads.child(`inline-${uniqueName(this.#random)}`);
-    return explaining(publication.path, async () => {
+    return this.#withTemporary('inline', publication.path, async (systemPath) => {
       const file = await this.#files.open(systemPath, OPEN.create, 0o666);
       try {
         await writeFully(file, content, 0);
       } catch (error) {
         await file.close().catch(() => undefined);
-        await unlinkIfThere(this.#files, systemPath).catch(() => undefined);
         throw error;
       }
-      try {
-        return await publishTemporary(this.#publisher, { systemPath, file }, publication);
-      } catch (error) {
-        await unlinkIfThere(this.#files, systemPath).catch(() => undefined);
-        throw error;
-      }
+      return publishTemporary(this.#publisher, { systemPath, file }, publication);
     });
   }
 
@@ -112,18 +105,26 @@ export class FileStore implements Store {
       files: this.#files,
       publications: this.#publications,
       systemPath: this.#uploadPath(key),
-      openExisting: (path: string) => this.open(path),
+      openPublished: (path: string) => this.open(path),
     };
     // The path is judged now: a name that cannot be published should not be uploaded first.
+    checkStorePath(options.path, { allowRoot: false });
     await this.#tree.at(options.path, () => Promise.resolve()).catch(passOverMissing);
     return explaining(options.path, () => openFileUpload(parts, options));
   }
 
   async *uploads(): AsyncGenerator<{ key: string; bytes: number; lastWrittenMs: number }> {
     const { uploads } = this.#state;
-    for await (const key of this.#files.names(uploads.self)) {
-      const entry = entryFromStats(await this.#files.lstat(uploads.child(key)), key);
-      if (entry !== undefined) yield { key, bytes: entry.size, lastWrittenMs: entry.mtimeMs };
+    try {
+      for await (const key of this.#files.names(uploads.self)) {
+        if (this.#temporaries.has(key)) continue;
+        const stats = await statsAt(this.#files, uploads.child(key));
+        if (stats === undefined) continue;
+        // The time of the last change (ctime) cannot be set; that of modification is, when a file is published.
+        yield { key, bytes: Number(stats.size), lastWrittenMs: Number(stats.ctimeMs) };
+      }
+    } catch (error) {
+      throw storeError(error, '');
     }
   }
 
@@ -132,15 +133,15 @@ export class FileStore implements Store {
   }
 
   async published(publicationId: string): Promise<PublishedRecord | undefined> {
-    return this.#publications.find(publicationId);
+    return explaining('', () => this.#publications.find(publicationId));
   }
 
   async forgetPublished(beforeMs: number): Promise<void> {
-    await this.#publications.forget(beforeMs);
+    await explaining('', () => this.#publications.forget(beforeMs));
   }
 
   async remove(path: string, { recursive }: { recursive: boolean }): Promise<void> {
-    assertNotRoot(path);
+    checkStorePath(path, { allowRoot: false });
     await this.#tree.at(path, (place) =>
       this.#names.run(path, async () => {
         const entry = await this.#existing(place, path);
@@ -152,32 +153,37 @@ export class FileStore implements Store {
   }
 
   async move(path: string, to: string, options: ReplaceOptions): Promise<void> {
-    assertNotRoot(path);
+    checkStorePath(path, { allowRoot: false });
     if (isWithin(to, path) && to !== path)
       throw new SealiftError('bad-request', 'A directory cannot be moved into itself.');
-    await this.#tree.at(path, (from) =>
-      this.#tree.atMaking(to, (target, syncParents) =>
+    await this.#tree.at(path, async (from) => {
+      // Before the parents of a target are made for nothing.
+      await this.#existing(from, path);
+      await this.#tree.atMaking(to, (target, syncParents) =>
         this.#names.run([path, to], async () => {
-          await this.#existing(from, path);
+          const moved = await this.#existing(from, path);
+          const existing = await entryAt(this.#files, target, to);
+          checkReplacement(existing, to, options);
           if (to === path) return;
-          checkReplacement(await entryAt(this.#files, target, to), to, options);
+          // What is replaced must not be lost together with its successor, if that is not on disk yet.
+          if (existing !== undefined && moved.type === 'file') await this.#syncFile(from);
           await this.#files.rename(from.systemPath, target.systemPath).catch((error: unknown) => {
             throw storeError(error, to);
           });
           await syncParents();
           await from.directory.sync();
         }),
-      ),
-    );
+      );
+    });
   }
 
   async mkdir(path: string, { mode, mtimeMs }: Attributes): Promise<void> {
     if (path === '') return;
     await this.#tree.atMaking(path, async (place) => {
       const { directory, made } = await place.directory
-        .enterOrMake(place.name, mode ?? 0o777)
+        .enterOrMake(place.name, (mode ?? 0o777) & PERMISSION_BITS)
         .catch((error: unknown) => {
-          if (systemCode(error) !== 'ENOTDIR') throw error;
+          if (!['ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) throw error;
           throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`, {
             cause: error,
           });
@@ -188,7 +194,7 @@ export class FileStore implements Store {
   }
 
   async set(path: string, attributes: Attributes): Promise<void> {
-    assertNotRoot(path);
+    checkStorePath(path, { allowRoot: false });
     await this.#tree.at(path, (place) => this.#names.run(path, () => this.#setAt(place, path, attributes)));
   }
 
@@ -196,64 +202,30 @@ export class FileStore implements Store {
     await this.#tree.atMaking(path, (place) =>
       this.#names.run(path, async () => {
         const existing = await entryAt(this.#files, place, path);
-        if (existing?.type === 'directory')
-          throw new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
-        checkReplacement(existing, path, options);
+        checkFileReplacement(existing, path, options);
         if (existing === undefined) return this.#files.symlink(target, place.systemPath);
         // Made aside and renamed, so that the name is never without anything.
-        const aside = this.#state.uploads.child(`link-${uniqueName(this.#random)}`);
-        await this.#files.symlink(target, aside);
-        await this.#files.rename(aside, place.systemPath).catch(async (error: unknown) => {
-          await unlinkIfThere(this.#files, aside);
-          throw error;
+        await this.#withTemporary('link', path, async (aside) => {
+          await this.#files.symlink(target, aside);
+          await this.#files.rename(aside, place.systemPath);
         });
       }),
     );
   }
 
   async sync(paths: readonly string[]): Promise<void> {
-    const directories = new Set<string>();
     for (const path of paths) {
-      await this.#tree.at(path, (place) => this.#syncFile(place, path)).catch(passOverMissing);
-      for (let above = path; above !== '';) directories.add((above = parentPath(above)));
+      const syncFile = async (place: Place) => {
+        if ((await this.#existing(place, path)).type === 'file') await this.#syncFile(place);
+      };
+      await this.#tree.at(path, syncFile).catch(passOverGone);
     }
-    for (const path of directories) {
-      await this.#tree.inside(path, (directory) => directory.sync()).catch(passOverMissing);
-    }
+    await this.#tree.syncAbove(paths);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#tree.close();
     await this.#state.close();
-  }
-
-  // A reader that is slow, or that never comes back for the rest, holds a batch and one open directory.
-  async *#listOne(path: string): AsyncGenerator<Entry> {
-    const directory = await this.#tree.hold(path);
-    try {
-      let batch: string[] = [];
-      for await (const name of this.#tree.names(path, directory)) {
-        batch.push(name);
-        if (batch.length < LIST_BATCH) continue;
-        yield* await this.#entries(path, directory, batch);
-        batch = [];
-      }
-      yield* await this.#entries(path, directory, batch);
-    } catch (error) {
-      throw storeError(error, path);
-    } finally {
-      await directory.close();
-    }
-  }
-
-  async #entries(path: string, directory: Directory, names: readonly string[]): Promise<Entry[]> {
-    const entries = names.map(async (name) => {
-      const child = joinPath(path, name);
-      // A name that the protocol cannot say was not put here by it, and cannot be fetched by it.
-      if (pathProblem(child) !== undefined) return undefined;
-      return entryAt(this.#files, { directory, name, systemPath: directory.child(name) }, child);
-    });
-    return (await Promise.all(entries)).filter((entry) => entry !== undefined);
   }
 
   async #existing(place: Place, path: string): Promise<Entry> {
@@ -266,7 +238,7 @@ export class FileStore implements Store {
     const entry = await this.#existing(place, path);
     if (mode !== undefined && entry.type !== 'symlink') {
       const file = await this.#files.open(place.systemPath, OPEN.read);
-      await closingFile(file, () => file.chmod(mode));
+      await closingFile(file, () => file.chmod(mode & PERMISSION_BITS));
     }
     if (mtimeMs !== undefined)
       await this.#files.setTimes(place.systemPath, this.#publisher.clock.now(), mtimeMs);
@@ -276,13 +248,37 @@ export class FileStore implements Store {
   async #removeTree(place: Place): Promise<void> {
     const aside = this.#state.removed.child(uniqueName(this.#random));
     await this.#files.rename(place.systemPath, aside);
-    await this.#files.removeTree(aside);
+    try {
+      await this.#files.removeTree(aside);
+    } catch (error) {
+      // What could not be deleted stands where it stood, for whoever mends the reason and tries again.
+      await this.#files.rename(aside, place.systemPath).catch(() => undefined);
+      throw error;
+    }
   }
 
-  async #syncFile(place: Place, path: string): Promise<void> {
-    if ((await this.#existing(place, path)).type !== 'file') return;
+  async #syncFile(place: Place): Promise<void> {
     const file = await this.#files.open(place.systemPath, OPEN.read);
     await closingFile(file, () => file.sync());
+  }
+
+  /** Runs `task` with a name for temporary data that nobody else uses, and removes the data if it fails. */
+  async #withTemporary<T>(
+    kind: 'inline' | 'link',
+    path: string,
+    task: (systemPath: string) => Promise<T>,
+  ): Promise<T> {
+    const name = `${kind}-${uniqueName(this.#random)}`;
+    const systemPath = this.#state.uploads.child(name);
+    this.#temporaries.add(name);
+    try {
+      return await explaining(path, () => task(systemPath));
+    } catch (error) {
+      await unlinkIfThere(this.#files, systemPath).catch(() => undefined);
+      throw error;
+    } finally {
+      this.#temporaries.delete(name);
+    }
   }
 
   #uploadPath(key: string): string {
@@ -290,11 +286,6 @@ export class FileStore implements Store {
       throw new SealiftError('internal', 'The key of an upload is not of the form that it should have.');
     return this.#state.uploads.child(key);
   }
-}
-
-function assertNotRoot(path: string): void {
-  if (path === '')
-    throw new SealiftError('bad-request', 'The root itself can be neither removed, moved nor changed.');
 }
 
 function passOverMissing(error: unknown): void {

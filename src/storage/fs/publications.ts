@@ -1,15 +1,21 @@
 import { SealiftError } from '../../errors.ts';
 import type { Entry, Publication, PublishedRecord } from '../store.ts';
-import { entryAt, entryFromStats } from './entries.ts';
+import { entryFromStats, statsAt, unlinkIfThere } from './entries.ts';
 import { closingFile, writeFully } from './file-bytes.ts';
-import { OPEN, type OpenFile } from './file-system.ts';
+import { OPEN, type FileStats } from './file-system.ts';
 import { publishTemporary, type Publisher, type TemporaryFile } from './publish.ts';
 import { readSmallFile, type StateDirectory } from './state-directory.ts';
+import { passOverGone } from './store-errors.ts';
+
+/** What may be the id of a publication: it becomes a file name. */
+const ID = /^[A-Za-z0-9_-]{1,128}$/;
 
 /** What stands in the first line of a record: written before the file gets its name. */
 interface Intent {
   record: PublishedRecord;
+  /** Together with the size these tell the file from any other, also from one that got its inode later. */
   inode: string;
+  mtimeNs: string;
 }
 
 /**
@@ -27,33 +33,37 @@ export class Publications {
     this.#state = state;
   }
 
-  /** Publishes a temporary file and keeps `record` of it under `id`. Closes the file, also on failure. */
+  /** Publishes a temporary file and keeps `record` of it under `id`. Closes the file, also where that fails. */
   async publish(
     temporary: TemporaryFile,
     publication: Publication,
     id: string,
     record: PublishedRecord,
   ): Promise<Entry> {
+    if (!ID.test(id)) throw new SealiftError('internal', 'The id of a publication has not the form of one.');
     const { files } = this.#publisher;
     const path = this.#state.published.child(id);
-    const intent: Intent = { record, inode: String((await temporary.file.stat()).ino) };
+    let entry: Entry;
     try {
-      const entry = await publishTemporary(this.#publisher, temporary, publication, async () => {
-        await appendLine(await files.open(path, OPEN.create, 0o600), 0, intent);
+      entry = await publishTemporary(this.#publisher, temporary, publication, async () => {
+        const { ino, mtimeNs } = await temporary.file.stat();
+        // An attempt that failed may have left its own.
+        await unlinkIfThere(files, path);
+        await this.#append(path, OPEN.create, { record, inode: String(ino), mtimeNs: String(mtimeNs) });
       });
-      const file = await files.open(path, OPEN.update);
-      await appendLine(file, Number((await file.stat()).size), entry);
-      return entry;
     } catch (error) {
       // A publication that failed half-way must not be taken for one that succeeded.
       await files.unlink(path).catch(() => undefined);
       throw error;
     }
+    // It is done, and the first line is enough to know it by: that the second is missing is no failure.
+    await this.#append(path, OPEN.update, entry).catch(() => undefined);
+    return entry;
   }
 
   /** What was published with `id`; see `Store.published`. */
   async find(id: string): Promise<PublishedRecord | undefined> {
-    if (!/^[A-Za-z0-9_-]{1,128}$/.test(id)) return undefined;
+    if (!ID.test(id)) return undefined;
     const text = await readSmallFile(this.#publisher.files, this.#state.published.child(id), OPEN.read);
     const lines = text?.split('\n').slice(0, -1) ?? [];
     const intent = parseLine<Intent>(lines[0]);
@@ -67,29 +77,39 @@ export class Publications {
     const { files } = this.#publisher;
     const { published } = this.#state;
     for await (const name of files.names(published.self)) {
-      const entry = entryFromStats(await files.lstat(published.child(name)), name);
-      if (entry !== undefined && entry.mtimeMs < beforeMs) await files.unlink(published.child(name));
+      const stats = await statsAt(files, published.child(name));
+      if (stats !== undefined && stats.mtimeMs < beforeMs) await unlinkIfThere(files, published.child(name));
     }
   }
 
   // The process that published died before it could say so, and perhaps before it had synced the directory.
-  async #entryAfterCrash({ record, inode }: Intent): Promise<Entry | undefined> {
+  async #entryAfterCrash(intent: Intent): Promise<Entry | undefined> {
     const { files, tree } = this.#publisher;
-    try {
-      return await tree.atMaking(record.path, async (place, syncParents) => {
-        if (String((await files.lstat(place.systemPath)).ino) !== inode) return undefined;
-        if (record.durability === 'disk') await syncParents();
-        return entryAt(files, place, record.path);
-      });
-    } catch (error) {
-      if (error instanceof SealiftError && error.code === 'not-found') return undefined;
-      throw error;
-    }
+    const { path, durability } = intent.record;
+    const entry = await tree
+      .at(path, async (place) => {
+        const stats = await statsAt(files, place.systemPath);
+        return stats && isIntended(stats, intent) ? entryFromStats(stats, path) : undefined;
+      })
+      .catch(passOverGone);
+    if (entry !== undefined && durability === 'disk') await tree.syncAbove([path]);
+    return entry;
+  }
+
+  async #append(path: string, flags: number, value: Intent | Entry): Promise<void> {
+    const file = await this.#publisher.files.open(path, flags);
+    await closingFile(file, async () => {
+      const { size } = await file.stat();
+      await writeFully(file, Buffer.from(`${JSON.stringify(value)}\n`), Number(size));
+    });
   }
 }
 
-async function appendLine(file: OpenFile, position: number, value: Intent | Entry): Promise<void> {
-  await closingFile(file, () => writeFully(file, Buffer.from(`${JSON.stringify(value)}\n`), position));
+function isIntended(
+  { ino, mtimeNs, size }: FileStats,
+  { inode, mtimeNs: intended, record }: Intent,
+): boolean {
+  return String(ino) === inode && String(mtimeNs) === intended && Number(size) === record.size;
 }
 
 // A line that is not whole was being written when the process died: what it says had not happened yet.

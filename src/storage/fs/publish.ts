@@ -1,8 +1,9 @@
 import type { Clock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import type { KeyedMutex } from '../keyed-mutex.ts';
+import { checkFileReplacement } from '../replacement.ts';
 import type { Entry, Publication } from '../store.ts';
-import { checkReplacement, entryAt } from './entries.ts';
+import { entryAt, PERMISSION_BITS } from './entries.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 import type { Place, Tree } from './tree.ts';
 
@@ -23,8 +24,8 @@ export interface TemporaryFile {
 
 /**
  * Gives a temporary file its name, in the order that loses nothing (hazards: "Publish order"): attributes → sync →
- * close → rename, or link where nothing may stand there → sync of the directories. `beforeNaming` runs
- * right before the name appears. Closes the file, also on failure.
+ * close → rename, or link where nothing may stand there → sync of the directories. `beforeNaming` runs once the
+ * file is as it will stand. Closes the file, also on failure.
  */
 export async function publishTemporary(
   publisher: Publisher,
@@ -38,14 +39,12 @@ export async function publishTemporary(
     return await tree.atMaking(path, (place, syncParents) =>
       names.run(path, async () => {
         const existing = await entryAt(files, place, path);
-        if (existing?.type === 'directory')
-          throw new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
-        checkReplacement(existing, path, publication);
+        checkFileReplacement(existing, path, publication);
         await setAttributes(publisher, temporary.file, publication, existing);
         // A file that is replaced must not be lost together with its successor, whatever was asked for.
         if (durability === 'disk' || existing !== undefined) await temporary.file.sync();
-        await temporary.file.close();
         await beforeNaming?.();
+        await temporary.file.close();
         if (condition.if === 'absent') await linkNew(files, temporary.systemPath, place, path);
         else await files.rename(temporary.systemPath, place.systemPath);
         if (durability === 'disk') await syncParents();
@@ -65,7 +64,7 @@ async function setAttributes(
 ): Promise<void> {
   // As cp and scp do it: what replaces a file without saying how takes over its permission bits.
   const bits = mode ?? (existing?.type === 'file' ? existing.mode : undefined);
-  if (bits !== undefined) await file.chmod(bits);
+  if (bits !== undefined) await file.chmod(bits & PERMISSION_BITS);
   if (mtimeMs !== undefined) await file.setTimes(clock.now(), mtimeMs);
 }
 
@@ -81,7 +80,8 @@ async function linkNew(files: FileSystem, temporaryPath: string, place: Place, p
     await files.rename(temporaryPath, place.systemPath);
     return;
   }
-  await files.unlink(temporaryPath);
+  // The file stands. Its other name, where it cannot be taken away, is found by `uploads`, and never written to.
+  await files.unlink(temporaryPath).catch(() => undefined);
 }
 
 async function publishedEntry(files: FileSystem, place: Place, path: string): Promise<Entry> {

@@ -1,9 +1,9 @@
-import { SealiftError, systemCode } from '../../errors.ts';
+import { systemCode } from '../../errors.ts';
 import type { Random } from '../../random.ts';
-import { closingFile } from './file-bytes.ts';
+import { STATE_DIRECTORY } from '../own-names.ts';
 import { Directory } from './directory.ts';
+import { closingFile } from './file-bytes.ts';
 import type { FileSystem } from './file-system.ts';
-import { STATE_DIRECTORY } from './tree.ts';
 
 /**
  * The private directory of the store, in the root and so in the same file system: a file moves from `uploads`
@@ -37,16 +37,12 @@ export class StateDirectory {
       const uploads = await enter(state, 'uploads');
       const published = await enter(state, 'published');
       const removed = await enter(state, 'removed');
-      for await (const name of files.names(removed.self)) await files.removeTree(removed.child(name));
+      await deleteLeftovers(files, removed);
       await Promise.all([rootDirectory.sync(), state.sync()]);
       return new StateDirectory(state, uploads, published, removed);
-    } catch (cause) {
-      for (const directory of opened) await directory.close().catch(() => undefined);
-      throw new SealiftError(
-        'bad-configuration',
-        `The directory ${root} cannot be served: its state directory ${STATE_DIRECTORY} is not usable (${systemCode(cause) ?? String(cause)}).`,
-        { cause },
-      );
+    } catch (error) {
+      for (const directory of opened) await directory.close();
+      throw error;
     } finally {
       await rootDirectory.close();
     }
@@ -79,4 +75,10 @@ export async function readSmallFile(
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+// What cannot be deleted takes room and does no other harm: no reason to serve nothing.
+async function deleteLeftovers(files: FileSystem, removed: Directory): Promise<void> {
+  for await (const name of files.names(removed.self))
+    await files.removeTree(removed.child(name)).catch(() => undefined);
 }

@@ -26,7 +26,8 @@ export function storeError(error: unknown, path: string): SealiftError {
   const meaning = MEANINGS[systemCode(error) ?? ''];
   if (meaning === undefined)
     return new SealiftError('internal', 'The storage of the server failed.', { cause: error });
-  return new SealiftError(meaning.code, `${JSON.stringify(path)} ${meaning.says}.`, { cause: error });
+  const subject = path === '' ? 'The root' : JSON.stringify(path);
+  return new SealiftError(meaning.code, `${subject} ${meaning.says}.`, { cause: error });
 }
 
 /** Runs `task`, whose file-system calls concern the remote `path`, and explains their failures. */
@@ -36,4 +37,9 @@ export async function explaining<T>(path: string, task: () => Promise<T>): Promi
   } catch (error) {
     throw storeError(error, path);
   }
+}
+
+/** For `catch`, where it does no harm that a path leads nowhere any more; any other error goes on. */
+export function passOverGone(error: unknown): undefined {
+  if (!isSealiftError(error, 'not-found', 'not-directory')) throw error;
 }

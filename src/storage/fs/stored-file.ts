@@ -2,8 +2,8 @@ import { SealiftError } from '../../errors.ts';
 import type { Entry, StoredFile } from '../store.ts';
 import { entryFromStats } from './entries.ts';
 import { readFully } from './file-bytes.ts';
-import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
-import { storeError } from './store-errors.ts';
+import { OPEN, type FileStats, type FileSystem, type OpenFile } from './file-system.ts';
+import { explaining } from './store-errors.ts';
 import type { Place } from './tree.ts';
 
 /** Opens the file at `place` for reading. Throws `is-directory`, `bad-request` (a link) or `not-found`. */
@@ -12,9 +12,10 @@ export async function openStoredFile(files: FileSystem, place: Place, path: stri
   assertReadable(entryFromStats(await files.lstat(place.systemPath), path), path);
   const file = await files.open(place.systemPath, OPEN.read);
   try {
-    const entry = entryFromStats(await file.stat(), path);
+    const stats = await file.stat();
+    const entry = entryFromStats(stats, path);
     assertReadable(entry, path);
-    return new OpenStoredFile(file, entry);
+    return new OpenStoredFile(file, stats, entry);
   } catch (error) {
     await file.close().catch(() => undefined);
     throw error;
@@ -32,32 +33,33 @@ function assertReadable(entry: Entry | undefined, path: string): asserts entry i
 class OpenStoredFile implements StoredFile {
   readonly entry: Entry;
   readonly #file: OpenFile;
+  readonly #stats: FileStats;
   #isOpen = true;
 
-  constructor(file: OpenFile, entry: Entry) {
+  constructor(file: OpenFile, stats: FileStats, entry: Entry) {
     this.#file = file;
+    this.#stats = stats;
     this.entry = entry;
   }
 
   async read(target: Buffer, position: number, length: number): Promise<void> {
-    try {
+    await explaining(this.entry.path, async () => {
       if (!(await readFully(this.#file, target, position, length))) throw this.#changed();
-    } catch (error) {
-      throw storeError(error, this.entry.path);
-    }
+    });
   }
 
   async assertUnchanged(): Promise<void> {
-    const now = entryFromStats(await this.#file.stat(), this.entry.path);
+    const now = await explaining(this.entry.path, () => this.#file.stat());
     // Replacing or renaming the file moves its ctime as well, and leaves this content whole: only size and time
     // of modification tell that it was written to.
-    if (now?.size !== this.entry.size || now.mtimeMs !== this.entry.mtimeMs) throw this.#changed();
+    if (now.size !== this.#stats.size || now.mtimeNs !== this.#stats.mtimeNs) throw this.#changed();
   }
 
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    await this.#file.close();
+    // What was read is right, whatever becomes of the handle.
+    await this.#file.close().catch(() => undefined);
   }
 
   #changed(): SealiftError {

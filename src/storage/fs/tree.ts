@@ -1,11 +1,10 @@
-import { SealiftError } from '../../errors.ts';
-import { baseName, checkPath, parentPath } from '../../transfer/remote-path.ts';
+import { baseName, parentPath } from '../../transfer/remote-path.ts';
+import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
 import type { FileSystem } from './file-system.ts';
-import { explaining } from './store-errors.ts';
+import { explaining, passOverGone } from './store-errors.ts';
 
-/** The name, in the root, of the directory where the service keeps what is its own. No path reaches it. */
-export const STATE_DIRECTORY = '.sealift';
+export { STATE_DIRECTORY } from '../own-names.ts';
 
 /** A place where a name stands or may stand: the directory that holds it, open, and the name. */
 export interface Place {
@@ -32,7 +31,7 @@ export class Tree {
 
   /** Runs `task` with the place of `path`, whose parents must stand. Closes what it opened. */
   async at<T>(path: string, task: (place: Place) => Promise<T>): Promise<T> {
-    checkOwnPath(path, { allowRoot: true });
+    checkStorePath(path, { allowRoot: true });
     return explaining(path, async () => {
       if (path === '') return task({ directory: this.#root, name: '.', systemPath: this.#root.self });
       return this.#inDirectory(parentPath(path), (directory) => task(placeIn(directory, baseName(path))));
@@ -47,7 +46,7 @@ export class Tree {
     path: string,
     task: (place: Place, syncParents: () => Promise<void>) => Promise<T>,
   ): Promise<T> {
-    checkOwnPath(path, { allowRoot: false });
+    checkStorePath(path, { allowRoot: false });
     return explaining(path, async () => {
       const opened: Directory[] = [];
       try {
@@ -72,13 +71,13 @@ export class Tree {
 
   /** Runs `task` with the directory `path` open. */
   async inside<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
-    checkOwnPath(path, { allowRoot: true });
+    checkStorePath(path, { allowRoot: true });
     return explaining(path, () => this.#inDirectory(path, task));
   }
 
   /** Opens the directory `path`; the caller closes it. */
   async hold(path: string): Promise<Directory> {
-    checkOwnPath(path, { allowRoot: true });
+    checkStorePath(path, { allowRoot: true });
     return explaining(path, async () => {
       let directory = await this.#root.enter('.');
       for (const name of components(path)) {
@@ -92,8 +91,17 @@ export class Tree {
   /** The names in an open directory, without the service's own. */
   async *names(path: string, directory: Directory): AsyncGenerator<string> {
     for await (const name of this.#files.names(directory.self)) {
-      if (path !== '' || !isStateName(name)) yield name;
+      if (path !== '' || !isOwnName(name)) yield name;
     }
+  }
+
+  /** Syncs the directories on the way to each of `paths`, each once; one that is gone is passed over. */
+  async syncAbove(paths: readonly string[]): Promise<void> {
+    const directories = new Set<string>();
+    for (const path of paths)
+      for (let above = path; above !== '';) directories.add((above = parentPath(above)));
+    for (const path of directories)
+      await this.inside(path, (directory) => directory.sync()).catch(passOverGone);
   }
 
   async close(): Promise<void> {
@@ -112,23 +120,11 @@ export class Tree {
   }
 }
 
-function placeIn(directory: Directory, name: string): Place {
+/** The place of `name`, one component, in an open directory. */
+export function placeIn(directory: Directory, name: string): Place {
   return { directory, name, systemPath: directory.child(name) };
 }
 
 function components(path: string): string[] {
   return path === '' ? [] : path.split('/');
-}
-
-function checkOwnPath(path: string, options: { allowRoot: boolean }): void {
-  checkPath(path, options);
-  if (isStateName(path.split('/', 1)[0] ?? '')) {
-    throw new SealiftError('bad-name', `The name ${STATE_DIRECTORY} in the root belongs to the service.`);
-  }
-}
-
-// In any case of letters: some file systems do not tell them apart. The dotless forms that HFS+ folds are kept
-// out by comparing after compatibility normalization.
-function isStateName(name: string): boolean {
-  return name.normalize('NFKC').toLowerCase() === STATE_DIRECTORY;
 }

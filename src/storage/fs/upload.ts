@@ -1,7 +1,7 @@
 import { SealiftError, systemCode } from '../../errors.ts';
 import { BlockMap } from '../../transfer/block-map.ts';
-import { BLOCK_BYTES, blockCount, blockLength } from '../../transfer/blocks.ts';
-import { blockDigest } from '../../transfer/digests.ts';
+import { BLOCK_BYTES } from '../../transfer/blocks.ts';
+import { blocksStillHeld, copyPublished, hashBlocks } from '../held-blocks.ts';
 import type {
   Entry,
   OpenUploadOptions,
@@ -10,109 +10,84 @@ import type {
   StoredFile,
   StoredUpload,
 } from '../store.ts';
+import { unlinkIfThere } from './entries.ts';
 import { readFully, writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 import type { Publications } from './publications.ts';
-import { storeError } from './store-errors.ts';
+import { explaining, storeError } from './store-errors.ts';
 
 interface UploadParts {
   files: FileSystem;
   publications: Publications;
   systemPath: string;
-  /** Opens the published file for `base: existing`. */
-  openExisting: (path: string) => Promise<StoredFile>;
+  /** Opens the published file, for `base: existing`. */
+  openPublished: (path: string) => Promise<StoredFile>;
 }
 
 /** Opens the data of an upload and finds out what it holds. */
 export async function openFileUpload(parts: UploadParts, options: OpenUploadOptions): Promise<StoredUpload> {
   const { files, systemPath } = parts;
   if (options.base === 'none') await unlinkIfThere(files, systemPath);
-  const found = await openIfThere(files, systemPath);
+  const found = await openFound(files, systemPath);
   const file = found ?? (await files.open(systemPath, OPEN.create, 0o666));
   try {
-    const start = await startFrom(parts, options, file, found !== undefined);
+    const start = await startFrom(parts, options, file);
     return new FileUpload(parts, options.path, file, start.base, start.held);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    // What this call made it takes away again; what it found stays.
+    if (found === undefined) await unlinkIfThere(files, systemPath).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function openFound(files: FileSystem, path: string): Promise<OpenFile | undefined> {
+  let file: OpenFile;
+  try {
+    file = await files.open(path, OPEN.update);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    if ((await file.stat()).nlink <= 1n) return file;
+    // The data has its public name already, and only this one was not taken away any more: whoever wrote here
+    // would write into the published file.
+    await files.unlink(path);
   } catch (error) {
     await file.close().catch(() => undefined);
     throw error;
   }
+  await file.close();
+  return undefined;
 }
 
 async function startFrom(
   parts: UploadParts,
   options: OpenUploadOptions,
   file: OpenFile,
-  wasThere: boolean,
 ): Promise<Pick<StoredUpload, 'base' | 'held'>> {
-  const bytes = await cutTo(file, options.size);
-  if (wasThere && bytes > 0)
-    return { base: 'partial', held: options.known ?? (await hashHeld(file, bytes, options)) };
+  const { size, known } = options;
+  const { bytes, isCut } = await cutTo(file, size);
+  const held =
+    known !== undefined && bytes > 0
+      ? blocksStillHeld(known, { bytes, size, isCut })
+      : await hashBlocks((...range) => readFully(file, ...range), bytes, options);
+  if (held.heldCount > 0) return { base: 'partial', held };
   if (options.base === 'existing') {
-    const held = await copyExisting(parts, file, options);
-    if (held !== undefined) return { base: 'existing', held };
+    const write = (content: Buffer, position: number) => writeFully(file, content, position);
+    const copied = await copyPublished(parts.openPublished, write, options);
+    if (copied !== undefined) return { base: 'existing', held: copied };
   }
   return { base: 'none', held: new BlockMap() };
 }
 
 /** What was sent beyond the size that is declared now is dropped. Resolves with the bytes that remain. */
-async function cutTo(file: OpenFile, size: number | null): Promise<number> {
+async function cutTo(file: OpenFile, size: number | null): Promise<{ bytes: number; isCut: boolean }> {
   const bytes = Number((await file.stat()).size);
-  if (size === null || bytes <= size) return bytes;
+  if (size === null || bytes <= size) return { bytes, isCut: false };
   await file.truncate(size);
-  return size;
-}
-
-async function hashHeld(
-  file: OpenFile,
-  bytes: number,
-  { size, algorithm, onProgress }: OpenUploadOptions,
-): Promise<BlockMap> {
-  const held = new BlockMap();
-  const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-  for (let index = 0; index < blockCount(bytes); index += 1) {
-    // Where the size is unknown, a block that is short may yet grow, and does not count.
-    const length = size === null ? BLOCK_BYTES : blockLength(size, index);
-    if (!(await readFully(file, buffer, index * BLOCK_BYTES, length))) break;
-    held.set(index, blockDigest(algorithm, buffer.subarray(0, length)));
-    onProgress?.(index * BLOCK_BYTES + length);
-  }
-  return held;
-}
-
-async function copyExisting(
-  { openExisting }: UploadParts,
-  file: OpenFile,
-  { path, size, algorithm, onProgress }: OpenUploadOptions,
-): Promise<BlockMap | undefined> {
-  let existing: StoredFile;
-  try {
-    existing = await openExisting(path);
-  } catch (error) {
-    // Nothing to start from: the whole file is sent.
-    if (
-      error instanceof SealiftError &&
-      ['not-found', 'is-directory', 'not-directory', 'bad-request'].includes(error.code)
-    )
-      return undefined;
-    throw error;
-  }
-  try {
-    const held = new BlockMap();
-    const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-    const bytes = Math.min(existing.entry.size, size ?? Infinity);
-    for (let index = 0; index < blockCount(bytes); index += 1) {
-      const length = blockLength(bytes, index);
-      if (length < (size === null ? BLOCK_BYTES : blockLength(size, index))) break;
-      await existing.read(buffer, index * BLOCK_BYTES, length);
-      const block = buffer.subarray(0, length);
-      await writeFully(file, block, index * BLOCK_BYTES);
-      held.set(index, blockDigest(algorithm, block));
-      onProgress?.(index * BLOCK_BYTES + length);
-    }
-    return held;
-  } finally {
-    await existing.close();
-  }
+  return { bytes: size, isCut: true };
 }
 
 class FileUpload implements StoredUpload {
@@ -122,6 +97,8 @@ class FileUpload implements StoredUpload {
   readonly #path: string;
   readonly #file: OpenFile;
   #isOpen = true;
+  /** Whether the data is no longer under the key: what stands there from then on belongs to a later upload. */
+  #isGone = false;
   #failure: SealiftError | undefined;
 
   constructor(parts: UploadParts, path: string, file: OpenFile, base: StoredUpload['base'], held: BlockMap) {
@@ -148,52 +125,38 @@ class FileUpload implements StoredUpload {
     size: number,
     { id, ...record }: PublishedRecord & { id: string },
   ): Promise<Entry> {
-    this.#assertUsable();
-    this.#isOpen = false;
     const { publications, systemPath } = this.#parts;
+    const file = this.#file;
     try {
-      if ((await cutTo(this.#file, size)) < size) {
+      this.#assertUsable();
+      this.#isOpen = false;
+      if ((await cutTo(file, size)).bytes < size)
         throw new SealiftError('internal', 'The data of the upload is shorter than what was written to it.');
-      }
+      const entry = await publications.publish({ systemPath, file }, publication, id, record);
+      this.#isGone = true;
+      return entry;
     } catch (error) {
-      await this.#file.close().catch(() => undefined);
-      throw storeError(error, this.#path);
+      this.#isOpen = false;
+      await file.close().catch(() => undefined);
+      throw storeError(error, publication.path);
     }
-    return publications.publish({ systemPath, file: this.#file }, publication, id, record);
   }
 
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    await this.#file.close();
+    await explaining(this.#path, () => this.#file.close());
   }
 
   async discard(): Promise<void> {
-    const { files, systemPath } = this.#parts;
-    await this.close();
-    await unlinkIfThere(files, systemPath);
+    await this.close().catch(() => undefined);
+    if (this.#isGone) return;
+    await explaining(this.#path, () => unlinkIfThere(this.#parts.files, this.#parts.systemPath));
+    this.#isGone = true;
   }
 
   #assertUsable(): void {
     if (this.#failure) throw this.#failure;
     if (!this.#isOpen) throw new SealiftError('internal', 'The upload was used after it had been closed.');
-  }
-}
-
-async function openIfThere(files: FileSystem, path: string): Promise<OpenFile | undefined> {
-  try {
-    return await files.open(path, OPEN.update);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Removes a name; nothing happens if it is not there. */
-export async function unlinkIfThere(files: FileSystem, path: string): Promise<void> {
-  try {
-    await files.unlink(path);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
   }
 }

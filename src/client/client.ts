@@ -1,0 +1,307 @@
+import { systemClock, type Clock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
+import type { Message } from '../protocol/decoder.ts';
+import { BLOCK_BYTES, PROTOCOL_VERSION } from '../protocol/limits.ts';
+import type { Action, RequestFields } from '../protocol/requests.ts';
+import {
+  FILE_ANSWER,
+  HELLO_ANSWER,
+  PING_ANSWER,
+  readAnswer,
+  readListEntry,
+  readListing,
+  readPath,
+  RECEIPT,
+  STAT_ANSWER,
+  type HelloAnswer,
+  type ListEntry,
+  type Receipt,
+  type StatAnswer,
+} from '../protocol/responses.ts';
+import {
+  blockDigest,
+  fileDigest,
+  formatBlockDigest,
+  parseBlockDigest,
+  preferredAlgorithm,
+  type DigestAlgorithm,
+} from '../transfer/digests.ts';
+import { formatAddress, type Address } from '../transport/address.ts';
+import { dial, type DialTls } from '../transport/dial.ts';
+import type { Peer } from '../transport/peer.ts';
+import { verifyServer, type ServerTrust } from '../trust/verify-server.ts';
+import { pagesOf } from './pages.ts';
+import { Requests, type RequestOptions } from './requests.ts';
+
+/** How to reach a server and to speak with it. Times in milliseconds. */
+export interface ConnectOptions extends ServerTrust, DialTls {
+  address: Address;
+  /** A lasting token. */
+  token?: string | undefined;
+  /** A join code, exchanged in the hello for a token (`Client.hello.token`). */
+  join?: string | undefined;
+  /** Default: the fastest that this machine computes. */
+  digest?: DigestAlgorithm | undefined;
+  /** The name by which the program introduces itself. Default `sealift`. */
+  agent?: string | undefined;
+  /** Name and TCP. Default 10 s. */
+  connectTimeoutMs?: number | undefined;
+  /** Name, TCP, TLS and hello together. Default 20 s. */
+  helloTimeoutMs?: number | undefined;
+  /** Something is in flight and no byte moves. Default 60 s. */
+  timeoutMs?: number | undefined;
+  /** Called when TCP stands, before TLS and hello. */
+  onConnected?: (() => void) | undefined;
+  clock?: Clock | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** How a file is to stand on the server. */
+export type PutOptions = Pick<RequestFields<'put'>, 'mtimeMs' | 'mode' | 'durability' | 'if' | 'etag'> & {
+  signal?: AbortSignal;
+};
+
+/** Connects to a server: every address of its name is tried, its certificate is judged, and the hello is said. */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  const { clock = systemClock, helloTimeoutMs = 20_000, signal, address } = options;
+  const place = formatAddress(address);
+  const deadline = new AbortController();
+  const cancelDeadline = clock.schedule(helloTimeoutMs, () =>
+    deadline.abort(
+      new SealiftError('stalled', `${place} did not answer the hello within ${helloTimeoutMs / 1000} s.`),
+    ),
+  );
+  const both = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
+  try {
+    const { connection, peer } = await dial({
+      ...options,
+      clock,
+      tls: options,
+      handshakeTimeoutMs: helloTimeoutMs,
+      verify: (presented) => verifyServer(presented, place, options),
+      signal: both,
+    });
+    const requests = new Requests(connection);
+    try {
+      const startMs = clock.monotonicMs();
+      const hello = await sayHello(requests, options, both);
+      return new Client(requests, {
+        address,
+        peer,
+        hello,
+        rttMs: clock.monotonicMs() - startMs,
+        close: () => connection.finish(),
+      });
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  } finally {
+    cancelDeadline();
+  }
+}
+
+async function sayHello(
+  requests: Requests,
+  options: ConnectOptions,
+  signal: AbortSignal,
+): Promise<HelloAnswer> {
+  const { token, join, agent = 'sealift', digest = preferredAlgorithm() } = options;
+  const { header } = await requests.send(
+    'hello',
+    {
+      protocol: PROTOCOL_VERSION,
+      agent,
+      digest,
+      ...(token === undefined ? {} : { token }),
+      ...(join === undefined ? {} : { join }),
+    },
+    { signal },
+  );
+  const hello = readAnswer(HELLO_ANSWER, header);
+  if (hello.protocol !== PROTOCOL_VERSION || hello.blockSize !== BLOCK_BYTES) {
+    throw new SealiftError(
+      'protocol-violation',
+      'The server speaks another version of the protocol than it was asked for.',
+    );
+  }
+  requests.maxRequests = hello.maxRequests;
+  return hello;
+}
+
+interface ClientParts {
+  address: Address;
+  peer: Peer;
+  hello: HelloAnswer;
+  rttMs: number;
+  close: () => Promise<void>;
+}
+
+/**
+ * A connection to a server on which the hello is finished. Methods may be called at once, and may be called again
+ * after a failure; those that fail because the connection is gone need a new client.
+ */
+export class Client implements AsyncDisposable {
+  readonly address: Address;
+  readonly peer: Peer;
+  readonly hello: HelloAnswer;
+  /** How long the hello took, in milliseconds: one round trip, and the server's look at who we are. */
+  readonly rttMs: number;
+  readonly #requests: Requests;
+  readonly #close: () => Promise<void>;
+
+  constructor(requests: Requests, { address, peer, hello, rttMs, close }: ClientParts) {
+    this.#requests = requests;
+    this.address = address;
+    this.peer = peer;
+    this.hello = hello;
+    this.rttMs = rttMs;
+    this.#close = close;
+  }
+
+  /** Whether the connection still stands. */
+  get isAlive(): boolean {
+    return this.#requests.failure === undefined;
+  }
+
+  /** The algorithm of every digest on this connection. */
+  get algorithm(): DigestAlgorithm {
+    return this.hello.digest;
+  }
+
+  /** Any request of the protocol; resolves with the final `ok`. */
+  request<A extends Action>(action: A, fields: RequestFields<A>, options?: RequestOptions): Promise<Message> {
+    return this.#requests.send(action, fields, options);
+  }
+
+  /** Resolves with the server's time, in milliseconds since 1970. */
+  async ping(options: { signal?: AbortSignal } = {}): Promise<number> {
+    return readAnswer(PING_ANSWER, (await this.request('ping', {}, options)).header).timeMs;
+  }
+
+  /** Sends any bytes, at most a block, and resolves with what comes back. */
+  async echo(content: Buffer, options: { signal?: AbortSignal } = {}): Promise<Buffer> {
+    return (await this.request('echo', {}, { content, ...options })).content;
+  }
+
+  async stat(
+    path: string,
+    { digest, signal }: { digest?: boolean; signal?: AbortSignal } = {},
+  ): Promise<StatAnswer> {
+    const fields = { path, ...(digest === undefined ? {} : { digest }) };
+    return readAnswer(STAT_ANSWER, (await this.request('stat', fields, { signal })).header);
+  }
+
+  /** What a directory holds; page by page, as the server sends it and no faster than it is read. */
+  async *list(
+    path: string,
+    { recursive = false, signal }: { recursive?: boolean; signal?: AbortSignal } = {},
+  ): AsyncGenerator<ListEntry> {
+    yield* pagesOf(
+      (options) => this.request('list', { path, recursive }, options),
+      ({ content }) => readListing(content, 'entries', readListEntry),
+      signal,
+    );
+  }
+
+  /** The paths of the files that contain or match `query`. */
+  async *search(query: string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<string> {
+    yield* pagesOf(
+      (options) => this.request('search', { query }, options),
+      ({ content }) => readListing(content, 'result', readPath),
+      signal,
+    );
+  }
+
+  /** Stores a file of at most one block. Larger ones go through `upload`. */
+  async put(path: string, content: Buffer, { signal, ...options }: PutOptions = {}): Promise<Receipt> {
+    if (content.length > BLOCK_BYTES)
+      throw new SealiftError('invalid-argument', 'A content of more than 1 MiB has to be sent by upload().');
+    const raw = blockDigest(this.algorithm, content);
+    const fields = { ...options, path, size: content.length, digest: formatBlockDigest(this.algorithm, raw) };
+    const { header } = await this.request('put', fields, { content, signal });
+    return this.checkedReceipt(
+      header,
+      content.length,
+      fileDigest(this.algorithm, content.length === 0 ? [] : [raw]),
+    );
+  }
+
+  /** Fetches a file of at most one block, checked. Larger ones come through `download`. */
+  async get(
+    path: string,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<{ content: Buffer; mtimeMs: number; mode: number; etag: string }> {
+    const tooLarge = new SealiftError(
+      'too-large',
+      `${JSON.stringify(path)} has more than 1 MiB and has to be fetched by download().`,
+    );
+    const answer = await this.request(
+      'get',
+      { path, blockCount: 1 },
+      { signal, onPart: () => Promise.reject(tooLarge) },
+    );
+    const { digest, size, ...attributes } = readAnswer(FILE_ANSWER, answer.header);
+    if (digest === undefined || size !== answer.content.length) {
+      throw new SealiftError('protocol-violation', 'The server answered with a file that is not whole.');
+    }
+    assertBlockDigest(answer.content, digest, 0);
+    return { content: answer.content, ...attributes };
+  }
+
+  async mkdir(path: string, attributes: { mtimeMs?: number; mode?: number } = {}): Promise<void> {
+    await this.request('mkdir', { path, ...attributes });
+  }
+
+  async set(path: string, attributes: { mtimeMs?: number; mode?: number }): Promise<void> {
+    await this.request('set', { path, ...attributes });
+  }
+
+  async symlink(path: string, target: string, options: Pick<PutOptions, 'if' | 'etag'> = {}): Promise<void> {
+    await this.request('symlink', { path, target, ...options });
+  }
+
+  async remove(path: string, { recursive = false }: { recursive?: boolean } = {}): Promise<void> {
+    await this.request('remove', { path, recursive });
+  }
+
+  async move(path: string, to: string, options: Pick<PutOptions, 'if' | 'etag'> = {}): Promise<void> {
+    await this.request('move', { path, to, ...options });
+  }
+
+  /** Resolves once everything that was put on this connection with durability `memory` is on the server's disk. */
+  async sync(): Promise<void> {
+    await this.request('sync', {});
+  }
+
+  /** Reads a receipt and checks that it is for what was sent. Throws `digest-mismatch`. */
+  checkedReceipt(header: Message['header'], size: number, digest: string): Receipt {
+    const receipt = readAnswer(RECEIPT, header);
+    if (receipt.size === size && receipt.digest === digest) return receipt;
+    throw new SealiftError(
+      'digest-mismatch',
+      `The receipt of the server is for ${receipt.size} bytes with ${receipt.digest}, not for the ${size} bytes that were sent.`,
+    );
+  }
+
+  /** Ends the connection. May be called again. */
+  async close(): Promise<void> {
+    await this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Throws `digest-mismatch` unless `content` has the digest that came with it; returns the raw digest. */
+export function assertBlockDigest(content: Buffer, digest: string, index: number): Buffer {
+  const parsed = parseBlockDigest(digest);
+  if (parsed === undefined)
+    throw new SealiftError('protocol-violation', 'The server sent a digest that is none.');
+  const raw = blockDigest(parsed.algorithm, content);
+  if (raw.equals(parsed.raw)) return raw;
+  throw new SealiftError('digest-mismatch', `Block ${index} does not have the digest that came with it.`, {
+    details: { index },
+  });
+}

@@ -1,0 +1,154 @@
+import { abortedError } from '../clock.ts';
+import { SealiftError, toSealiftError } from '../errors.ts';
+import type { Message } from '../protocol/decoder.ts';
+import { MAX_REQUESTS } from '../protocol/limits.ts';
+import { requestHeader, type Action, type RequestFields } from '../protocol/requests.ts';
+import { errorFromFields } from '../protocol/wire-errors.ts';
+import { Budget } from '../transport/budget.ts';
+import type { Connection } from '../transport/connection.ts';
+
+export interface RequestOptions {
+  content?: Buffer | undefined;
+  contentType?: string | undefined;
+  contentEncoding?: string | undefined;
+  /** Takes the parts before the final answer, in order. While it has not resolved, nothing more is read. */
+  onPart?: ((part: Message) => void | Promise<void>) | undefined;
+  /** Called when the kernel has taken the request: from then on `content` may change. */
+  onSent?: (() => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+interface Pending {
+  settle: PromiseWithResolvers<Message>;
+  onPart: RequestOptions['onPart'];
+}
+
+/** Requests and their answers on one connection, any number at once. */
+export class Requests {
+  readonly #connection: Connection;
+  readonly #pending = new Map<number, Pending>();
+  // One place is kept free, for `cancel`.
+  #places = new Budget(MAX_REQUESTS - 1);
+  #nextId = 1;
+  #failure: SealiftError | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    void this.#readAnswers();
+  }
+
+  /** Why no request can succeed any more; undefined while the connection lives. */
+  get failure(): SealiftError | undefined {
+    return this.#failure;
+  }
+
+  /** As many requests at once as the server allows, if it is fewer than we would send. */
+  set maxRequests(count: number) {
+    this.#places = new Budget(Math.max(1, Math.min(count, MAX_REQUESTS) - 1));
+  }
+
+  /** Sends a request and resolves with its final `ok`. Rejects with the server's error, or with what ended the connection. */
+  async send<A extends Action>(
+    action: A,
+    fields: RequestFields<A>,
+    options: RequestOptions = {},
+  ): Promise<Message> {
+    const release = await this.#places.take(1);
+    try {
+      return await this.#exchange(action, fields, options);
+    } finally {
+      release();
+    }
+  }
+
+  async #exchange<A extends Action>(
+    action: A,
+    fields: RequestFields<A>,
+    options: RequestOptions,
+  ): Promise<Message> {
+    const { content, contentType, contentEncoding, onPart, onSent, signal } = options;
+    if (this.#failure) throw this.#failure;
+    if (signal?.aborted === true) throw abortedError(signal);
+    const id = this.#nextId++;
+    const settle = Promise.withResolvers<Message>();
+    this.#pending.set(id, { settle, onPart });
+    this.#connection.inFlight = this.#pending.size;
+    const onAbort = () => {
+      settle.reject(abortedError(signal));
+      this.#cancel(id);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const message = {
+        fields: requestHeader(action, id, fields),
+        ...(content === undefined ? {} : { content }),
+        ...(contentType === undefined ? {} : { contentType }),
+        ...(contentEncoding === undefined ? {} : { contentEncoding }),
+      };
+      // An error that the server sends while we are still sending is the one to tell.
+      this.#connection.send(message).then(onSent, (error: unknown) => this.#onSendFailed(settle, error));
+      return await settle.promise;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      this.#pending.delete(id);
+      this.#connection.inFlight = this.#pending.size;
+    }
+  }
+
+  // The reader may still find the server's last words: only if it finds none, the failed sending is the cause.
+  #onSendFailed(settle: PromiseWithResolvers<Message>, error: unknown): void {
+    const known = toSealiftError(error);
+    if (known.code !== 'connection-lost') settle.reject(known);
+  }
+
+  #cancel(target: number): void {
+    const id = this.#nextId++;
+    // Whether it comes in time is of no interest: the answer to it is passed over.
+    this.#connection.send({ fields: requestHeader('cancel', id, { target }) }).catch(() => undefined);
+  }
+
+  async #readAnswers(): Promise<void> {
+    try {
+      for (;;) {
+        const message = await this.#connection.receive();
+        if (message === undefined)
+          throw new SealiftError('connection-lost', 'The server ended the connection.');
+        await this.#dispatch(message);
+      }
+    } catch (error) {
+      this.#fail(toSealiftError(error));
+    }
+  }
+
+  async #dispatch(message: Message): Promise<void> {
+    const { id, status } = message.header;
+    if (id === undefined && status === 'error') throw streamError(errorFromFields(message.header));
+    const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
+    // An answer to what was cancelled, or a `progress` that nobody asked for.
+    if (pending === undefined) return;
+    if (status === 'ok') pending.settle.resolve(message);
+    else if (status === 'error') pending.settle.reject(errorFromFields(message.header));
+    else if (status !== 'progress') await this.#deliverPart(pending, message);
+  }
+
+  async #deliverPart({ onPart, settle }: Pending, part: Message): Promise<void> {
+    try {
+      await onPart?.(part);
+    } catch (error) {
+      settle.reject(error);
+    }
+  }
+
+  #fail(error: SealiftError): void {
+    this.#failure = error;
+    for (const { settle } of this.#pending.values()) settle.reject(error);
+    this.#connection.destroy(error);
+  }
+}
+
+// A server that found us too slow ends this stream only: on another one the same may succeed.
+function streamError(error: SealiftError): SealiftError {
+  return error.code === 'timeout'
+    ? new SealiftError('stalled', `The server ended the connection: ${error.message}`, { cause: error })
+    : error;
+}

@@ -1,0 +1,97 @@
+import { sleep, type Clock } from '../clock.ts';
+import { SealiftError, toSealiftError } from '../errors.ts';
+import type { Random } from '../random.ts';
+
+/** When to try again. Times in milliseconds. */
+export interface RetryPolicy {
+  /** Attempts after the first that bring nothing. */
+  retries: number;
+  /** From the first failure that was not followed by progress. */
+  maxElapsedMs: number;
+  /** The first delay is up to this; each later one up to twice as much. */
+  baseDelayMs: number;
+  /** No delay is longer. */
+  maxDelayMs: number;
+}
+
+export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+  retries: 8,
+  maxElapsedMs: 900_000,
+  baseDelayMs: 500,
+  maxDelayMs: 30_000,
+};
+
+/** A failure that is going to be followed by another attempt. */
+export interface RetryEvent {
+  error: SealiftError;
+  /** 1 for the first retry since there was progress. */
+  retry: number;
+  delayMs: number;
+}
+
+export interface RetryOptions {
+  policy: RetryPolicy;
+  clock: Clock;
+  random: Random;
+  signal?: AbortSignal | undefined;
+  onRetry?: ((event: RetryEvent) => void) | undefined;
+}
+
+/**
+ * Runs `attempt` until it succeeds, fails for good, or the policy is used up. `attempt` calls `progressed` when
+ * the other side, or the partial file, holds more than ever before: only then the count starts afresh. Throws the
+ * last error of an attempt, as `retries-exhausted` if it could have been retried.
+ */
+export async function withRetries<T>(
+  options: RetryOptions,
+  attempt: (progressed: () => void) => Promise<T>,
+): Promise<T> {
+  const { policy, clock, random, signal, onRetry } = options;
+  let retries = 0;
+  let failingSinceMs: number | undefined;
+  const progressed = () => {
+    retries = 0;
+    failingSinceMs = undefined;
+  };
+  for (;;) {
+    try {
+      return await attempt(progressed);
+    } catch (cause) {
+      const error = toSealiftError(cause);
+      if (!error.retryable || signal?.aborted === true) throw error;
+      failingSinceMs ??= clock.monotonicMs();
+      const delayMs = retryDelay(retries, error, policy, random);
+      const isOver =
+        retries >= policy.retries || clock.monotonicMs() + delayMs - failingSinceMs > policy.maxElapsedMs;
+      if (isOver) throw exhausted(error, retries);
+      retries += 1;
+      onRetry?.({ error, retry: retries, delayMs });
+      await sleep(clock, delayMs, signal);
+    }
+  }
+}
+
+/** Full jitter: up to twice as long as before, and anywhere below, so that a thousand clients do not come at once. What the server asks for is the least, within reason. */
+export function retryDelay(
+  retries: number,
+  error: SealiftError,
+  policy: RetryPolicy,
+  random: Random,
+): number {
+  const ceiling = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** retries);
+  const floor = Math.min(policy.maxDelayMs, error.retryAfterMs ?? 0);
+  return Math.max(floor, random.fraction() * ceiling);
+}
+
+function exhausted(error: SealiftError, retries: number): SealiftError {
+  if (retries === 0) return error;
+  return new SealiftError(
+    'retries-exhausted',
+    `${error.message} Gave up after ${retries} ${retries === 1 ? 'retry' : 'retries'} without progress.`,
+    {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      details: { ...error.details, lastCode: error.code },
+    },
+  );
+}

@@ -1,0 +1,40 @@
+import type { Upload } from './upload.ts';
+
+/**
+ * The blocks that one connection has sent, in their order: the answer to a block means that all sent before it
+ * for the same upload on this connection are held, or have been refused by an error of their own.
+ */
+export class BlockTracker {
+  readonly #last = new Map<Upload, Promise<unknown>>();
+  readonly #failed = new Map<Upload, Set<number>>();
+
+  /** Runs `write`, and resolves once those before it have ended too; false if one of them is still not held. */
+  async track(upload: Upload, index: number, write: () => Promise<void>): Promise<boolean> {
+    const before = this.#last.get(upload);
+    const writing = write();
+    const both = Promise.allSettled([before, writing]);
+    this.#last.set(upload, both);
+    try {
+      await writing;
+      this.#failed.get(upload)?.delete(index);
+    } catch (error) {
+      this.#failedOf(upload).add(index);
+      throw error;
+    } finally {
+      await both;
+      if (this.#last.get(upload) === both) this.#last.delete(upload);
+    }
+    return [...(this.#failed.get(upload) ?? [])].every((failed) => upload.held.has(failed));
+  }
+
+  /** Forgets an upload that has ended. */
+  forget(upload: Upload): void {
+    this.#failed.delete(upload);
+  }
+
+  #failedOf(upload: Upload): Set<number> {
+    const failed = this.#failed.get(upload) ?? new Set();
+    this.#failed.set(upload, failed);
+    return failed;
+  }
+}

@@ -1,0 +1,88 @@
+import type { Clock } from '../clock.ts';
+import type { Header } from '../protocol/header.ts';
+import { PROGRESS_INTERVAL_MS } from '../protocol/limits.ts';
+import type { Action, RequestFields } from '../protocol/requests.ts';
+import type { Permission } from '../protocol/responses.ts';
+import type { Store } from '../storage/store.ts';
+import type { DigestAlgorithm } from '../transfer/digests.ts';
+import type { BlockTracker } from './block-tracker.ts';
+import type { Budget } from '../transport/budget.ts';
+import type { FileDigests } from './file-digests.ts';
+import type { Upload } from './upload.ts';
+import type { Uploads } from './uploads.ts';
+
+/** What the handlers of one connection share, once its hello is finished. */
+export interface SessionState {
+  readonly store: Store;
+  readonly uploads: Uploads;
+  readonly fileDigests: FileDigests;
+  readonly clock: Clock;
+  /** Whom uploads belong to: the principal's name, or what stands for all anonymous clients. */
+  readonly owner: string;
+  readonly permissions: ReadonlySet<Permission>;
+  /** Of every digest on this connection. */
+  readonly algorithm: DigestAlgorithm;
+  /** Bytes of file content being read and sent. */
+  readonly answerBytes: Budget;
+  readonly blocks: BlockTracker;
+  /** Uploads that this connection works with. */
+  readonly ownUploads: Set<Upload>;
+  /** What was published on this connection with durability `memory` and is not synced yet. */
+  readonly unsynced: Set<string>;
+  /** Ends the request `id` of this connection, if it is still worked on. */
+  cancel(id: number): void;
+}
+
+/** One request being worked on. */
+export interface Exchange<A extends Action> {
+  readonly action: A;
+  readonly fields: RequestFields<A>;
+  readonly header: Header;
+  /** Decoded, if it came compressed. */
+  readonly content: Buffer;
+  readonly state: SessionState;
+  /** Fires when the client cancels the request or is gone. */
+  readonly signal: AbortSignal;
+  /** Sends a part of the answer; resolves when the kernel took it. */
+  part(status: 'more' | 'block' | 'progress', answer: Answer): Promise<void>;
+}
+
+/** The fields and content of an answer or a part of one. */
+export interface Answer {
+  fields?: Readonly<Record<string, unknown>>;
+  content?: Buffer;
+  contentType?: string;
+  contentEncoding?: string;
+}
+
+/** Works on a request and resolves with its final `ok`; what it throws becomes the `error`. */
+export type Handler<A extends Action> = (exchange: Exchange<A>) => Promise<Answer>;
+
+/**
+ * Runs long work and tells the client now and then that it goes on. A `progress` that cannot be sent at once is
+ * merged with the next.
+ */
+export async function withProgress<A extends Action, T>(
+  exchange: Exchange<A>,
+  fields: () => Record<string, unknown>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { clock } = exchange.state;
+  let isSending = false;
+  const tell = () => {
+    cancel = clock.schedule(PROGRESS_INTERVAL_MS, tell);
+    if (isSending) return;
+    isSending = true;
+    // A connection that is gone ends the request by its signal.
+    exchange.part('progress', { fields: fields() }).then(
+      () => (isSending = false),
+      () => undefined,
+    );
+  };
+  let cancel = clock.schedule(PROGRESS_INTERVAL_MS, tell);
+  try {
+    return await work();
+  } finally {
+    cancel();
+  }
+}

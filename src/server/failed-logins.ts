@@ -1,0 +1,59 @@
+import type { Clock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
+
+/** Failures that an address may have before it is slowed. */
+const FREE_FAILURES = 5;
+/** How long a failure counts, in milliseconds. */
+const MEMORY_MS = 60_000;
+/** The longest that an address is made to wait, in milliseconds. */
+const MAX_DELAY_MS = 30_000;
+/** Addresses remembered; beyond it the ones that failed longest ago are forgotten. */
+const MAX_ADDRESSES = 10_000;
+
+interface Failures {
+  count: number;
+  lastMs: number;
+}
+
+/** Slows whoever guesses: after a few failures an address has to wait, each time twice as long. */
+export class FailedLogins {
+  readonly #clock: Clock;
+  readonly #byAddress = new Map<string, Failures>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Throws `rate-limited` while `address` has to wait. */
+  assertMayTry(address: string): void {
+    const failures = this.#recent(address);
+    if (failures === undefined || failures.count < FREE_FAILURES) return;
+    const delayMs = Math.min(MAX_DELAY_MS, 1_000 * 2 ** (failures.count - FREE_FAILURES));
+    const waitMs = failures.lastMs + delayMs - this.#clock.monotonicMs();
+    if (waitMs > 0) {
+      throw new SealiftError(
+        'rate-limited',
+        'Too many failed logins came from this address; wait before the next.',
+        { retryAfterMs: waitMs },
+      );
+    }
+  }
+
+  record(address: string): void {
+    const count = (this.#recent(address)?.count ?? 0) + 1;
+    // Put at the end, so that the map's order is that of the last failure.
+    this.#byAddress.delete(address);
+    this.#byAddress.set(address, { count, lastMs: this.#clock.monotonicMs() });
+    for (const oldest of this.#byAddress.keys()) {
+      if (this.#byAddress.size <= MAX_ADDRESSES) break;
+      this.#byAddress.delete(oldest);
+    }
+  }
+
+  #recent(address: string): Failures | undefined {
+    const failures = this.#byAddress.get(address);
+    return failures !== undefined && this.#clock.monotonicMs() - failures.lastMs < MEMORY_MS
+      ? failures
+      : undefined;
+  }
+}

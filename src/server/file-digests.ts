@@ -1,0 +1,66 @@
+import { throwIfAborted } from '../clock.ts';
+import type { Entry, Store, StoredFile } from '../storage/store.ts';
+import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
+import { blockDigest, fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+
+/** File digests remembered; each costs about 300 bytes. */
+const MAX_REMEMBERED = 10_000;
+
+/** The digests of files as they stand: read from the data, or remembered for the same etag. */
+export class FileDigests {
+  readonly #store: Store;
+  readonly #known = new Map<string, string>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The digest of the file at `path` and the entry that it belongs to. Remembered ones are taken. */
+  async of(
+    path: string,
+    algorithm: DigestAlgorithm,
+    signal?: AbortSignal,
+  ): Promise<{ entry: Entry; digest: string }> {
+    const file = await this.#store.open(path);
+    try {
+      const { entry } = file;
+      const digest =
+        this.#known.get(memoryKey(entry, algorithm)) ??
+        fileDigest(algorithm, await Array.fromAsync(blockDigests(file, algorithm, signal)));
+      this.remember(entry, digest, algorithm);
+      return { entry, digest };
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Takes note of a digest that was computed elsewhere. */
+  remember(entry: Entry, digest: string, algorithm: DigestAlgorithm): void {
+    this.#known.set(memoryKey(entry, algorithm), digest);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= MAX_REMEMBERED) break;
+      this.#known.delete(oldest);
+    }
+  }
+}
+
+/** The raw digests of a file's blocks, read from the data now. Throws `precondition-failed` if it changes meanwhile. */
+export async function* blockDigests(
+  file: StoredFile,
+  algorithm: DigestAlgorithm,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const { size } = file.entry;
+  const buffer = Buffer.allocUnsafeSlow(Math.min(size, BLOCK_BYTES));
+  for (let index = 0; index < blockCount(size); index += 1) {
+    throwIfAborted(signal);
+    const length = blockLength(size, index);
+    await file.read(buffer, index * BLOCK_BYTES, length);
+    yield blockDigest(algorithm, buffer.subarray(0, length));
+  }
+  await file.assertUnchanged();
+}
+
+function memoryKey({ path, etag }: Entry, algorithm: DigestAlgorithm): string {
+  return `${algorithm} ${etag} ${path}`;
+}

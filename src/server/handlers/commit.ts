@@ -1,0 +1,39 @@
+import { isSealiftError } from '../../errors.ts';
+import { writeFields } from '../../protocol/fields.ts';
+import { CONTENT_TYPE } from '../../protocol/header.ts';
+import { MAX_DIGESTS_PER_PAGE } from '../../protocol/limits.ts';
+import { withProgress, type Answer, type Exchange } from '../exchange.ts';
+import { tellingWhatStands } from './put.ts';
+
+/** `commit`: publishes an upload. */
+export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
+  const { fields, state } = exchange;
+  const { upload: id, size, digest } = fields;
+  const upload = [...state.ownUploads].find((candidate) => candidate.id === id);
+  try {
+    const receipt = await withProgress(
+      exchange,
+      () => ({ upload: id }),
+      () =>
+        tellingWhatStands(state, upload?.request.path ?? '', () =>
+          state.uploads.commit(state.owner, id, size, digest),
+        ),
+    );
+    if (receipt.durability === 'memory') state.unsynced.add(receipt.path);
+    if (upload !== undefined) {
+      state.ownUploads.delete(upload);
+      state.blocks.forget(upload);
+    }
+    return { fields: writeFields(receipt) };
+  } catch (error) {
+    if (isSealiftError(error, 'incomplete')) await sendHeld(exchange);
+    throw error;
+  }
+}
+
+async function sendHeld(exchange: Exchange<'commit'>): Promise<void> {
+  const { fields, state } = exchange;
+  for (const page of state.uploads.find(state.owner, fields.upload).held.pages(MAX_DIGESTS_PER_PAGE)) {
+    await exchange.part('more', { content: page, contentType: CONTENT_TYPE.digestList });
+  }
+}

@@ -1,0 +1,75 @@
+import { throwIfAborted } from '../../clock.ts';
+import { SealiftError } from '../../errors.ts';
+import { BLOCK_BYTES } from '../../protocol/limits.ts';
+import type { Entry, StoredFile } from '../../storage/store.ts';
+import { blockCount, blockLength } from '../../transfer/blocks.ts';
+import { blockDigest, fileDigest, formatBlockDigest } from '../../transfer/digests.ts';
+import type { Answer, Exchange } from '../exchange.ts';
+
+/** `get`: a whole small file in one answer, or the blocks of a larger one as they are read. */
+export async function get(exchange: Exchange<'get'>): Promise<Answer> {
+  const { fields, state } = exchange;
+  if (fields.version !== undefined) throw new SealiftError('unsupported', 'This server keeps no versions.');
+  const file = await state.store.open(fields.path);
+  try {
+    const { entry } = file;
+    if (fields.ifMatch !== undefined && fields.ifMatch !== entry.etag) {
+      throw new SealiftError('precondition-failed', `${JSON.stringify(fields.path)} has changed meanwhile.`, {
+        details: { etag: entry.etag },
+      });
+    }
+    return await (entry.size <= BLOCK_BYTES ? whole(exchange, file) : blocks(exchange, file));
+  } finally {
+    await file.close();
+  }
+}
+
+async function whole({ state }: Exchange<'get'>, file: StoredFile): Promise<Answer> {
+  const { entry } = file;
+  const release = await state.answerBytes.take(entry.size);
+  try {
+    const content = Buffer.allocUnsafeSlow(entry.size);
+    await file.read(content, 0, entry.size);
+    await file.assertUnchanged();
+    const raw = blockDigest(state.algorithm, content);
+    return { fields: { ...attributes(entry), digest: formatBlockDigest(state.algorithm, raw) }, content };
+  } finally {
+    release();
+  }
+}
+
+async function blocks(exchange: Exchange<'get'>, file: StoredFile): Promise<Answer> {
+  const { fields, state, signal } = exchange;
+  const { size } = file.entry;
+  const count = blockCount(size);
+  const first = Math.min(fields.fromBlock ?? 0, count);
+  const end = Math.min(count, first + (fields.blockCount ?? count));
+  await exchange.part('more', { fields: attributes(file.entry) });
+  // Two buffers: one is read into while the other is on its way out.
+  const release = await state.answerBytes.take(2 * BLOCK_BYTES);
+  try {
+    const buffers = [Buffer.allocUnsafeSlow(BLOCK_BYTES), Buffer.allocUnsafeSlow(BLOCK_BYTES)] as const;
+    const digests: Buffer[] = [];
+    let sending = Promise.resolve();
+    for (let index = first; index < end; index += 1) {
+      throwIfAborted(signal);
+      const content = buffers[index % 2 === 0 ? 0 : 1].subarray(0, blockLength(size, index));
+      await Promise.all([file.read(content, index * BLOCK_BYTES, content.length), sending]);
+      const raw = blockDigest(state.algorithm, content);
+      digests.push(raw);
+      sending = exchange.part('block', {
+        fields: { index, digest: formatBlockDigest(state.algorithm, raw) },
+        content,
+      });
+    }
+    await sending;
+    await file.assertUnchanged();
+    return digests.length === count ? { fields: { digest: fileDigest(state.algorithm, digests) } } : {};
+  } finally {
+    release();
+  }
+}
+
+function attributes({ size, mtimeMs, mode, etag }: Entry): Record<string, unknown> {
+  return { size, 'mtime-ms': mtimeMs, mode, etag };
+}

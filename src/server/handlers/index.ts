@@ -1,0 +1,86 @@
+import { SealiftError } from '../../errors.ts';
+import { writeFields } from '../../protocol/fields.ts';
+import type { Action } from '../../protocol/requests.ts';
+import type { Handler } from '../exchange.ts';
+import { block } from './block.ts';
+import { commit } from './commit.ts';
+import { digests } from './digests.ts';
+import { get } from './get.ts';
+import { list, search } from './listings.ts';
+import { put, replaceOptions } from './put.ts';
+
+/** What a server does for each action once the hello is finished. The short ones stand here as they are. */
+export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
+  hello: () => Promise.reject(new SealiftError('bad-request', 'The hello was said already.')),
+  ping: ({ state }) => Promise.resolve({ fields: { 'time-ms': state.clock.now() } }),
+  echo: ({ header, content }) =>
+    Promise.resolve({
+      content,
+      contentType: header['content-type'],
+      contentEncoding: header['content-encoding'],
+    }),
+  put,
+  block,
+  commit,
+  abort: async ({ fields, state }) => {
+    const upload = state.uploads.find(state.owner, fields.upload);
+    await state.uploads.abort(state.owner, fields.upload);
+    state.ownUploads.delete(upload);
+    state.blocks.forget(upload);
+    return {};
+  },
+  get,
+  digests,
+  stat: async ({ fields, state, signal }) => {
+    const entry = await state.store.stat(fields.path);
+    const { path: _path, ...attributes } = entry;
+    if (fields.digest !== true || entry.type !== 'file') return { fields: writeFields(attributes) };
+    const found = await state.fileDigests.of(fields.path, state.algorithm, signal);
+    return {
+      fields: writeFields({
+        ...attributes,
+        etag: found.entry.etag,
+        size: found.entry.size,
+        digest: found.digest,
+      }),
+    };
+  },
+  list,
+  search,
+  set: async ({ fields, state }) => {
+    await state.store.set(fields.path, fields);
+    return {};
+  },
+  mkdir: async ({ fields, state }) => {
+    await state.store.mkdir(fields.path, fields);
+    state.unsynced.add(fields.path);
+    return {};
+  },
+  symlink: async ({ fields, state }) => {
+    await state.store.symlink(fields.path, fields.target, replaceOptions(fields, state));
+    state.unsynced.add(fields.path);
+    return {};
+  },
+  remove: async ({ fields, state }) => {
+    await state.store.remove(fields.path, { recursive: fields.recursive === true });
+    return {};
+  },
+  move: async ({ fields, state }) => {
+    await state.store.move(fields.path, fields.to, replaceOptions(fields, state));
+    return {};
+  },
+  sync: async ({ state }) => {
+    const paths = [...state.unsynced];
+    // Taken out first: what is published meanwhile waits for the next sync, and what fails now is void, since a
+    // sync that is said again after a failure would lie.
+    state.unsynced.clear();
+    await state.store.sync(paths);
+    return {};
+  },
+  lock: () => Promise.reject(new SealiftError('unsupported', 'This server keeps no leases.')),
+  unlock: () => Promise.reject(new SealiftError('unsupported', 'This server keeps no leases.')),
+  cancel: ({ fields, state }) => {
+    state.cancel(fields.target);
+    return Promise.resolve({});
+  },
+};

@@ -1,0 +1,58 @@
+import { throwIfAborted } from '../../clock.ts';
+import { SealiftError } from '../../errors.ts';
+import { writeFields } from '../../protocol/fields.ts';
+import { CONTENT_TYPE } from '../../protocol/header.ts';
+import { LISTING_PAGE_BYTES } from '../../protocol/limits.ts';
+import type { Action } from '../../protocol/requests.ts';
+import type { Answer, Exchange } from '../exchange.ts';
+import { matchesSearch } from '../glob.ts';
+
+/** `list`: what a directory holds, in pages. */
+export async function list(exchange: Exchange<'list'>): Promise<Answer> {
+  const { fields, state } = exchange;
+  if (fields.versions === true) throw new SealiftError('unsupported', 'This server keeps no versions.');
+  const pages = new Pages(exchange, 'entries');
+  for await (const entry of state.store.list(fields.path, { recursive: fields.recursive === true })) {
+    await pages.add(writeFields(entry));
+  }
+  return pages.last();
+}
+
+/** `search`: the files whose path contains or matches the query, in pages. */
+export async function search(exchange: Exchange<'search'>): Promise<Answer> {
+  const { fields, state } = exchange;
+  const pages = new Pages(exchange, 'result');
+  for await (const entry of state.store.list('', { recursive: true })) {
+    if (entry.type === 'file' && matchesSearch(entry.path, fields.query)) await pages.add(entry.path);
+    else throwIfAborted(exchange.signal);
+  }
+  return pages.last();
+}
+
+/** Gathers items into contents of JSON, each sent when it is full: memory does not grow with the listing. */
+class Pages<A extends Action> {
+  readonly #exchange: Exchange<A>;
+  readonly #key: string;
+  #items: string[] = [];
+  #bytes = 0;
+
+  constructor(exchange: Exchange<A>, key: 'entries' | 'result') {
+    this.#exchange = exchange;
+    this.#key = key;
+  }
+
+  async add(item: unknown): Promise<void> {
+    throwIfAborted(this.#exchange.signal);
+    const text = JSON.stringify(item);
+    this.#items.push(text);
+    this.#bytes += Buffer.byteLength(text) + 1;
+    if (this.#bytes >= LISTING_PAGE_BYTES) await this.#exchange.part('more', this.last());
+  }
+
+  last(): Answer {
+    const content = Buffer.from(`{${JSON.stringify(this.#key)}:[${this.#items.join(',')}]}`);
+    this.#items = [];
+    this.#bytes = 0;
+    return { content, contentType: CONTENT_TYPE.json };
+  }
+}

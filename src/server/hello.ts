@@ -1,0 +1,53 @@
+import type { Clock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
+import { BLOCK_BYTES, MAX_REQUESTS, PROTOCOL_VERSION } from '../protocol/limits.ts';
+import type { RequestFields } from '../protocol/requests.ts';
+import type { StoreFeatures } from '../storage/store.ts';
+import { isBlake3Available, type DigestAlgorithm } from '../transfer/digests.ts';
+import type { Identity } from './authentication.ts';
+
+/** The encodings of file bytes that are understood here. */
+export const SERVER_ENCODINGS = ['zstd', 'gzip'] as const;
+
+/** The digest of a connection: what the hello asks for, if it can be computed here. */
+export function chooseDigest(wanted: DigestAlgorithm | undefined): DigestAlgorithm {
+  return wanted === 'blake3' && isBlake3Available() ? 'blake3' : 'sha256';
+}
+
+/** Throws `unsupported-version` for a hello of another version. */
+export function checkVersion({ protocol }: RequestFields<'hello'>): void {
+  if (protocol === PROTOCOL_VERSION) return;
+  throw new SealiftError(
+    'unsupported-version',
+    `Version ${protocol} of the protocol is not spoken here, but ${PROTOCOL_VERSION} is.`,
+    {
+      details: { supported: [PROTOCOL_VERSION] },
+    },
+  );
+}
+
+/** The fields of the answer to a hello. */
+export function helloAnswer(options: {
+  agent: string;
+  identity: Identity & { token?: string };
+  digest: DigestAlgorithm;
+  clock: Clock;
+  features: StoreFeatures;
+  idleTimeoutMs: number;
+}): Record<string, unknown> {
+  const { agent, identity, digest, clock, features, idleTimeoutMs } = options;
+  return {
+    protocol: PROTOCOL_VERSION,
+    agent,
+    principal: identity.principal,
+    permissions: [...identity.permissions],
+    digest,
+    encodings: SERVER_ENCODINGS,
+    'time-ms': clock.now(),
+    'block-size': BLOCK_BYTES,
+    'max-requests': MAX_REQUESTS,
+    'idle-timeout-ms': idleTimeoutMs,
+    features: features.symlinks ? ['symlink'] : [],
+    ...(identity.token === undefined ? {} : { token: identity.token }),
+  };
+}

@@ -1,0 +1,204 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+
+import { sleep, systemClock, type Clock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
+import { silentLogger, type Logger } from '../logger.ts';
+import { IDLE_TIMEOUT_MS, MAX_CONTENT_BYTES_BEFORE_HELLO } from '../protocol/limits.ts';
+import { systemRandom, type Random } from '../random.ts';
+import { DEFAULT_ABANDONED_UPLOAD_CAPS, type AbandonedUploadCaps } from '../storage/abandoned.ts';
+import type { Store } from '../storage/store.ts';
+import type { Address } from '../transport/address.ts';
+import { Connection } from '../transport/connection.ts';
+import { listen, type Listener } from '../transport/listen.ts';
+import type { Peer } from '../transport/peer.ts';
+import type { Principals } from '../trust/principals.ts';
+import type { AnonymousAccess, AuthenticationOptions } from './authentication.ts';
+import { ConnectionCounts } from './connection-counts.ts';
+import { FailedLogins } from './failed-logins.ts';
+import { FileDigests } from './file-digests.ts';
+import { Session, type SessionParts } from './session.ts';
+import { Uploads } from './uploads.ts';
+
+/** How a server is to behave. Times are in milliseconds. */
+export interface ServerOptions {
+  store: Store;
+  /** Where to listen; port 0 picks one. */
+  address: Address;
+  /** The server's certificate and key, and the CA of clients' certificates; PEM texts. */
+  tls: {
+    cert: string;
+    key: string;
+    passphrase?: string | undefined;
+    clientCa?: string | undefined;
+    minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  };
+  /** The principals as they are when a client logs in. */
+  principals: () => Principals;
+  /** See `AuthenticationOptions.join`. */
+  join?: AuthenticationOptions['join'];
+  /** Whether a certificate of `clientCa` is enough to be somebody. Default false. */
+  trustsClientCa?: boolean;
+  /** What clients may do that say nothing of who they are. Default `none`. */
+  anonymous?: AnonymousAccess;
+  /** Serve peers that offer no ALPN, and the tutorial dialect to anonymous ones. Default false. */
+  allowNoAlpn?: boolean;
+  /** Connections at once. Default 4,096. */
+  maxConnections?: number;
+  /** Connections at once from one address. Default 1,024. */
+  maxConnectionsPerAddress?: number;
+  /** What is kept of uploads that nobody goes on with. */
+  abandonedUploads?: Partial<AbandonedUploadCaps>;
+  /** A connection with nothing in flight. Default 5 min. */
+  idleTimeoutMs?: number;
+  /** TLS, from the accepted connection. Default 10 s. */
+  handshakeTimeoutMs?: number;
+  /** The hello, after TLS. Default 10 s. */
+  helloTimeoutMs?: number;
+  /** A header, from its first byte. Default 10 s. */
+  headerTimeoutMs?: number;
+  /** Silence inside a content, and a peer that accepts nothing. Default 60 s. */
+  stallTimeoutMs?: number;
+  /** The name by which the server introduces itself. Default `sealift`. */
+  agent?: string;
+  clock?: Clock;
+  random?: Random;
+  logger?: Logger;
+}
+
+/** Serves a store over TLS. */
+export class Server implements AsyncDisposable {
+  readonly #options: ServerOptions;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #parts: SessionParts;
+  readonly #counts: ConnectionCounts;
+  readonly #sessions = new Map<Session, Promise<void>>();
+  #listener: Listener | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: ServerOptions) {
+    const { store, clock = systemClock, random = systemRandom, logger = silentLogger } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#counts = new ConnectionCounts(
+      options.maxConnections ?? 4_096,
+      options.maxConnectionsPerAddress ?? 1_024,
+    );
+    this.#parts = {
+      store,
+      clock,
+      logger,
+      uploads: new Uploads({
+        store,
+        clock,
+        random,
+        logger,
+        caps: { ...DEFAULT_ABANDONED_UPLOAD_CAPS, ...options.abandonedUploads },
+      }),
+      fileDigests: new FileDigests(store),
+      authentication: {
+        principals: options.principals,
+        anonymous: options.anonymous ?? 'none',
+        trustsClientCa: options.trustsClientCa ?? false,
+        join: options.join,
+        failedLogins: new FailedLogins(clock),
+        logger,
+      },
+      agent: options.agent ?? 'sealift',
+      speaksTutorial:
+        options.allowNoAlpn === true && options.anonymous !== undefined && options.anonymous !== 'none',
+      idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+      helloTimeoutMs: options.helloTimeoutMs,
+    };
+  }
+
+  /** Removes what earlier runs left behind, and listens. Throws `bad-configuration` if it cannot. */
+  static async start(options: ServerOptions): Promise<Server> {
+    const server = new Server(options);
+    await server.#parts.uploads.sweep();
+    server.#listener = await listen({
+      address: options.address,
+      tls: options.tls,
+      requestClientCertificate: true,
+      allowNoAlpn: options.allowNoAlpn ?? false,
+      handshakeTimeoutMs: options.handshakeTimeoutMs,
+      onAccepted: (socket) => server.#admit(socket),
+      onSecured: (socket, peer) => server.#serve(socket, peer),
+      onHandshakeFailed: (reason, { remoteAddress }) =>
+        server.#logger.warn({ address: remoteAddress, reason }, 'handshake failed'),
+    });
+    return server;
+  }
+
+  /** Where it listens. */
+  get address(): Address {
+    return this.#listener?.address ?? this.#options.address;
+  }
+
+  /** How many clients are connected. */
+  get connectionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /**
+   * Stops accepting, lets the requests under way end for at most `graceMs` (default 10 s), and closes. Uploads
+   * stay on the disk and are resumed after the next start. May be called again.
+   */
+  close({ graceMs = 10_000 }: { graceMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  /** Ends all connections at once; `close` then has nothing to wait for. */
+  destroyConnections(): void {
+    for (const session of this.#sessions.keys())
+      session.destroy(new SealiftError('shutting-down', 'The server is shutting down.'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroyConnections();
+    await this.close({ graceMs: 0 });
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const listenerClosed = this.#listener?.close();
+    for (const session of this.#sessions.keys()) session.drain();
+    const graceEnded = new AbortController();
+    const drained = Promise.all(this.#sessions.values()).finally(() => graceEnded.abort());
+    // The sleep is ended by the abort once all are gone, which is no failure.
+    await Promise.race([drained, sleep(this.#clock, graceMs, graceEnded.signal).catch(() => undefined)]);
+    this.destroyConnections();
+    await drained;
+    await listenerClosed;
+    await this.#parts.uploads.close();
+  }
+
+  #admit(socket: Socket): boolean {
+    const address = socket.remoteAddress ?? '';
+    if (!this.#counts.enter(address)) {
+      this.#logger.warn({ address }, 'too many connections');
+      return false;
+    }
+    socket.once('close', () => this.#counts.leave(address));
+    return true;
+  }
+
+  #serve(socket: TLSSocket, peer: Peer): void {
+    const { headerTimeoutMs, stallTimeoutMs } = this.#options;
+    const connection = new Connection(socket, {
+      clock: this.#clock,
+      timeoutCode: 'timeout',
+      maxContentBytes: MAX_CONTENT_BYTES_BEFORE_HELLO,
+      idleTimeoutMs: this.#parts.idleTimeoutMs,
+      headerTimeoutMs,
+      stallTimeoutMs,
+    });
+    const session = new Session(this.#parts, connection, peer);
+    const running = session.run().finally(() => this.#sessions.delete(session));
+    this.#sessions.set(session, running);
+    // A handshake that ended while the server was closing.
+    if (this.#closing !== undefined) session.drain();
+  }
+}

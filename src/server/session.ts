@@ -1,0 +1,275 @@
+import type { Clock } from '../clock.ts';
+import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { Message } from '../protocol/decoder.ts';
+import {
+  HELLO_TIMEOUT_MS,
+  MAX_ANSWER_BYTES_IN_FLIGHT,
+  MAX_CONTENT_BYTES,
+  MAX_CONTENT_BYTES_IN_FLIGHT,
+  MAX_REQUESTS,
+} from '../protocol/limits.ts';
+import { parseRequest, requestId, type Action, type Request } from '../protocol/requests.ts';
+import { endsStream, errorFields } from '../protocol/wire-errors.ts';
+import type { Store } from '../storage/store.ts';
+import type { Connection } from '../transport/connection.ts';
+import type { Peer } from '../transport/peer.ts';
+import { authenticate, type AuthenticationOptions, type Identity } from './authentication.ts';
+import { authorize } from './authorization.ts';
+import { BlockTracker } from './block-tracker.ts';
+import { Budget } from '../transport/budget.ts';
+import { decodedContent } from './content-encoding.ts';
+import type { Answer, Exchange, Handler, SessionState } from './exchange.ts';
+import type { FileDigests } from './file-digests.ts';
+import { HANDLERS } from './handlers/index.ts';
+import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
+import { answerTutorial } from './tutorial.ts';
+import type { Uploads } from './uploads.ts';
+
+/** What all sessions of a server share. */
+export interface SessionParts {
+  store: Store;
+  uploads: Uploads;
+  fileDigests: FileDigests;
+  clock: Clock;
+  logger: Logger;
+  authentication: AuthenticationOptions;
+  /** The name by which the server introduces itself. */
+  agent: string;
+  /** Whether requests of the tutorial dialect are answered. */
+  speaksTutorial: boolean;
+  idleTimeoutMs: number;
+  helloTimeoutMs?: number | undefined;
+}
+
+/** One client's connection: next message → state → handler → answer, until either side ends it. */
+export class Session {
+  readonly #parts: SessionParts;
+  readonly #connection: Connection;
+  readonly #peer: Peer;
+  readonly #requests = new Budget(MAX_REQUESTS);
+  readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
+  readonly #working = new Map<number, AbortController>();
+  readonly #tasks = new Set<Promise<void>>();
+  #state: SessionState | undefined;
+  #isDraining = false;
+  #logger: Logger;
+
+  constructor(parts: SessionParts, connection: Connection, peer: Peer) {
+    this.#parts = parts;
+    this.#connection = connection;
+    this.#peer = peer;
+    this.#logger = parts.logger;
+  }
+
+  /** Serves until the connection ends; never rejects. Leaves nothing behind but uploads that can be resumed. */
+  async run(): Promise<void> {
+    const { helloTimeoutMs = HELLO_TIMEOUT_MS } = this.#parts;
+    this.#connection.setDeadline(helloTimeoutMs, 'The hello');
+    try {
+      await this.#serve();
+      await Promise.all(this.#tasks);
+      await this.#connection.finish();
+    } catch (error) {
+      await this.#endStream(toSealiftError(error));
+    }
+    await this.#leave();
+  }
+
+  /** Takes no new requests, ends when those under way have; a client that asks meanwhile is told to come back. */
+  drain(): void {
+    this.#isDraining = true;
+    if (this.#tasks.size === 0) void this.#connection.finish();
+  }
+
+  /** Ends at once. */
+  destroy(reason: SealiftError): void {
+    this.#connection.destroy(reason);
+  }
+
+  async #serve(): Promise<void> {
+    for (;;) {
+      const message = await this.#connection.receive();
+      if (message === undefined) return;
+      if (this.#state === undefined) await this.#beforeHello(message);
+      else await this.#begin(message, this.#state);
+    }
+  }
+
+  async #beforeHello(message: Message): Promise<void> {
+    const { header } = message;
+    const id = requestId(header);
+    try {
+      if (header['action'] === undefined && this.#parts.speaksTutorial) {
+        return await this.#send({}, await answerTutorial(message, this.#parts.store));
+      }
+      if (header['action'] !== 'hello')
+        throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
+      const request = parseRequest(header) as Request<'hello'>;
+      const { state, answer } = await this.#login(request);
+      this.#connection.clearDeadline();
+      this.#connection.maxContentBytes = MAX_CONTENT_BYTES;
+      await this.#send({ id, status: 'ok' }, { fields: answer });
+      this.#state = state;
+    } catch (error) {
+      await this.#sendError(id, error);
+    }
+  }
+
+  async #login({
+    fields,
+  }: Request<'hello'>): Promise<{ state: SessionState; answer: Record<string, unknown> }> {
+    const { authentication, agent, clock, store, idleTimeoutMs } = this.#parts;
+    checkVersion(fields);
+    const identity = await authenticate(authentication, this.#peer, fields);
+    const digest = chooseDigest(fields.digest);
+    this.#logger = {
+      ...bind(this.#parts.logger, { address: this.#peer.address, principal: identity.principal }),
+    };
+    this.#logger.info({ agent: fields.agent, tls: this.#peer.tlsVersion }, 'login');
+    return {
+      state: this.#stateFor(identity, digest),
+      answer: helloAnswer({ agent, identity, digest, clock, features: store.features, idleTimeoutMs }),
+    };
+  }
+
+  #stateFor({ principal, permissions }: Identity, algorithm: SessionState['algorithm']): SessionState {
+    const { store, uploads, fileDigests, clock } = this.#parts;
+    return {
+      store,
+      uploads,
+      fileDigests,
+      clock,
+      // No principal's name can be the empty string.
+      owner: principal ?? '',
+      permissions,
+      algorithm,
+      answerBytes: new Budget(MAX_ANSWER_BYTES_IN_FLIGHT),
+      blocks: new BlockTracker(),
+      ownUploads: new Set(),
+      unsynced: new Set(),
+      cancel: (id) =>
+        this.#working.get(id)?.abort(new SealiftError('cancelled', 'The request was cancelled.')),
+    };
+  }
+
+  // Reading goes on only when the request has its place: that is the pressure that the client feels.
+  async #begin(message: Message, state: SessionState): Promise<void> {
+    const isCancel = message.header['action'] === 'cancel';
+    const releaseRequest = isCancel ? undefined : await this.#requests.take(1);
+    const releaseBytes = await this.#contentBytes.take(message.content.length);
+    this.#connection.inFlight += 1;
+    const task = this.#work(message, state).finally(() => {
+      releaseRequest?.();
+      releaseBytes();
+      this.#tasks.delete(task);
+      this.#connection.inFlight -= 1;
+      if (this.#isDraining && this.#tasks.size === 0) void this.#connection.finish();
+    });
+    this.#tasks.add(task);
+  }
+
+  // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
+  async #work({ header, content }: Message, state: SessionState): Promise<void> {
+    const id = requestId(header);
+    const controller = new AbortController();
+    try {
+      if (this.#isDraining)
+        throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
+      const request = parseRequest(header);
+      if (id !== undefined) this.#register(id, controller);
+      authorize(request, state.permissions);
+      const answer = await this.#handle(request, { header, content, state, signal: controller.signal });
+      if (id !== undefined) await this.#send({ id, status: 'ok' }, answer);
+      else await this.#tellHeld(answer, request);
+    } catch (error) {
+      await this.#sendError(id, error);
+    } finally {
+      if (id !== undefined && this.#working.get(id) === controller) this.#working.delete(id);
+    }
+  }
+
+  #register(id: number, controller: AbortController): void {
+    if (this.#working.has(id))
+      throw new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
+    this.#working.set(id, controller);
+  }
+
+  async #handle<A extends Action>(
+    { action, fields, id }: Request<A>,
+    rest: Pick<Exchange<A>, 'header' | 'content' | 'state' | 'signal'>,
+  ): Promise<Answer> {
+    const carriesFile = action === 'put' || action === 'block';
+    const content = carriesFile ? await decodedContent(rest.header, rest.content) : rest.content;
+    const part: Exchange<A>['part'] = (status, answer) => this.#send({ id, status }, answer);
+    const handler = HANDLERS[action] as unknown as Handler<A>;
+    return handler({ ...rest, action, fields, content, part } as Exchange<A>);
+  }
+
+  #isTellingHeld = false;
+  // A block without id has no answer; what is held is told now and then, and never queued.
+  async #tellHeld(answer: Answer, request: Request): Promise<void> {
+    if (this.#isTellingHeld || request.action !== 'block') return;
+    this.#isTellingHeld = true;
+    try {
+      await this.#send({ status: 'progress', upload: request.fields.upload }, answer);
+    } finally {
+      this.#isTellingHeld = false;
+    }
+  }
+
+  async #send(fields: Record<string, unknown>, { fields: more, ...content }: Answer): Promise<void> {
+    await this.#connection.send({ fields: { ...fields, ...more }, ...content });
+  }
+
+  async #sendError(id: number | undefined, error: unknown): Promise<void> {
+    const known = toSealiftError(error);
+    if (known.code === 'connection-lost' || known.code === 'timeout') return;
+    if (known.code === 'internal') this.#logger.error({ err: error, cause: known.cause }, 'a request failed');
+    else this.#logger.debug({ code: known.code, reason: known.message }, 'a request was refused');
+    try {
+      await this.#connection.send({ fields: { ...(id === undefined ? {} : { id }), ...errorFields(known) } });
+    } catch (sendError) {
+      this.#logger.debug({ err: sendError }, 'an error could not be told');
+    }
+  }
+
+  async #endStream(error: SealiftError): Promise<void> {
+    this.#abortAll(error);
+    if (!endsStream(error.code)) {
+      if (!isSealiftError(error, 'connection-lost', 'shutting-down'))
+        this.#logger.error({ err: error }, 'a session failed');
+      return this.#connection.destroy(error);
+    }
+    this.#parts.logger.warn(
+      { address: this.#peer.address, code: error.code, reason: error.message },
+      'the stream was ended',
+    );
+    await this.#connection.send({ fields: errorFields(error) }).catch(() => undefined);
+    await this.#connection.finish();
+  }
+
+  async #leave(): Promise<void> {
+    this.#abortAll(new SealiftError('cancelled', 'The connection has ended.'));
+    await Promise.all(this.#tasks);
+    const state = this.#state;
+    if (state === undefined) return;
+    await state.uploads.leave(state, state.ownUploads).catch((error: unknown) => {
+      this.#logger.error({ err: error }, 'closing the uploads of a connection failed');
+    });
+    this.#logger.debug({}, 'connection ended');
+  }
+
+  #abortAll(reason: SealiftError): void {
+    for (const controller of this.#working.values()) controller.abort(reason);
+  }
+}
+
+function bind(logger: Logger, fixed: Record<string, unknown>): Logger {
+  return {
+    debug: (fields, message) => logger.debug({ ...fixed, ...fields }, message),
+    info: (fields, message) => logger.info({ ...fixed, ...fields }, message),
+    warn: (fields, message) => logger.warn({ ...fixed, ...fields }, message),
+    error: (fields, message) => logger.error({ ...fixed, ...fields }, message),
+  };
+}

@@ -1,0 +1,208 @@
+import { createHash } from 'node:crypto';
+
+import type { Clock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { Random } from '../random.ts';
+import type { Receipt } from '../protocol/responses.ts';
+import { abandonedUploads, type AbandonedUploadCaps } from '../storage/abandoned.ts';
+import { KeyedMutex } from '../storage/keyed-mutex.ts';
+import type { OpenUploadOptions, Store } from '../storage/store.ts';
+import type { BlockMap } from '../transfer/block-map.ts';
+import { blockCount } from '../transfer/blocks.ts';
+import { receiptOf, Upload, type UploadRequest } from './upload.ts';
+
+/** How long a publication is remembered for a commit that is said again, in milliseconds: longer than any client retries. */
+const PUBLISHED_MEMORY_MS = 86_400_000;
+/** The least time between two sweeps, in milliseconds, however many uploads begin. */
+const SWEEP_INTERVAL_MS = 600_000;
+/** Ids that were taken over, remembered so that their users are told; and uploads that nobody works with. */
+const MAX_REMEMBERED = 10_000;
+
+export interface UploadsOptions {
+  store: Store;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  caps: AbandonedUploadCaps;
+}
+
+export interface UploadStart extends Pick<OpenUploadOptions, 'base' | 'onProgress'> {
+  owner: string;
+  /** 128 random bits in hex that name the same source and target across attempts; none: never resumed. */
+  resumeKey: string | undefined;
+  request: UploadRequest;
+  /** Who will work with it. */
+  user: object;
+}
+
+/** All uploads of a server, by id and by what they resume. They belong to principals, not to connections. */
+export class Uploads {
+  readonly #options: UploadsOptions;
+  readonly #byId = new Map<string, Upload>();
+  readonly #byKey = new Map<string, Upload>();
+  readonly #superseded = new Map<string, string>();
+  readonly #keys = new KeyedMutex();
+  #lastSweepMs = -Infinity;
+  #sweeping = Promise.resolve();
+
+  constructor(options: UploadsOptions) {
+    this.#options = options;
+  }
+
+  /** Begins an upload, or takes over what an earlier attempt with the same owner, path and resume key holds. */
+  async open(start: UploadStart): Promise<{ upload: Upload; base: OpenUploadOptions['base'] }> {
+    const { owner, resumeKey, request } = start;
+    const key = `${hashed(owner).slice(0, 16)}-${resumeKey === undefined ? this.#options.random.bytes(20).toString('hex') : hashed(`${request.path}\0${resumeKey}`).slice(0, 40)}`;
+    this.#sweepNowAndThen();
+    return this.#keys.run(key, async () => {
+      const before = this.#byKey.get(key);
+      await before?.supersede();
+      if (before !== undefined) this.#forget(before);
+      const known =
+        before && before.request.algorithm === request.algorithm
+          ? carriedOver(before, request.size)
+          : undefined;
+      return this.#open(key, start, known);
+    });
+  }
+
+  /** The upload `id` of `owner`. Throws `superseded` or `unknown-upload`. */
+  find(owner: string, id: string): Upload {
+    const upload = this.#byId.get(id);
+    if (upload?.owner === owner) return upload;
+    if (this.#superseded.get(id) === owner) {
+      throw new SealiftError('superseded', 'Another put of the same file has taken this upload over.', {
+        details: { upload: id },
+      });
+    }
+    throw new SealiftError(
+      'unknown-upload',
+      'There is no such upload; put the file again to go on from what is held.',
+      { details: { upload: id } },
+    );
+  }
+
+  /** Publishes an upload, or tells the receipt again if it is published already, also before a restart. */
+  async commit(owner: string, id: string, size: number, digest: string): Promise<Receipt> {
+    const upload = this.#byId.get(id);
+    if (upload?.owner !== owner)
+      return (await this.#publishedReceipt(owner, id, digest)) ?? this.find(owner, id).commit(size, digest);
+    const receipt = await upload.commit(size, digest);
+    this.#forget(upload);
+    return receipt;
+  }
+
+  async abort(owner: string, id: string): Promise<void> {
+    const upload = this.find(owner, id);
+    await this.#keys.run(upload.key, () => upload.abort());
+    this.#forget(upload);
+  }
+
+  /** `user` works with none of them any more: what nobody works with is closed, and kept for whoever resumes it. */
+  async leave(user: object, uploads: Iterable<Upload>): Promise<void> {
+    for (const upload of uploads) {
+      upload.users.delete(user);
+      if (upload.users.size === 0) await upload.close();
+    }
+    for (const upload of this.#byId.values()) {
+      if (this.#byId.size <= MAX_REMEMBERED) break;
+      if (upload.users.size === 0) this.#forget(upload);
+    }
+  }
+
+  /** Removes what was abandoned and forgets old publications. */
+  async sweep(): Promise<void> {
+    const { store, clock, caps, logger } = this.#options;
+    this.#lastSweepMs = clock.monotonicMs();
+    const uploads = await Array.fromAsync(store.uploads());
+    const running = new Set(
+      [...this.#byKey.values()].filter(({ users }) => users.size > 0).map(({ key }) => key),
+    );
+    for (const key of abandonedUploads(uploads, { running, nowMs: clock.now(), caps })) {
+      await this.#keys.run(key, async () => {
+        const upload = this.#byKey.get(key);
+        if (upload !== undefined && upload.users.size > 0) return;
+        if (upload !== undefined) this.#forget(upload);
+        await store.discardUpload(key);
+        logger.info({ key }, 'removed an abandoned upload');
+      });
+    }
+    await store.forgetPublished(clock.now() - PUBLISHED_MEMORY_MS);
+  }
+
+  /** Closes all data files; what is held stays on the disk. */
+  async close(): Promise<void> {
+    await this.#sweeping;
+    await Promise.all([...this.#byId.values()].map((upload) => upload.close()));
+  }
+
+  async #open(
+    key: string,
+    { base, onProgress, owner, request, user }: UploadStart,
+    known: BlockMap | undefined,
+  ): Promise<{ upload: Upload; base: OpenUploadOptions['base'] }> {
+    const { store, random, logger } = this.#options;
+    const stored = await store.openUpload(key, {
+      path: request.path,
+      size: request.size,
+      base,
+      algorithm: request.algorithm,
+      known,
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
+    const upload = new Upload({
+      id: random.bytes(16).toString('base64url'),
+      owner,
+      key,
+      request,
+      store,
+      stored,
+      logger,
+    });
+    upload.users.add(user);
+    this.#byId.set(upload.id, upload);
+    this.#byKey.set(key, upload);
+    return { upload, base: stored.base };
+  }
+
+  #forget(upload: Upload): void {
+    this.#byId.delete(upload.id);
+    if (this.#byKey.get(upload.key) === upload) this.#byKey.delete(upload.key);
+    if (upload.isEnded) return;
+    this.#superseded.set(upload.id, upload.owner);
+    for (const oldest of this.#superseded.keys()) {
+      if (this.#superseded.size <= MAX_REMEMBERED) break;
+      this.#superseded.delete(oldest);
+    }
+  }
+
+  async #publishedReceipt(owner: string, id: string, digest: string): Promise<Receipt | undefined> {
+    const record = await this.#options.store.published(id);
+    if (record?.entry === undefined || record.owner !== owner || record.digest !== digest) return undefined;
+    return receiptOf(record.entry, digest, record.durability);
+  }
+
+  #sweepNowAndThen(): void {
+    const { clock, logger } = this.#options;
+    if (clock.monotonicMs() - this.#lastSweepMs < SWEEP_INTERVAL_MS) return;
+    this.#sweeping = this.sweep().catch((error: unknown) =>
+      logger.error({ err: error }, 'removing abandoned uploads failed'),
+    );
+  }
+}
+
+/** What an upload of one size is known to hold when it goes on with another: not the block that changes its length. */
+function carriedOver(before: Upload, size: number | null): BlockMap | undefined {
+  const known = before.knownBlocks;
+  if (known === undefined || before.request.size === size) return known;
+  // Unknown sizes say nothing about the length of the last block held.
+  if (before.request.size === null || size === null) return undefined;
+  known.delete(blockCount(before.request.size) - 1);
+  for (let index = Math.max(0, blockCount(size) - 1); index < known.end; index += 1) known.delete(index);
+  return known;
+}
+
+function hashed(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,84 @@
+import { isSealiftError } from '../errors.ts';
+import { BlockMap } from '../transfer/block-map.ts';
+import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
+import { blockDigest } from '../transfer/digests.ts';
+import type { OpenUploadOptions, StoredFile } from './store.ts';
+
+/** Reads `length` bytes from `position` into the start of `target`; false if there are not so many. */
+export type ReadBytes = (target: Buffer, position: number, length: number) => Promise<boolean>;
+
+/**
+ * Finds out, by hashing them, which blocks the first `bytes` bytes hold. A block that is shorter than it will be
+ * is not held; where the size is unknown, that is every short one.
+ */
+export async function hashBlocks(
+  read: ReadBytes,
+  bytes: number,
+  { size, algorithm, onProgress }: Pick<OpenUploadOptions, 'size' | 'algorithm' | 'onProgress'>,
+): Promise<BlockMap> {
+  const held = new BlockMap();
+  const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  for (let index = 0; index < blockCount(bytes); index += 1) {
+    const position = index * BLOCK_BYTES;
+    const length = wholeLength(size, index);
+    if (position + length > bytes || !(await read(buffer, position, length))) continue;
+    held.set(index, blockDigest(algorithm, buffer.subarray(0, length)));
+    onProgress?.(position + length);
+  }
+  return held;
+}
+
+/**
+ * Copies the published file into an upload, as the base to send only changes against: each whole block is hashed
+ * as it is copied. Undefined if there is no file to start from.
+ */
+export async function copyPublished(
+  open: (path: string) => Promise<StoredFile>,
+  write: (content: Buffer, position: number) => Promise<void>,
+  options: Pick<OpenUploadOptions, 'path' | 'size' | 'algorithm' | 'onProgress'>,
+): Promise<BlockMap | undefined> {
+  const published = await open(options.path).catch(passOverNoFile);
+  if (published === undefined) return undefined;
+  const copy: ReadBytes = async (target, position, length) => {
+    await published.read(target, position, length);
+    await write(target.subarray(0, length), position);
+    return true;
+  };
+  try {
+    return await hashBlocks(copy, Math.min(published.entry.size, options.size ?? Infinity), options);
+  } finally {
+    await published.close();
+  }
+}
+
+/**
+ * What is still held of `known` by data of `bytes` bytes, of which `size` are declared now: another size may be
+ * declared than when the blocks were written. With `isCut` the data was longer until now, and a short block at
+ * its end is the rest of another one.
+ */
+export function blocksStillHeld(
+  known: BlockMap,
+  { bytes, size, isCut }: { bytes: number; size: number | null; isCut: boolean },
+): BlockMap {
+  // Below the last whole block nothing can have changed; mostly that is all there is.
+  const firstInDoubt = Math.floor(bytes / BLOCK_BYTES);
+  if (known.end <= firstInDoubt) return known;
+  const held = new BlockMap();
+  for (let index = 0; index < known.end; index += 1) {
+    const digest = known.digest(index);
+    if (digest === undefined) continue;
+    const length = wholeLength(size, index);
+    const endsWithData = length > 0 && index * BLOCK_BYTES + length === bytes && !isCut;
+    if (index < firstInDoubt || endsWithData) held.set(index, digest);
+  }
+  return held;
+}
+
+/** The length that block `index` has once it is whole. */
+function wholeLength(size: number | null, index: number): number {
+  return size === null ? BLOCK_BYTES : blockLength(size, index);
+}
+
+function passOverNoFile(error: unknown): undefined {
+  if (!isSealiftError(error, 'not-found', 'is-directory', 'not-directory', 'bad-request')) throw error;
+}

@@ -1,0 +1,99 @@
+import type { Socket } from 'node:net';
+
+import type { Clock } from '../clock.ts';
+import { isSealiftError } from '../errors.ts';
+import type { Random } from '../random.ts';
+import type { CutMode, Grant } from './fault-cut.ts';
+import { FaultPipe } from './fault-pipe.ts';
+import type { Direction, Faults } from './fault-settings.ts';
+
+export interface FaultConnectionOptions {
+  client: Socket;
+  target: Socket;
+  clock: Clock;
+  random: Random;
+  faults: () => { settings: Faults; changed: Promise<void> };
+  /** As in `FaultPipeOptions`, with the connection that asks. */
+  spend: (connection: FaultConnection, direction: Direction, wanted: number) => Grant;
+  /** Cuts this connection, or all. */
+  cut: (connection: FaultConnection, mode: CutMode) => void;
+  onClosed: (connection: FaultConnection) => void;
+}
+
+/** One connection through the proxy: two sockets and a pipe each way. */
+export class FaultConnection {
+  /** Bytes forwarded each way. */
+  readonly bytes: Record<Direction, number> = { up: 0, down: 0 };
+  /** Its cut is decided, and happens when the last bytes are out. */
+  isDoomed = false;
+  #isSilent = false;
+  readonly #sockets: readonly [client: Socket, target: Socket];
+  readonly #abort = new AbortController();
+
+  constructor(options: FaultConnectionOptions) {
+    const { client, target, onClosed } = options;
+    this.#sockets = [client, target];
+    for (const [socket, other] of [
+      [client, target],
+      [target, client],
+    ] as const) {
+      // What happened is told by the close that follows.
+      socket.on('error', () => {});
+      socket.once('close', () => {
+        if (!endedWell(socket) && !this.#isSilent) this.#reset(other);
+        if (!client.closed || !target.closed) return;
+        this.#abort.abort();
+        onClosed(this);
+      });
+    }
+    this.#carry(options, 'up', client, target);
+    this.#carry(options, 'down', target, client);
+  }
+
+  /** Ends it as `mode` says. What is still on its way through the proxy is lost. */
+  cut(mode: CutMode): void {
+    this.#abort.abort();
+    this.#isSilent = mode === 'silence';
+    for (const socket of this.#sockets) {
+      if (mode === 'silence') {
+        socket.pause();
+      } else if (mode === 'rst') {
+        this.#reset(socket);
+      } else {
+        socket.end();
+        // Read on, to notice when the other side closes too.
+        socket.resume();
+      }
+    }
+  }
+
+  /** Closes both sockets at once. */
+  destroy(): void {
+    this.#abort.abort();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #carry(options: FaultConnectionOptions, direction: Direction, source: Socket, destination: Socket): void {
+    const pipe = new FaultPipe({
+      ...options,
+      source,
+      destination,
+      direction,
+      signal: this.#abort.signal,
+      spend: (wanted) => options.spend(this, direction, wanted),
+      cut: (mode) => options.cut(this, mode),
+    });
+    pipe.run().catch((error: unknown) => {
+      if (!isSealiftError(error, 'aborted')) throw error;
+    });
+  }
+
+  #reset(socket: Socket): void {
+    // One that is still connecting is reset as soon as there is somebody to reset.
+    if (!socket.destroyed) socket.resetAndDestroy();
+  }
+}
+
+function endedWell(socket: Socket): boolean {
+  return socket.readableEnded && socket.writableFinished;
+}

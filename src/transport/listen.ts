@@ -1,0 +1,159 @@
+import { constants } from 'node:crypto';
+import { existsSync, unlinkSync } from 'node:fs';
+import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+
+import { SealiftError, systemCode } from '../errors.ts';
+import { ALPN_ID, HANDSHAKE_TIMEOUT_MS } from '../protocol/limits.ts';
+import { formatAddress, type Address } from './address.ts';
+import { peerOf, type Peer } from './peer.ts';
+
+export interface ListenOptions {
+  address: Address;
+  /** PEM texts. `clientCa` vouches for client certificates. */
+  tls: {
+    cert: string;
+    key: string;
+    passphrase?: string | undefined;
+    clientCa?: string | undefined;
+    minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  };
+  /** Whether clients are asked for a certificate; what it is worth is judged by whoever serves the connection. */
+  requestClientCertificate: boolean;
+  /** Whether peers that offer no ALPN at all are served. */
+  allowNoAlpn: boolean;
+  /** In milliseconds, from the accepted connection. Default 10 s. */
+  handshakeTimeoutMs?: number | undefined;
+  /** Judges a TCP connection before TLS; false closes it. */
+  onAccepted: (socket: Socket) => boolean;
+  onSecured: (socket: TLSSocket, peer: Peer) => void;
+  /** A handshake failed: somebody else's protocol, a broken line, or a version we do not speak. */
+  onHandshakeFailed: (reason: string, socket: { remoteAddress?: string | undefined }) => void;
+}
+
+/** A listening TLS socket. */
+export interface Listener {
+  /** Where it really listens: port 0 has become a number. */
+  readonly address: Address;
+  /** Stops accepting; connections that stand go on. May be called again. */
+  close(): Promise<void>;
+}
+
+/** Listens for TLS. Throws `bad-configuration` if the certificate cannot be used or the address cannot be had. */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const server = tlsServer(options);
+  if ('path' in options.address) await removeStaleSocket(options.address.path);
+  await listening(server, options.address);
+  const bound = server.address();
+  const address =
+    'path' in options.address
+      ? options.address
+      : { host: options.address.host, port: (bound as AddressInfo).port };
+  let closing: Promise<void> | undefined;
+  return {
+    address,
+    close: () => (closing ??= new Promise((resolve) => void server.close(() => resolve()))),
+  };
+}
+
+function tlsServer(options: ListenOptions): Server {
+  const { tls } = options;
+  let server: ReturnType<typeof createServer>;
+  try {
+    server = createServer({
+      cert: tls.cert,
+      key: tls.key,
+      passphrase: tls.passphrase,
+      ca: tls.clientCa,
+      minVersion: tls.minVersion ?? 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+      ALPNProtocols: [ALPN_ID],
+      requestCert: options.requestClientCertificate,
+      rejectUnauthorized: false,
+      // No tickets: a resumed session would skip the client's certificate. A session by id needs a cache, and
+      // there is none.
+      secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+      handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+    });
+  } catch (cause) {
+    throw new SealiftError(
+      'bad-configuration',
+      `The certificate or key of the server cannot be used: ${(cause as Error).message}.`,
+      { cause },
+    );
+  }
+  server.prependListener('connection', (socket: Socket) => {
+    if (!options.onAccepted(socket)) socket.destroy();
+  });
+  server.on('secureConnection', (socket) => onSecured(socket, options));
+  server.on('tlsClientError', (error, socket) => {
+    options.onHandshakeFailed(systemCode(error) ?? error.message, socket);
+    socket.destroy();
+  });
+  return server;
+}
+
+function onSecured(
+  socket: TLSSocket,
+  { allowNoAlpn, onSecured: serve, onHandshakeFailed }: ListenOptions,
+): void {
+  const peer = peerOf(socket);
+  // A peer that offers other protocols only was refused by OpenSSL already; one that offers none was not.
+  const refusal = peer.isResumed
+    ? 'resumed session'
+    : peer.alpn === ALPN_ID || allowNoAlpn
+      ? undefined
+      : 'no ALPN';
+  if (refusal === undefined) {
+    // Who has asked may end its side and still wants the answer. Set only now: during the handshake a half-open
+    // socket that was left by its peer would stay for ever.
+    socket.allowHalfOpen = true;
+    return serve(socket, peer);
+  }
+  onHandshakeFailed(refusal, socket);
+  socket.destroy();
+}
+
+async function listening(server: Server, address: Address): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('listening', resolve).once('error', reject);
+  // Node takes no host for "all addresses, of both families".
+  server.listen(
+    'path' in address
+      ? { path: address.path }
+      : { port: address.port, ...(address.host === '' ? {} : { host: address.host }) },
+  );
+  try {
+    await promise;
+  } catch (cause) {
+    throw new SealiftError(
+      'bad-configuration',
+      `Cannot listen on ${formatAddress(address)} (${systemCode(cause) ?? String(cause)}).`,
+      {
+        cause,
+        ...(systemCode(cause) === 'EADDRINUSE'
+          ? { hint: 'Another program listens there: end it, or choose another --port.' }
+          : {}),
+      },
+    );
+  } finally {
+    server.off('error', reject);
+    server.on('error', () => undefined);
+  }
+}
+
+// The socket file of a server that was killed stays behind; one that answers belongs to a server that lives.
+async function removeStaleSocket(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const probe = connect({ path });
+  probe
+    .once('connect', () => resolve(false))
+    .once('error', (error) => resolve(systemCode(error) === 'ECONNREFUSED'));
+  const isStale = await promise;
+  probe.destroy();
+  if (isStale) unlinkSync(path);
+}

@@ -1,0 +1,99 @@
+import type { Socket } from 'node:net';
+
+/** Bytes handed to the socket at once. Each such piece that the kernel takes is progress, so on a slow link this, over the stall timeout, is the slowest pace that still counts as alive. */
+const PIECE_BYTES = 262_144;
+/** Small messages that wait together leave in one piece of about this many bytes: a TLS record holds 16 KiB. */
+const GATHER_BYTES = 65_536;
+
+interface Outgoing {
+  bytes: Uint8Array;
+  /** Called when the kernel has taken the last of the bytes, or with why it never will. */
+  settle: (error?: Error) => void;
+}
+
+/** What waits to be sent on a socket, in order; the kernel's pace is the pace of `send`. */
+export class Outbox {
+  readonly #socket: Socket;
+  readonly #onProgress: (isWaiting: boolean) => void;
+  readonly #queue: Outgoing[] = [];
+  #isWriting = false;
+  #isEnding = false;
+  #failure: Error | undefined;
+
+  /** `onProgress` is called when bytes begin to wait, whenever the kernel took some, and when none wait any more. */
+  constructor(socket: Socket, onProgress: (isWaiting: boolean) => void) {
+    this.#socket = socket;
+    this.#onProgress = onProgress;
+  }
+
+  /** Resolves when the kernel has taken all of `parts`, which leave without anything in between. */
+  send(...parts: Uint8Array[]): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const filled = parts.filter((part) => part.length > 0);
+    filled.forEach((bytes, index) => {
+      const isLast = index === filled.length - 1;
+      this.#queue.push({ bytes, settle: (error) => (error ? reject(error) : isLast && resolve()) });
+    });
+    if (!this.#isWriting) this.#writeNext();
+    return promise;
+  }
+
+  /** Ends the stream once everything that waits is sent. May be called again. */
+  end(): void {
+    this.#isEnding = true;
+    if (!this.#isWriting) this.#writeNext();
+  }
+
+  /** Everything that waits, and all that comes later, fails with `error`. May be called again. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { settle } of this.#queue.splice(0)) settle(this.#failure);
+  }
+
+  #writeNext(): void {
+    if (this.#queue.length === 0) {
+      this.#onProgress(false);
+      if (this.#isEnding) this.#socket.end();
+      return;
+    }
+    const { bytes, settled } = this.#takePiece();
+    this.#isWriting = true;
+    this.#onProgress(true);
+    this.#socket.write(bytes, (error) => {
+      this.#isWriting = false;
+      if (error) this.fail(error);
+      for (const settle of settled) settle(error ?? undefined);
+      if (!error) this.#writeNext();
+    });
+  }
+
+  // Either a slice of a large part, or several small parts in one buffer: a copy of a few bytes costs less than
+  // a record and a system call each.
+  #takePiece(): { bytes: Uint8Array; settled: Outgoing['settle'][] } {
+    const first = this.#queue[0] as Outgoing;
+    if (first.bytes.length > PIECE_BYTES) {
+      const bytes = first.bytes.subarray(0, PIECE_BYTES);
+      first.bytes = first.bytes.subarray(PIECE_BYTES);
+      return { bytes, settled: [] };
+    }
+    let total = 0;
+    let count = 0;
+    for (const { bytes } of this.#queue) {
+      if (count > 0 && total + bytes.length > GATHER_BYTES) break;
+      total += bytes.length;
+      count += 1;
+    }
+    const taken = this.#queue.splice(0, count);
+    return {
+      bytes:
+        count === 1
+          ? first.bytes
+          : Buffer.concat(
+              taken.map(({ bytes }) => bytes),
+              total,
+            ),
+      settled: taken.map(({ settle }) => settle),
+    };
+  }
+}

@@ -1,0 +1,39 @@
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+
+/** What the TLS layer knows of the other side of a connection. */
+export interface Peer {
+  /** As in `203.0.113.5` or `::1`; empty for a Unix socket. */
+  address: string;
+  port: number;
+  /** `TLSv1.3` */
+  tlsVersion: string;
+  /** The cipher suite by its standard name, as in `TLS_AES_256_GCM_SHA384`. */
+  cipher: string;
+  alpn: string | undefined;
+  /** The leaf that the peer presented, if any. */
+  certificate: X509Certificate | undefined;
+  /** Why the certificate is not accepted by the CAs here, as OpenSSL or Node name it; undefined if it is. */
+  certificateProblem: string | undefined;
+  /** A resumed session proves nothing about the peer anew, and is never accepted here. */
+  isResumed: boolean;
+}
+
+/** Reads a secured socket. */
+export function peerOf(socket: TLSSocket): Peer {
+  const problem = socket.authorizationError as Error | string | null | undefined;
+  return {
+    address: socket.remoteAddress ?? '',
+    port: socket.remotePort ?? 0,
+    tlsVersion: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().standardName,
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
+    certificate: socket.getPeerX509Certificate(),
+    certificateProblem: socket.authorized
+      ? undefined
+      : problem instanceof Error
+        ? problem.message
+        : (problem ?? 'no certificate'),
+    isResumed: socket.isSessionReused(),
+  };
+}

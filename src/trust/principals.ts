@@ -1,0 +1,139 @@
+import { parse, TomlError } from 'smol-toml';
+
+import { SealiftError } from '../errors.ts';
+import type { Permission } from '../protocol/responses.ts';
+import { readPrincipal, type PrincipalFields } from './principal-fields.ts';
+import { tokenMatches } from './tokens.ts';
+
+/** Whom a connection speaks for, and what it may do. */
+export interface Principal {
+  readonly name: string;
+  readonly permissions: ReadonlySet<Permission>;
+}
+
+/** What a client certificate says, and whether that is to be believed. */
+export interface PresentedCertificate {
+  /** The pin of its key: the handshake has proved that the client holds it. */
+  pin: string;
+  /** The names in it (certificate-names.ts). */
+  names: readonly string[];
+  /** Whether an authority that this server trusts signed it; otherwise the names mean nothing. */
+  caVerified: boolean;
+}
+
+/** The principals of a server, in the order of their file. */
+export class Principals implements Iterable<Principal> {
+  readonly #entries: ReadonlyMap<string, Entry>;
+
+  constructor(entries: ReadonlyMap<string, Entry>) {
+    this.#entries = entries;
+  }
+
+  /** The principal of that name. */
+  byName(name: string): Principal | undefined {
+    return this.#entries.get(name)?.principal;
+  }
+
+  /** The principal that `token` belongs to. Always compares with every hash: the time taken tells nothing. */
+  byToken(token: string): Principal | undefined {
+    let found: Principal | undefined;
+    for (const { principal, fields } of this.#entries.values()) {
+      for (const hash of fields.tokens) if (tokenMatches(token, hash)) found = principal;
+    }
+    return found;
+  }
+
+  /**
+   * The principal that a client certificate belongs to: by its key; else, if an authority vouches for it, the first
+   * in the file that has one of its names. Names are compared without regard to letter case.
+   */
+  byCertificate({ pin, names, caVerified }: PresentedCertificate): Principal | undefined {
+    const entries = [...this.#entries.values()];
+    const byPin = entries.find(({ fields }) => fields.pins.includes(pin));
+    if (byPin || !caVerified) return byPin?.principal;
+    const presented = names.map((name) => name.toLowerCase());
+    return entries.find(({ fields }) => fields.names.some((name) => presented.includes(name)))?.principal;
+  }
+
+  *[Symbol.iterator](): IterableIterator<Principal> {
+    for (const { principal } of this.#entries.values()) yield principal;
+  }
+}
+
+/**
+ * Reads the text of a `--users` file, whose name `file` is for messages: a table `[principals.NAME]` each, with
+ * `permissions`, and with `tokens` (hashes), `pins` and `names` (of client certificates) where there are any. It is
+ * strict, because a misspelt key would quietly take away, or leave open, what was meant: whatever it does not know,
+ * and a token, pin or name given twice, is `bad-configuration`.
+ */
+export function parsePrincipals(text: string, file: string): Principals {
+  const document = parseToml(text, file);
+  const unknown = Object.keys(document).find((key) => key !== 'principals');
+  if (unknown !== undefined) throw fault(file, JSON.stringify(unknown), 'is not a known key.');
+
+  const tables = Object.hasOwn(document, 'principals') ? document['principals'] : {};
+  const entries = new Map<string, Entry>();
+  for (const [name, table] of Object.entries(tableAt(tables, file, 'principals'))) {
+    const key = `principals.${name}`;
+    if (!PRINCIPAL_NAME.test(name)) throw fault(file, `principals.${JSON.stringify(name)}`, NAME_RULE);
+    const fields = readPrincipal(tableAt(table, file, key), (field, problem) =>
+      fault(file, `${key}.${field}`, problem),
+    );
+    entries.set(name, { principal: { name, permissions: new Set(fields.permissions) }, fields });
+  }
+  refuseDuplicates(entries, file);
+  return new Principals(entries);
+}
+
+/** Whether `name` can be a principal's. */
+export function isPrincipalName(name: string): boolean {
+  return PRINCIPAL_NAME.test(name);
+}
+
+interface Entry {
+  principal: Principal;
+  fields: PrincipalFields;
+}
+
+const PRINCIPAL_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+const NAME_RULE =
+  'is no name for a principal: 1 to 64 of A-Z a-z 0-9 . _ @ -, beginning with a letter or digit.';
+
+function parseToml(text: string, file: string): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    // Only the first line of its message: the rest shows the text, in which there may be a secret by mistake.
+    const [problem = ''] = cause.message.split('\n', 1);
+    const message = `${file}, line ${cause.line}: ${problem.replace(/^Invalid TOML document: /, '')}`;
+    throw new SealiftError('bad-configuration', message, { cause, hint: 'Mend this line.' });
+  }
+}
+
+function tableAt(value: unknown, file: string, key: string): Record<string, unknown> {
+  const isTable =
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+  if (!isTable) throw fault(file, key, 'is not a table.');
+  return value as Record<string, unknown>;
+}
+
+function refuseDuplicates(entries: ReadonlyMap<string, Entry>, file: string): void {
+  for (const field of ['tokens', 'pins', 'names'] as const) {
+    const owners = new Map<string, string>();
+    for (const [name, { fields }] of entries) {
+      for (const value of fields[field]) {
+        const owner = owners.get(value);
+        if (owner !== undefined)
+          throw fault(file, `principals.${name}.${field}`, `repeats one of principals.${owner}.`);
+        owners.set(value, name);
+      }
+    }
+  }
+}
+
+function fault(file: string, key: string, problem: string): SealiftError {
+  return new SealiftError('bad-configuration', `${file}: ${key} ${problem}`, {
+    hint: `Mend ${key} in ${file}.`,
+  });
+}

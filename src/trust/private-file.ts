@@ -1,0 +1,151 @@
+import { constants } from 'node:fs';
+import { mkdir, open, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+
+import { SealiftError, systemCode } from '../errors.ts';
+import { systemRandom, type Random } from '../random.ts';
+import { withFileLock, type FileLockOptions } from './file-lock.ts';
+import { localFileError } from './local-file-error.ts';
+
+/** Windows keeps access lists instead of these bits, and knows no way to sync a directory. */
+const HAS_MODES = process.platform !== 'win32';
+const OWNER_ONLY_FILE = 0o600;
+const OWNER_ONLY_DIRECTORY = 0o700;
+const GROUP_AND_OTHERS = 0o077;
+
+/**
+ * The text of a file of ours (state, keys, principals); undefined only if there is none. What is there but cannot
+ * be read is `local-file`, what is no UTF-8 is `bad-configuration`: a damaged file is never taken for a missing
+ * one, because what it said (a pin, a revoked token) would silently be forgotten.
+ */
+export async function readPrivateFile(path: string): Promise<string | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw localFileError('read', path, error);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new SealiftError('bad-configuration', `${path} is not UTF-8 text.`, {
+      cause,
+      hint: `Restore ${path} from a backup, or remove it.`,
+    });
+  }
+}
+
+/**
+ * Writes a file that only its owner may read: mode 0600, in directories of mode 0700 where they are missing. A
+ * reader sees the old text or the new, and when this resolves the new one survives a loss of power. A symbolic
+ * link is followed, so that a linked configuration stays linked. Throws `local-no-space` or `local-file`.
+ */
+export async function writePrivateFile(
+  path: string,
+  text: string,
+  random: Random = systemRandom,
+): Promise<void> {
+  const target = await realTarget(path);
+  await makePrivateDirectory(dirname(target));
+  try {
+    await replace(target, text, random);
+  } catch (error) {
+    throw localFileError('write', path, error);
+  }
+}
+
+/**
+ * Changes a file of ours in one step: reads it, asks `change` for the new text, writes that as `writePrivateFile`
+ * does. `change` gets undefined where there is no file, and answers undefined to leave everything as it is. Updates
+ * of the same file happen one after the other, also between processes. Resolves to the text that stands there
+ * afterwards. What `change` throws is thrown on, with nothing written.
+ */
+export async function updatePrivateFile(
+  path: string,
+  change: (text: string | undefined) => string | undefined,
+  options: FileLockOptions = {},
+): Promise<string | undefined> {
+  const target = await realTarget(path);
+  await makePrivateDirectory(dirname(target));
+  return await withFileLock(
+    target,
+    async (assertHeld) => {
+      const before = await readPrivateFile(target);
+      const after = change(before);
+      if (after === undefined || after === before) return before;
+      await assertHeld();
+      await writePrivateFile(target, after, options.random);
+      return after;
+    },
+    options,
+  );
+}
+
+/** Makes a directory that only its owner may enter, and those above it, where they are missing. */
+export async function makePrivateDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
+  } catch (error) {
+    throw localFileError('write', path, error);
+  }
+}
+
+/** Throws `bad-configuration` unless the key file at `path` exists and nobody but its owner has access to it. */
+export async function assertPrivate(path: string): Promise<void> {
+  let mode: number;
+  try {
+    ({ mode } = await stat(path));
+  } catch (cause) {
+    throw new SealiftError('bad-configuration', `The key file ${path} cannot be read.`, { cause });
+  }
+  if (!HAS_MODES || (mode & GROUP_AND_OTHERS) === 0) return;
+  const octal = (mode & 0o777).toString(8).padStart(4, '0');
+  throw new SealiftError(
+    'bad-configuration',
+    `The key file ${path} is open to other users (mode ${octal}); close it with: chmod 600 ${path}`,
+    { hint: `chmod 600 ${path}` },
+  );
+}
+
+async function realTarget(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return resolve(path);
+    throw localFileError('read', path, error);
+  }
+}
+
+async function replace(target: string, text: string, random: Random): Promise<void> {
+  // Not the target's name with something added: that name may have all the 255 bytes there are.
+  const temporary = join(dirname(target), `.sealift-${random.bytes(8).toString('hex')}.tmp`);
+  const handle = await open(temporary, 'wx', OWNER_ONLY_FILE);
+  try {
+    await fill(handle, text);
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(target));
+}
+
+async function fill(handle: FileHandle, text: string): Promise<void> {
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  if (!HAS_MODES) return;
+  const handle = await open(path, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

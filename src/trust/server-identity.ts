@@ -1,0 +1,142 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+
+import type { Clock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
+import type { Random } from '../random.ts';
+import { alternativeName, type AlternativeName } from './certificate-names.ts';
+import { withFileLock } from './file-lock.ts';
+import { certificatePin } from './pins.ts';
+import { assertPrivate, makePrivateDirectory, readPrivateFile, writePrivateFile } from './private-file.ts';
+import { selfSignedCertificate } from './self-signed-certificate.ts';
+
+/** A server's key and the self-signed certificate for it, both PEM, and the pin that clients keep of the key. */
+export interface Identity {
+  readonly cert: string;
+  readonly key: string;
+  readonly pin: string;
+}
+
+export interface IdentityOptions {
+  /** The host names and IP addresses that the certificate is for; at least one. */
+  names: readonly string[];
+  clock: Clock;
+  /** How long the certificate is valid, in days. Default 7,300 (20 years): clients pin the key, not the dates. */
+  days?: number;
+}
+
+/**
+ * Makes a self-signed server certificate (ECDSA P-256, SHA-256) for a new key, or for `privateKey` (PEM). It is valid
+ * from an hour ago, for clients whose clock is behind. Throws `invalid-argument` for a name that no certificate can
+ * bear.
+ */
+export async function createIdentity(options: IdentityOptions, privateKey?: string): Promise<Identity> {
+  const { names, clock, days = 7_300 } = options;
+  const notBeforeMs = clock.now() - HOUR_MS;
+  const { cert, key } = await selfSignedCertificate({
+    names: alternativeNames(names),
+    notBefore: new Date(notBeforeMs),
+    notAfter: new Date(notBeforeMs + days * 24 * HOUR_MS),
+    privateKey,
+  });
+  return { cert, key, pin: certificatePin(new X509Certificate(cert)) };
+}
+
+/** The same, and whether it was made just now. */
+export interface StoredIdentity extends Identity {
+  readonly created: boolean;
+}
+
+/**
+ * The identity kept in `directory` as `key.pem` and `cert.pem` (both 0600), made at the first call. The key is written
+ * first: a crash in between leaves a key alone, for which the next call makes the certificate, so the pin stays the
+ * same. (Removing `cert.pem` thus renews it.) A certificate without its key, a pair that does not belong together, and
+ * a key that others can read are `bad-configuration`.
+ */
+export async function loadOrCreateIdentity(
+  directory: string,
+  { random, ...options }: IdentityOptions & { random: Random },
+): Promise<StoredIdentity> {
+  const keyFile = join(directory, 'key.pem');
+  const certFile = join(directory, 'cert.pem');
+  const existing = await loadIdentity(keyFile, certFile);
+  if (existing) return { ...existing, created: false };
+
+  await makePrivateDirectory(directory);
+  // Two servers that start at once must not each write one half.
+  return await withFileLock(
+    keyFile,
+    async () => {
+      const found = await loadIdentity(keyFile, certFile);
+      if (found) return { ...found, created: false };
+      const key = await loneKey(keyFile);
+      const identity = await createIdentity(options, key);
+      if (key === undefined) await writePrivateFile(keyFile, identity.key, random);
+      await writePrivateFile(certFile, identity.cert, random);
+      return { ...identity, created: true };
+    },
+    { clock: options.clock, random },
+  );
+}
+
+const HOUR_MS = 3_600_000;
+
+function alternativeNames(names: readonly string[]): [AlternativeName, ...AlternativeName[]] {
+  const alternatives = names.map((name) => {
+    const alternative = alternativeName(name);
+    if (alternative) return alternative;
+    throw new SealiftError('invalid-argument', `${JSON.stringify(name)} is no host name and no IP address.`);
+  });
+  const [first, ...others] = alternatives;
+  if (first) return [first, ...others];
+  throw new SealiftError('invalid-argument', 'A server certificate needs at least one name.');
+}
+
+async function loadIdentity(keyFile: string, certFile: string): Promise<Identity | undefined> {
+  const cert = await readPrivateFile(certFile);
+  if (cert === undefined) return undefined;
+  const key = await readPrivateFile(keyFile);
+  if (key === undefined) {
+    throw new SealiftError(
+      'bad-configuration',
+      `The key of ${certFile} is missing: there is no ${keyFile}.`,
+      {
+        hint: `Restore ${keyFile}, or remove ${certFile} to make a new key; clients must then trust the new pin.`,
+      },
+    );
+  }
+  await assertPrivate(keyFile);
+  const certificate = parsed(certFile, () => new X509Certificate(cert));
+  const privateKey = parsed(keyFile, () => createPrivateKey(key));
+  if (certificate.checkPrivateKey(privateKey)) return { cert, key, pin: certificatePin(certificate) };
+  throw new SealiftError('bad-configuration', `${keyFile} is not the key of the certificate ${certFile}.`, {
+    hint: `Restore the one that was replaced, or remove ${certFile} to make a certificate for this key.`,
+  });
+}
+
+/** The key that a crash left without certificate, if there is one; it must be one that a certificate is made for. */
+async function loneKey(keyFile: string): Promise<string | undefined> {
+  const key = await readPrivateFile(keyFile);
+  if (key === undefined) return undefined;
+  await assertPrivate(keyFile);
+  const { asymmetricKeyType, asymmetricKeyDetails } = parsed(keyFile, () => createPrivateKey(key));
+  if (asymmetricKeyType === 'ec' && asymmetricKeyDetails?.namedCurve === 'prime256v1') return key;
+  throw new SealiftError(
+    'bad-configuration',
+    `${keyFile} has no certificate, and is no ECDSA P-256 key to make one for.`,
+    {
+      hint: `Put its certificate beside it, or remove ${keyFile}.`,
+    },
+  );
+}
+
+function parsed<T>(file: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    throw new SealiftError('bad-configuration', `${file} cannot be understood as PEM.`, {
+      cause,
+      hint: `Restore ${file} from a backup.`,
+    });
+  }
+}

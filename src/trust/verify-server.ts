@@ -1,0 +1,72 @@
+import { SealiftError, type ErrorCode } from '../errors.ts';
+import type { Peer } from '../transport/peer.ts';
+import { certificatePin } from './pins.ts';
+
+/** Why a server would be believed. */
+export interface ServerTrust {
+  /** Pins of accepted keys. If there are any, they alone decide: no CA, name or date is looked at. */
+  pins?: readonly string[] | undefined;
+  /** Believe anyone. For tests of a set-up, never for files that matter. */
+  insecure?: boolean | undefined;
+}
+
+/** Judges the certificate of a server. `place` is how people write its address. Throws one of the certificate errors. */
+export function verifyServer(
+  { certificate, certificateProblem }: Peer,
+  place: string,
+  { pins = [], insecure }: ServerTrust,
+): void {
+  if (insecure === true) return;
+  if (certificate === undefined)
+    throw new SealiftError('certificate-untrusted', `${place} presented no certificate.`);
+  const pin = certificatePin(certificate);
+  if (pins.length > 0) {
+    if (pins.includes(pin)) return;
+    throw new SealiftError(
+      'pin-mismatch',
+      `${place} presented another key (${pin}) than the one that is trusted (${pins.join(', ')}).`,
+      {
+        hint: `Either the server has a new key, or somebody is in between. Ask its operator; if the key is really new: sealift trust --replace ${place}`,
+        details: { pin },
+      },
+    );
+  }
+  if (certificateProblem === undefined) return;
+  throw problemError(certificateProblem, place, certificate, pin);
+}
+
+function problemError(
+  problem: string,
+  place: string,
+  certificate: NonNullable<Peer['certificate']>,
+  pin: string,
+): SealiftError {
+  const error = (code: ErrorCode, message: string, hint: string) =>
+    new SealiftError(code, message, { hint, details: { pin } });
+  switch (problem) {
+    case 'CERT_HAS_EXPIRED':
+      return error(
+        'certificate-expired',
+        `The certificate of ${place} expired on ${certificate.validTo}.`,
+        'Its operator has to renew it.',
+      );
+    case 'CERT_NOT_YET_VALID':
+      return error(
+        'certificate-not-yet-valid',
+        `The certificate of ${place} is valid only from ${certificate.validFrom} on.`,
+        'Look at the clocks of both machines.',
+      );
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return error(
+        'certificate-wrong-name',
+        `The certificate of ${place} is for other names (${certificate.subjectAltName ?? certificate.subject}).`,
+        'Use one of these names, or have the certificate issued for this one.',
+      );
+    default:
+      return error(
+        'certificate-untrusted',
+        `${place} presented a certificate that no CA here signed (pin ${pin}; ${problem.toLowerCase().replaceAll('_', ' ')}).`,
+        `To trust it: sealift trust ${place}`,
+      );
+  }
+}

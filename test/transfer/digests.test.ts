@@ -1,0 +1,118 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import {
+  blockDigest,
+  DIGEST_ALGORITHMS,
+  DIGEST_BYTES,
+  fileDigest,
+  fileDigestAlgorithm,
+  formatBlockDigest,
+  isBlake3Available,
+  parseBlockDigest,
+  preferredAlgorithm,
+} from '../../src/transfer/digests.ts';
+
+// The published values of both functions, for no bytes and for "abc".
+const known = {
+  sha256: {
+    '': 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+    abc: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+  },
+  blake3: {
+    '': 'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262',
+    abc: '6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85',
+  },
+} as const;
+
+describe.each(DIGEST_ALGORITHMS)('%s', (algorithm) => {
+  test.each(Object.entries(known[algorithm]))('of %j', (text, hex) => {
+    const raw = blockDigest(algorithm, Buffer.from(text));
+    expect(raw.length).toBe(DIGEST_BYTES);
+    expect(formatBlockDigest(algorithm, raw)).toBe(`${algorithm}:${hex}`);
+  });
+
+  test('a file digest hashes the raw block digests in their order', () => {
+    const parts = [blockDigest(algorithm, Buffer.from('a')), blockDigest(algorithm, Buffer.from('b'))];
+    const hashed = (...digests: Buffer[]) =>
+      `${algorithm}-1m:${blockDigest(algorithm, Buffer.concat(digests)).toString('hex')}`;
+    expect(fileDigest(algorithm, parts)).toBe(hashed(...parts));
+    expect(fileDigest(algorithm, parts.toReversed())).toBe(hashed(...parts.toReversed()));
+    expect(fileDigest(algorithm, [])).toBe(`${algorithm}-1m:${known[algorithm]['']}`);
+    // A file of one block does not have the digest of that block.
+    expect(fileDigest(algorithm, [blockDigest(algorithm, Buffer.from('abc'))])).not.toContain(
+      known[algorithm].abc,
+    );
+  });
+
+  test('the written forms are read back', () => {
+    const raw = blockDigest(algorithm, Buffer.from('abc'));
+    expect(parseBlockDigest(formatBlockDigest(algorithm, raw))).toEqual({ algorithm, raw });
+    expect(fileDigestAlgorithm(fileDigest(algorithm, [raw]))).toBe(algorithm);
+  });
+});
+
+const hex = known.sha256.abc;
+
+test.each([
+  '',
+  hex,
+  `sha256-1m:${hex}`,
+  `sha256:${hex.toUpperCase()}`,
+  `sha256:${hex}0`,
+  `sha256:${hex.slice(1)}`,
+  `md5:${hex}`,
+  `xsha256:${hex}`,
+  `sha256:${hex}\n`,
+])('%j is no block digest', (text) => expect(parseBlockDigest(text)).toBeUndefined());
+
+test.each([
+  '',
+  `sha256:${hex}`,
+  `sha256-1M:${hex}`,
+  `sha256-1m:${hex}0`,
+  `sha256-1m:${hex.slice(1)}`,
+  `md5-1m:${hex}`,
+  ` sha256-1m:${hex}`,
+])('%j is no file digest', (text) => expect(fileDigestAlgorithm(text)).toBeUndefined());
+
+test('BLAKE3 can be computed here, and is preferred', () => {
+  expect(isBlake3Available()).toBe(true);
+  expect(preferredAlgorithm()).toBe('blake3');
+});
+
+describe('where the package for BLAKE3 does not load', () => {
+  const load = vi.fn(() => {
+    throw new Error('no such package');
+  });
+
+  async function digestsWithoutBlake3() {
+    vi.resetModules();
+    vi.doMock('node:module', () => ({ createRequire: () => load }));
+    return import('../../src/transfer/digests.ts');
+  }
+
+  afterEach(() => {
+    vi.doUnmock('node:module');
+    vi.resetModules();
+    load.mockClear();
+  });
+
+  test('SHA-256 is preferred, and works', async () => {
+    const digests = await digestsWithoutBlake3();
+    expect(digests.isBlake3Available()).toBe(false);
+    expect(digests.preferredAlgorithm()).toBe('sha256');
+    expect(digests.blockDigest('sha256', Buffer.from('abc')).toString('hex')).toBe(known.sha256.abc);
+  });
+
+  test('BLAKE3 is unsupported, and loading is not tried again for each block', async () => {
+    const digests = await digestsWithoutBlake3();
+    const unsupported = expect.objectContaining({ code: 'unsupported', cause: new Error('no such package') });
+    expect(() => digests.blockDigest('blake3', Buffer.from('abc'))).toThrow(unsupported);
+    expect(() => digests.fileDigest('blake3', [])).toThrow(unsupported);
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  test('a program that hashes nothing does not load it', async () => {
+    await digestsWithoutBlake3();
+    expect(load).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,94 @@
+import { X509Certificate } from 'node:crypto';
+import { generate } from 'selfsigned';
+import { describe, expect, test } from 'vitest';
+import { alternativeName, certificateNames, isCertificateName } from '../../src/trust/certificate-names.ts';
+
+describe('a name for a certificate', () => {
+  test.each([
+    ['localhost', 'dns', 'localhost'],
+    ['A.Example', 'dns', 'a.example'],
+    ['my_host-1', 'dns', 'my_host-1'],
+    ['*.example.com', 'dns', '*.example.com'],
+    ['1.example', 'dns', '1.example'],
+    ['münchen.example', 'dns', 'xn--mnchen-3ya.example'],
+    [`${'a'.repeat(63)}.example`, 'dns', `${'a'.repeat(63)}.example`],
+    ['127.0.0.1', 'ip', '127.0.0.1'],
+    ['::1', 'ip', '::1'],
+    ['2001:0DB8::0001', 'ip', '2001:db8::1'],
+    ['::ffff:1.2.3.4', 'ip', '::ffff:102:304'],
+  ])('%s', (name, type, value) => {
+    expect(alternativeName(name)).toEqual({ type, value });
+    expect(isCertificateName(name)).toBe(true);
+  });
+
+  test.each([
+    '',
+    ' ',
+    'a b',
+    'a,O=evil',
+    'a+b',
+    '"a"',
+    'a\u0000.example',
+    'a..b',
+    '.a',
+    'a.',
+    '-a',
+    'a-',
+    '*',
+    'a.*.b',
+    '1.2.3',
+    '1.2.3.256',
+    '01.2.3.4',
+    '::1%eth0',
+    '[::1]',
+    ':::',
+    'a/b',
+    'a%2eb',
+    `${'a'.repeat(64)}.example`,
+    `${'a.'.repeat(126)}ab`,
+  ])('not %j', (name) => {
+    expect(alternativeName(name)).toBeUndefined();
+    expect(isCertificateName(name)).toBe(false);
+  });
+});
+
+describe('the names in a client certificate', () => {
+  const made = async (commonName: string, altNames: { type: 1 | 2 | 6; value: string }[]) => {
+    const { cert } = await generate([{ name: 'commonName', value: commonName }], {
+      keyType: 'ec',
+      algorithm: 'sha256',
+      extensions:
+        altNames.length > 0 ? [{ name: 'subjectAltName', altNames }] : [{ name: 'basicConstraints' }],
+    });
+    return certificateNames(new X509Certificate(cert));
+  };
+
+  test('are its common name, DNS names and e-mail addresses, each once', async () => {
+    const names = await made('backup', [
+      { type: 2, value: 'a.example' },
+      { type: 1, value: 'me@a.example' },
+      { type: 6, value: 'https://not-a-name.example/' },
+      { type: 2, value: 'backup' },
+    ]);
+    expect(names).toEqual(['backup', 'a.example', 'me@a.example']);
+  });
+
+  test('are its common name where there is no other', async () => {
+    expect(await made('John Doe', [])).toEqual(['John Doe']);
+  });
+
+  test('do not include what only looks like one inside another', async () => {
+    const names = await made('backup', [
+      { type: 2, value: 'x, DNS:admin.example' },
+      { type: 6, value: 'a:b, DNS:admin.example' },
+      { type: 6, value: 'a:"b", DNS:admin.example, email:"' },
+      { type: 1, value: 'x\u0000, DNS:admin.example' },
+      { type: 2, value: 'last.example' },
+    ]);
+    expect(names).toEqual(['backup', 'last.example']);
+  });
+
+  test('are all its common names, where it has several', async () => {
+    expect(await made('one, CN=two', [])).toEqual(['one', 'two']);
+  });
+});

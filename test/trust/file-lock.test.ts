@@ -1,0 +1,98 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { lockPath, STALE_LOCK_MS, withFileLock } from '../../src/trust/file-lock.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { test } from './scratch.ts';
+
+/** Lets time pass whenever somebody waits for it, until `work` is done; `onWait` sees each time. */
+async function passTime(clock: FakeClock, work: Promise<unknown>, onWait = async () => {}): Promise<void> {
+  const done = work.then(
+    () => 'done',
+    () => 'done',
+  );
+  while ((await Promise.race([done, clock.whenScheduled()])) !== 'done') {
+    await onWait();
+    clock.advance(clock.nextDelayMs ?? 0);
+  }
+}
+
+test('runs one action after the other in this process, whether they fail or not', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const events: string[] = [];
+  const run = (name: string, fails: boolean) =>
+    withFileLock(path, async () => {
+      events.push(`${name} begins`);
+      await readdir(directory);
+      events.push(`${name} ends`);
+      if (fails) throw new Error(name);
+      return name;
+    });
+  const results = await Promise.allSettled([run('a', false), run('b', true), run('c', false)]);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(events).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('waits for the lock of another process, and goes on when it is released', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const clock = new FakeClock();
+  await writeFile(lockPath(path), '1\n');
+  let waits = 0;
+  const work = withFileLock(path, async () => 'done', { clock });
+  await passTime(clock, work, async () => {
+    waits += 1;
+    if (waits === 5) await rm(lockPath(path));
+  });
+  expect(await work).toBe('done');
+  expect(waits).toBe(5);
+  expect(clock.pendingCount).toBe(0);
+});
+
+test('takes over the lock of a process that died, but not before its time', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const clock = new FakeClock();
+  await writeFile(lockPath(path), '1\n');
+  const work = withFileLock(path, async () => clock.monotonicMs(), { clock });
+  await passTime(clock, work);
+  expect(await work).toBeGreaterThanOrEqual(STALE_LOCK_MS);
+  expect(await work).toBeLessThan(STALE_LOCK_MS + 100);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('takes no lock over that changes hands, and gives up after a minute', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const clock = new FakeClock();
+  let renewed = 0;
+  const renew = async () => {
+    if (clock.monotonicMs() < renewed * 5_000) return;
+    renewed += 1;
+    await rm(lockPath(path), { force: true });
+    await writeFile(lockPath(path), `${renewed}\n`);
+  };
+  await renew();
+  const work = withFileLock(path, async () => 'done', { clock });
+  await passTime(clock, work, renew);
+  await expect(work).rejects.toMatchObject({
+    code: 'local-file',
+    hint: expect.stringContaining(lockPath(path)),
+  });
+  expect(await readFile(lockPath(path), 'utf8')).toBe(`${renewed}\n`);
+});
+
+test('an action that lost its lock is told so, and leaves the lock of the other', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const work = withFileLock(path, async (assertHeld) => {
+    await assertHeld();
+    await rm(lockPath(path));
+    await writeFile(lockPath(path), 'another\n');
+    await assertHeld();
+  });
+  await expect(work).rejects.toMatchObject({ code: 'local-file' });
+  expect(await readFile(lockPath(path), 'utf8')).toBe('another\n');
+});
+
+test('a directory that is not there is an error', async ({ directory }) => {
+  const work = withFileLock(join(directory, 'none', 'state'), async () => 'done');
+  await expect(work).rejects.toMatchObject({ code: 'local-file' });
+});
