@@ -21,7 +21,7 @@ export interface AbandonedUploadCaps {
  * any client sends at once. 256 GiB, so that a few large files may wait and yet no owner fills a server's disk
  * with what is of use to nobody.
  */
-export const DEFAULT_CAPS: Readonly<AbandonedUploadCaps> = {
+export const DEFAULT_ABANDONED_UPLOAD_CAPS: Readonly<AbandonedUploadCaps> = {
   maxAgeMs: 7 * 24 * 60 * 60 * 1000,
   maxCountPerOwner: 1000,
   maxBytesPerOwner: 256 * 2 ** 30,

@@ -4,7 +4,7 @@ import { isWithin, joinPath } from '../transfer/remote-path.ts';
 import { entryOf, MemoryTree, type MemoryFile, type MemoryNode } from './memory-tree.ts';
 import { openMemoryUpload, UploadData, type MemoryUploadParts } from './memory-upload.ts';
 import { checkStorePath } from './own-names.ts';
-import { checkFileReplacement, checkReplacement } from './replacement.ts';
+import { checkFileReplacement, checkMove } from './replacement.ts';
 import type {
   Attributes,
   Entry,
@@ -122,9 +122,9 @@ export class MemoryStore implements Store {
       throw new SealiftError('bad-request', 'A directory cannot be moved into itself.');
     const node = this.#tree.existing(path);
     const target = this.#tree.find(to);
-    checkReplacement(target && entryOf(target, to), to, options);
+    checkMove(entryOf(node, path), target && entryOf(target, to), to, options);
     if (to === path) return;
-    if (target !== undefined) assertMayTakePlace(node, target, to);
+    if (target !== undefined) assertEmpty(target, to);
     this.#tree.clear(path);
     this.#tree.place(to, node);
   }
@@ -194,15 +194,6 @@ class OpenMemoryFile implements StoredFile {
   async close(): Promise<void> {
     // A content in memory needs no closing.
   }
-}
-
-function assertMayTakePlace(node: MemoryNode, target: MemoryNode, to: string): void {
-  const name = JSON.stringify(to);
-  if (node.type !== 'directory' && target.type === 'directory')
-    throw new SealiftError('is-directory', `${name} is a directory.`);
-  if (node.type === 'directory' && target.type !== 'directory')
-    throw new SealiftError('not-directory', `${name} is not a directory.`);
-  assertEmpty(target, to);
 }
 
 function assertEmpty(node: MemoryNode, path: string): void {

@@ -1,15 +1,10 @@
 import { SealiftError } from '../errors.ts';
 import type { Condition, Entry, ReplaceOptions } from './store.ts';
 
-/** Judges what stands under a name now against what the caller demands. Throws what `ReplaceOptions` says. */
-export function checkReplacement(existing: Entry | undefined, path: string, options: ReplaceOptions): void {
-  checkCondition(existing, path, options.condition);
-  checkPermission(existing, path, options);
-}
-
 /**
- * As `checkReplacement`, for what takes the place of a file or a link and never of a directory (`is-directory`).
- * The condition comes first: whoever demands that nothing stands there is answered that something does.
+ * Judges what stands under a name now against what is demanded of it before a file or a link takes its place, and
+ * throws what `ReplaceOptions` says, or `is-directory`. The condition comes first: whoever demands that nothing
+ * stands there is answered that something does.
  */
 export function checkFileReplacement(
   existing: Entry | undefined,
@@ -19,6 +14,20 @@ export function checkFileReplacement(
   checkCondition(existing, path, options.condition);
   if (existing?.type === 'directory')
     throw new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
+  checkPermission(existing, path, options);
+}
+
+/** The same before `moved` takes the place: a directory takes that of directories only, and nothing else does. */
+export function checkMove(
+  moved: Entry,
+  existing: Entry | undefined,
+  path: string,
+  options: ReplaceOptions,
+): void {
+  if (moved.type !== 'directory') return checkFileReplacement(existing, path, options);
+  checkCondition(existing, path, options.condition);
+  if (existing !== undefined && existing.type !== 'directory')
+    throw new SealiftError('not-directory', `${JSON.stringify(path)} is no directory.`);
   checkPermission(existing, path, options);
 }
 

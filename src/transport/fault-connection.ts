@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { isSealiftError } from '../errors.ts';
 import type { Random } from '../random.ts';
-import type { CutMode, Grant } from './fault-cut.ts';
+import type { CutMode, Direction, Grant } from './fault-cut.ts';
 import { FaultPipe } from './fault-pipe.ts';
-import type { Direction, Faults } from './fault-settings.ts';
+import type { Faults } from './fault-settings.ts';
 
 export interface FaultConnectionOptions {
   client: Socket;

@@ -1,4 +1,5 @@
-import type { Direction } from './fault-settings.ts';
+/** `up` is from whoever connected to the target, `down` is back. */
+export type Direction = 'up' | 'down';
 
 /**
  * How a connection is cut: `fin` ends both sides as if all were said (what a process leaves that exits), `rst` resets

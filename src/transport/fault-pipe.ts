@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 
 import { abortedError, sleep, throwIfAborted, type Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
-import type { CutMode, Grant } from './fault-cut.ts';
+import type { CutMode, Direction, Grant } from './fault-cut.ts';
 import { Pace } from './fault-pace.ts';
-import { valueOf, type Direction, type Faults, type NumericFault } from './fault-settings.ts';
+import { valueOf, type Faults, type NumericFault } from './fault-settings.ts';
 
 export interface FaultPipeOptions {
   source: Socket;

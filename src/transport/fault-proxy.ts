@@ -4,8 +4,8 @@ import type { Clock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { FaultConnection } from './fault-connection.ts';
-import { CutCounter, type CutMode, type Grant } from './fault-cut.ts';
-import { checkFaults, DIRECTIONS, type Direction, type Faults } from './fault-settings.ts';
+import { CutCounter, type CutMode, type Direction, type Grant } from './fault-cut.ts';
+import { checkFaults, DIRECTIONS, type Faults } from './fault-settings.ts';
 
 export interface FaultProxyOptions {
   /** Where to accept connections; port 0 picks a free one. Default: 127.0.0.1, port 0. */

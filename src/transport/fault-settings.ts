@@ -1,8 +1,7 @@
 import { SealiftError } from '../errors.ts';
-import type { Cut } from './fault-cut.ts';
+import type { Cut, Direction } from './fault-cut.ts';
 
-/** `up` is from whoever connected to the target, `down` is back. */
-export type Direction = 'up' | 'down';
+/** Both directions. */
 export const DIRECTIONS: readonly Direction[] = ['up', 'down'];
 
 /** One value for both directions, or one for each that is concerned. */

@@ -1,7 +1,8 @@
 import { SealiftError } from '../errors.ts';
+import type { Address } from '../transport/address.ts';
 import type { FileLockOptions } from './file-lock.ts';
 import { isPin } from './pins.ts';
-import { formatPlace, parsePlace, type Place } from './places.ts';
+import { formatPlace, parsePlace } from './places.ts';
 import { readPrivateFile, updatePrivateFile } from './private-file.ts';
 
 /**
@@ -25,7 +26,7 @@ export class KnownServers {
   }
 
   /** The accepted pins of a server as of the last load or change; empty if it is unknown. */
-  pinsFor(place: Place): readonly string[] {
+  pinsFor(place: Address): readonly string[] {
     const name = formatPlace(place);
     return [...new Set(this.#lines.flatMap((line) => (line.place === name ? line.pins : [])))];
   }
@@ -34,7 +35,7 @@ export class KnownServers {
    * Accepts `pin` for a server from now on: beside those accepted before, or with `replace` instead of them, which
    * is right when the server's key has changed. Comments and other servers stay as they are in the file.
    */
-  async trust(place: Place, pin: string, { replace = false }: { replace?: boolean } = {}): Promise<void> {
+  async trust(place: Address, pin: string, { replace = false }: { replace?: boolean } = {}): Promise<void> {
     const name = formatPlace(place);
     if (!isPin(pin)) throw new SealiftError('invalid-argument', `${JSON.stringify(pin)} is not a pin.`);
     if (!parsePlace(name))
@@ -51,7 +52,7 @@ export class KnownServers {
   }
 
   /** Forgets a server; false if it was not known. */
-  async forget(place: Place): Promise<boolean> {
+  async forget(place: Address): Promise<boolean> {
     const name = formatPlace(place);
     let found = false;
     await this.#change((lines) => {
@@ -83,7 +84,7 @@ interface Line {
 
 function parseLines(text: string | undefined, file: string): Line[] {
   if (text === undefined || text === '') return [];
-  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const lines = text.split(/\r?\n/);
   if (lines.at(-1) === '') lines.pop();
   return lines.map((line, index) => parseLine(line, `${file}, line ${index + 1}`));
 }

@@ -1,19 +1,18 @@
-/** Where a server listens: a TCP address, or a Unix socket by its absolute path. */
-export type Place = { host: string; port: number } | { path: string };
+import type { Address } from '../transport/address.ts';
 
 /**
- * The one written form of a place: `host:port`, `[::1]:7433` or `unix:/path`. Host names are in lower case without
+ * The one written form of an address, for files and comparison: `host:port`, `[::1]:7433` or `unix:/path`. Host names are in lower case without
  * a final dot, IPv6 addresses in their shortest form. White space, control characters and `%` of a path are
  * percent-encoded, so that the form has no space in it.
  */
-export function formatPlace(place: Place): string {
+export function formatPlace(place: Address): string {
   if ('path' in place) return `unix:${place.path.replace(UNSAFE_IN_PATH, encodeURIComponent)}`;
   const host = canonicalHost(place.host);
   return host.includes(':') ? `[${host}]:${place.port}` : `${host}:${place.port}`;
 }
 
 /** Reads the written form, also where it is not quite canonical; undefined if it is none. */
-export function parsePlace(text: string): Place | undefined {
+export function parsePlace(text: string): Address | undefined {
   if (text.startsWith('unix:')) return parseSocket(text.slice('unix:'.length));
   const match = /^(?:\[([0-9A-Fa-f:.]+(?:%[^\s\]]+)?)\]|([^\s:[\]%/]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
@@ -26,7 +25,7 @@ export function parsePlace(text: string): Place | undefined {
 // eslint-disable-next-line no-control-regex -- these are the characters that must not stand there
 const UNSAFE_IN_PATH = /[\s%\u0000-\u001f\u007f-\u009f]/gu;
 
-function parseSocket(encoded: string): Place | undefined {
+function parseSocket(encoded: string): Address | undefined {
   try {
     const path = decodeURIComponent(encoded);
     return path.startsWith('/') && !path.includes('\0') ? { path } : undefined;

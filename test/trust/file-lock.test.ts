@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -78,6 +79,33 @@ test('takes no lock over that changes hands, and gives up after a minute', async
     hint: expect.stringContaining(lockPath(path)),
   });
   expect(await readFile(lockPath(path), 'utf8')).toBe(`${renewed}\n`);
+});
+
+test('a lock that another waiter has just made its own is put back', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const clock = new FakeClock();
+  await writeFile(lockPath(path), 'dead\n');
+  let attempts = 0;
+  // Its bytes are asked for when the dead lock is about to be taken away: the last moment to be faster.
+  const bytes = (length: number) => {
+    attempts += 1;
+    if (attempts === 1) {
+      rmSync(lockPath(path));
+      writeFileSync(lockPath(path), 'alive\n');
+    }
+    return Buffer.alloc(length);
+  };
+  let isAlive = false;
+  const work = withFileLock(path, async () => clock.monotonicMs(), {
+    clock,
+    random: { bytes, fraction: () => 0.5 },
+  });
+  await passTime(clock, work, async () => {
+    if (attempts === 1) isAlive ||= (await readFile(lockPath(path), 'utf8')) === 'alive\n';
+  });
+  expect(isAlive).toBe(true);
+  expect(await work).toBeGreaterThanOrEqual(2 * STALE_LOCK_MS);
+  expect(await readdir(directory)).toEqual([]);
 });
 
 test('an action that lost its lock is told so, and leaves the lock of the other', async ({ directory }) => {

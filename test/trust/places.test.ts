@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { formatPlace, parsePlace, type Place } from '../../src/trust/places.ts';
+import type { Address } from '../../src/transport/address.ts';
+import { formatPlace, parsePlace } from '../../src/trust/places.ts';
 
-const forms: [string, Place][] = [
+const forms: [string, Address][] = [
   ['a.example:7433', { host: 'a.example', port: 7433 }],
   ['10.0.0.5:1', { host: '10.0.0.5', port: 1 }],
   ['[::1]:65535', { host: '::1', port: 65_535 }],

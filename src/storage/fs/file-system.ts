@@ -95,9 +95,10 @@ function openFile(handle: fs.FileHandle): OpenFile {
 }
 
 // Node takes seconds as a double and cuts them to microseconds: half a microsecond more, and a whole
-// millisecond stays what it was instead of falling to the one before.
-function seconds(milliseconds: number): number {
-  return (milliseconds * 1000 + 0.5) / 1_000_000;
+// millisecond stays what it was instead of falling to the one before. As text, because it takes a negative
+// number for the present.
+function seconds(milliseconds: number): string {
+  return String((milliseconds * 1000 + 0.5) / 1_000_000);
 }
 
 function nothing(): void {

@@ -4,7 +4,7 @@ import { systemRandom, type Random } from '../../random.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import { checkStorePath, STATE_DIRECTORY } from '../own-names.ts';
-import { checkFileReplacement, checkReplacement } from '../replacement.ts';
+import { checkFileReplacement, checkMove } from '../replacement.ts';
 import type {
   Attributes,
   Entry,
@@ -163,7 +163,7 @@ export class FileStore implements Store {
         this.#names.run([path, to], async () => {
           const moved = await this.#existing(from, path);
           const existing = await entryAt(this.#files, target, to);
-          checkReplacement(existing, to, options);
+          checkMove(moved, existing, to, options);
           if (to === path) return;
           // What is replaced must not be lost together with its successor, if that is not on disk yet.
           if (existing !== undefined && moved.type === 'file') await this.#syncFile(from);

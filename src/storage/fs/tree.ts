@@ -4,8 +4,6 @@ import { Directory } from './directory.ts';
 import type { FileSystem } from './file-system.ts';
 import { explaining, passOverGone } from './store-errors.ts';
 
-export { STATE_DIRECTORY } from '../own-names.ts';
-
 /** A place where a name stands or may stand: the directory that holds it, open, and the name. */
 export interface Place {
   directory: Directory;

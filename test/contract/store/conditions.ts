@@ -42,47 +42,60 @@ const CASES: {
   { condition: 'absent', mayReplace: false, nothing: 'done', something: 'exists' },
   { condition: 'match', mayReplace: true, nothing: 'precondition-failed', something: 'done' },
   { condition: 'match', mayReplace: false, nothing: 'precondition-failed', something: 'forbidden' },
-  { condition: 'match another', mayReplace: true, nothing: 'precondition-failed', something: 'precondition-failed' },
-  { condition: 'match another', mayReplace: false, nothing: 'precondition-failed', something: 'precondition-failed' },
+  {
+    condition: 'match another',
+    mayReplace: true,
+    nothing: 'precondition-failed',
+    something: 'precondition-failed',
+  },
+  {
+    condition: 'match another',
+    mayReplace: false,
+    nothing: 'precondition-failed',
+    something: 'precondition-failed',
+  },
 ];
 
 /** `condition` and `mayReplace`, judged in one step with the change. */
 export function conditionsContract(subject: Subject): void {
   describe.each(Object.entries(NAMINGS))('of %s', (_, giveName) => {
-    describe.each(CASES)('$condition, mayReplace $mayReplace', ({ condition, mayReplace, nothing, something }) => {
-      const demanded = (etag: string): ReplaceOptions => ({
-        mayReplace,
-        condition:
-          condition === 'match' || condition === 'match another'
-            ? { if: 'match', etag: condition === 'match' ? etag : 'another' }
-            : { if: condition },
-      });
+    describe.each(CASES)(
+      '$condition, mayReplace $mayReplace',
+      ({ condition, mayReplace, nothing, something }) => {
+        const demanded = (etag: string): ReplaceOptions => ({
+          mayReplace,
+          condition:
+            condition === 'match' || condition === 'match another'
+              ? { if: 'match', etag: condition === 'match' ? etag : 'another' }
+              : { if: condition },
+        });
 
-      test(`where nothing stands: ${nothing}`, async () => {
-        const given = giveName(subject.store, 'name', demanded('of what was'));
-        if (nothing === 'done') {
-          await given;
-          expect(await subject.store.stat('name')).toMatchObject({ size: 3 });
-        } else {
-          expect(await failureOf(given)).toMatchObject({ code: nothing, details: {} });
-        }
-      });
+        test(`where nothing stands: ${nothing}`, async () => {
+          const given = giveName(subject.store, 'name', demanded('of what was'));
+          if (nothing === 'done') {
+            await given;
+            expect(await subject.store.stat('name')).toMatchObject({ size: 3 });
+          } else {
+            expect(await failureOf(given)).toMatchObject({ code: nothing, details: {} });
+          }
+        });
 
-      test(`where something stands: ${something}`, async () => {
-        const { etag } = await putText(subject.store, 'name', 'old content');
-        const given = giveName(subject.store, 'name', demanded(etag));
-        if (something === 'done') {
-          await given;
-          expect(await subject.store.stat('name')).toMatchObject({ size: 3 });
-        } else {
-          expect(await failureOf(given)).toMatchObject({ code: something, details: { etag } });
-          expect(await subject.store.stat('name')).toMatchObject({ etag });
-          expect(await textOf(subject.store, 'name')).toBe('old content');
-          await subject.store.discardUpload(KEY);
-          expect(await uploadKeys(subject.store)).toEqual([]);
-        }
-      });
-    });
+        test(`where something stands: ${something}`, async () => {
+          const { etag } = await putText(subject.store, 'name', 'old content');
+          const given = giveName(subject.store, 'name', demanded(etag));
+          if (something === 'done') {
+            await given;
+            expect(await subject.store.stat('name')).toMatchObject({ size: 3 });
+          } else {
+            expect(await failureOf(given)).toMatchObject({ code: something, details: { etag } });
+            expect(await subject.store.stat('name')).toMatchObject({ etag });
+            expect(await textOf(subject.store, 'name')).toBe('old content');
+            await subject.store.discardUpload(KEY);
+            expect(await uploadKeys(subject.store)).toEqual([]);
+          }
+        });
+      },
+    );
   });
 
   test('of files put at once where nothing may stand, exactly one wins', async () => {

@@ -1,7 +1,17 @@
 import { expect, test } from 'vitest';
 import { BLOCK_BYTES } from '../../../src/transfer/blocks.ts';
 import type { Subject } from '../store.ts';
-import { ABSENT, ANY, block, codeOf, contentOf, publication, putText, textOf, uploadKeys } from './samples.ts';
+import {
+  ABSENT,
+  ANY,
+  block,
+  codeOf,
+  contentOf,
+  publication,
+  putText,
+  textOf,
+  uploadKeys,
+} from './samples.ts';
 
 /** `put`, `set` and `sync`: files of at most one block, and what stands beside their content. */
 export function publishingContract(subject: Subject): void {
@@ -61,15 +71,18 @@ export function publishingContract(subject: Subject): void {
     expect(await uploadKeys(store)).toEqual([]);
   });
 
-  test.each([0, 1, 999, 1_767_225_600_123, -1, -1_500, -86_400_000])('the time %i is kept', async (mtimeMs) => {
-    const { store } = subject;
-    expect((await putText(store, 'put', '', { mtimeMs })).mtimeMs).toBe(mtimeMs);
-    await putText(store, 'set', '');
-    await store.set('set', { mtimeMs });
-    expect((await store.stat('set')).mtimeMs).toBe(mtimeMs);
-    await store.mkdir('directory', { mtimeMs });
-    expect((await store.stat('directory')).mtimeMs).toBe(mtimeMs);
-  });
+  test.each([0, 1, 999, 1_767_225_600_123, -1, -1_500, -86_400_000])(
+    'the time %i is kept',
+    async (mtimeMs) => {
+      const { store } = subject;
+      expect((await putText(store, 'put', '', { mtimeMs })).mtimeMs).toBe(mtimeMs);
+      await putText(store, 'set', '');
+      await store.set('set', { mtimeMs });
+      expect((await store.stat('set')).mtimeMs).toBe(mtimeMs);
+      await store.mkdir('directory', { mtimeMs });
+      expect((await store.stat('directory')).mtimeMs).toBe(mtimeMs);
+    },
+  );
 
   test('a time that is not said is a whole number all the same', async () => {
     expect(Number.isSafeInteger((await putText(subject.store, 'file', '')).mtimeMs)).toBe(true);

@@ -97,9 +97,17 @@ export async function uploadOf(
 export function record(
   path: string,
   size: number,
-  given: Partial<PublishedRecord> = {},
+  given: Partial<PublishedRecord & { id: string }> = {},
 ): PublishedRecord & { id: string } {
-  return { id: 'upload-1', path, owner: 'somebody', digest: 'a digest', size, durability: 'memory', ...given };
+  return {
+    id: 'upload-1',
+    path,
+    owner: 'somebody',
+    digest: 'a digest',
+    size,
+    durability: 'memory',
+    ...given,
+  };
 }
 
 /** The keys of the uploads of which data is kept. */

@@ -1,0 +1,56 @@
+import type { Writable } from 'node:stream';
+
+import { SealiftError } from '../errors.ts';
+import type { BlockMap } from '../transfer/block-map.ts';
+import type { DigestAlgorithm } from '../transfer/digests.ts';
+import type { PartialFile } from './partial-file.ts';
+
+/** Where the blocks of a download go. */
+export interface BlockSink {
+  /** Whether a block may be written again, so that another version of the file can be fetched over this one. */
+  readonly isRepeatable: boolean;
+  /** Bytes that an earlier run left. */
+  heldBytes(): Promise<number>;
+  /** What it holds of a file of `size` bytes, by hashing it. */
+  hash(algorithm: DigestAlgorithm, size: number, signal?: AbortSignal): Promise<BlockMap>;
+  /** Takes a block; one that is not repeatable takes them in order. */
+  write(index: number, content: Buffer): Promise<void>;
+}
+
+/** Blocks go into a partial file, in any order. */
+export function fileSink(partial: PartialFile): BlockSink {
+  return {
+    isRepeatable: true,
+    heldBytes: () => partial.size(),
+    hash: (algorithm, size, signal) => partial.hash(algorithm, size, signal),
+    write: (index, content) => partial.write(index, content),
+  };
+}
+
+/** Blocks go to a stream, such as standard output, in their order; what is written cannot be taken back. */
+export function streamSink(stream: Writable): BlockSink {
+  let next = 0;
+  let writing = Promise.resolve();
+  return {
+    isRepeatable: false,
+    heldBytes: () => Promise.resolve(0),
+    hash: () => Promise.reject(new SealiftError('internal', 'A stream cannot be hashed.')),
+    write(index, content) {
+      if (index !== next)
+        return Promise.reject(
+          new SealiftError('protocol-violation', 'The blocks did not come in their order.'),
+        );
+      next += 1;
+      writing = writing.then(() => writeTo(stream, content));
+      return writing;
+    },
+  };
+}
+
+async function writeTo(stream: Writable, content: Buffer): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    stream.write(content, (cause) =>
+      cause ? reject(new SealiftError('local-file', 'The output takes no more.', { cause })) : resolve(),
+    );
+  });
+}

@@ -1,0 +1,202 @@
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+
+import { SealiftError, systemCode } from '../errors.ts';
+import { BLOCK_BYTES, blockLength } from '../transfer/blocks.ts';
+
+/** Where the blocks of an upload come from. */
+export interface BlockSource extends AsyncDisposable {
+  /** Bytes, or null if that shows only at the end. */
+  readonly size: number | null;
+  readonly mtimeMs: number | undefined;
+  readonly mode: number | undefined;
+  /** Whether every block can be read again at any time. */
+  readonly isRepeatable: boolean;
+  /** Block `index`, or undefined beyond the end. A source that is not repeatable is read in order, and gives again only what was not released. */
+  block(index: number): Promise<Buffer | undefined>;
+  /** The server holds block `index`: it need not be kept to be given again. */
+  release(index: number): void;
+  /** Throws `source-changed` if what was read is not what stands there now. */
+  assertUnchanged(): Promise<void>;
+}
+
+/** Opens a local file to be sent. Throws `local-not-found`, `local-file` (also for what is no file). */
+export async function openFileSource(path: string): Promise<BlockSource> {
+  let handle: FileHandle;
+  try {
+    // A FIFO would block for ever, and its content has no size: standard input is the way for such.
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      throw new SealiftError('local-not-found', `${path} does not exist.`, { cause });
+    throw new SealiftError('local-file', `${path} cannot be read (${code ?? String(cause)}).`, { cause });
+  }
+  try {
+    const stats = await handle.stat({ bigint: true });
+    if (stats.isDirectory()) {
+      throw new SealiftError('usage', `${path} is a directory.`, {
+        hint: 'Name the files in it: whole directories cannot be sent yet.',
+      });
+    }
+    if (!stats.isFile())
+      throw new SealiftError('local-file', `${path} is no ordinary file.`, {
+        hint: 'Send its content through standard input: … | sealift put - TARGET',
+      });
+    return new FileSource(path, handle, stats);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+type Stats = Awaited<ReturnType<typeof statOf>>;
+const statOf = (handle: FileHandle) => handle.stat({ bigint: true });
+
+class FileSource implements BlockSource {
+  readonly isRepeatable = true;
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly mode: number;
+  readonly #path: string;
+  readonly #handle: FileHandle;
+  readonly #stats: Stats;
+
+  constructor(path: string, handle: FileHandle, stats: Stats) {
+    this.#path = path;
+    this.#handle = handle;
+    this.#stats = stats;
+    this.size = Number(stats.size);
+    this.mtimeMs = Math.floor(Number(stats.mtimeNs / 1_000n) / 1_000);
+    this.mode = Number(stats.mode) & 0o777;
+  }
+
+  async block(index: number): Promise<Buffer | undefined> {
+    const length = blockLength(this.size, index);
+    if (length === 0) return undefined;
+    const buffer = Buffer.allocUnsafeSlow(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await this.#read(buffer, filled, length - filled, index * BLOCK_BYTES + filled);
+      if (bytesRead === 0) throw this.#changed('is shorter than it was');
+      filled += bytesRead;
+    }
+    return buffer;
+  }
+
+  release(): void {
+    // The file can be read again.
+  }
+
+  async assertUnchanged(): Promise<void> {
+    const now = await statOf(this.#handle);
+    if (now.size !== this.#stats.size)
+      throw this.#changed(`had ${this.#stats.size} bytes and has ${now.size}`);
+    if (now.mtimeNs !== this.#stats.mtimeNs) throw this.#changed('was written to');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ bytesRead: number }> {
+    try {
+      return await this.#handle.read(buffer, offset, length, position);
+    } catch (cause) {
+      throw new SealiftError(
+        'local-file',
+        `${this.#path} cannot be read (${systemCode(cause) ?? String(cause)}).`,
+        { cause },
+      );
+    }
+  }
+
+  #changed(how: string): SealiftError {
+    return new SealiftError('source-changed', `${this.#path} changed while it was being sent: it ${how}.`, {
+      hint: 'Nothing was published; what was sent is kept. Run the command again when nobody writes to the file.',
+    });
+  }
+}
+
+/** A stream of unknown length, as from standard input. Blocks are kept in memory until the server holds them. */
+export function streamSource(stream: Readable): BlockSource {
+  return new StreamSource(stream);
+}
+
+class StreamSource implements BlockSource {
+  readonly isRepeatable = false;
+  readonly size = null;
+  readonly mtimeMs = undefined;
+  readonly mode = undefined;
+  readonly #stream: Readable;
+  readonly #chunks: AsyncIterator<Buffer>;
+  readonly #kept = new Map<number, Buffer>();
+  #read = 0;
+  #rest: Buffer = Buffer.alloc(0);
+  #hasEnded = false;
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  }
+
+  async block(index: number): Promise<Buffer | undefined> {
+    while (this.#read <= index && !this.#hasEnded) await this.#readBlock();
+    const block = this.#kept.get(index);
+    if (block === undefined && index < this.#read) {
+      throw new SealiftError(
+        'retries-exhausted',
+        'The server has lost a part of a stream that cannot be read again.',
+      );
+    }
+    return block;
+  }
+
+  release(index: number): void {
+    this.#kept.delete(index);
+  }
+
+  assertUnchanged(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#stream.destroy();
+    return Promise.resolve();
+  }
+
+  async #readBlock(): Promise<void> {
+    const parts = [this.#rest];
+    let length = this.#rest.length;
+    while (length < BLOCK_BYTES && !this.#hasEnded) {
+      const next = await this.#next();
+      if (next.done === true) {
+        this.#hasEnded = true;
+      } else {
+        parts.push(next.value);
+        length += next.value.length;
+      }
+    }
+    const joined = Buffer.concat(parts);
+    this.#rest = joined.subarray(BLOCK_BYTES);
+    if (joined.length === 0) return;
+    this.#kept.set(this.#read, joined.subarray(0, BLOCK_BYTES));
+    this.#read += 1;
+    // What was read beyond the block is the beginning of the next, also after the end.
+    if (this.#hasEnded && this.#rest.length > 0) this.#hasEnded = false;
+  }
+
+  async #next(): Promise<IteratorResult<Buffer>> {
+    try {
+      return await this.#chunks.next();
+    } catch (cause) {
+      throw new SealiftError('local-file', 'The input could not be read to its end.', { cause });
+    }
+  }
+}

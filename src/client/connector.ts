@@ -1,0 +1,39 @@
+import type { Peer } from '../transport/peer.ts';
+import { connect, type Client, type ConnectOptions } from './client.ts';
+
+/** Keeps a connection to one server: the one that stands, or a new one when it is gone. */
+export class Connector implements AsyncDisposable {
+  readonly options: ConnectOptions;
+  #client: Promise<Client> | undefined;
+  #hasConnected = false;
+  #peer: Peer | undefined;
+
+  constructor(options: ConnectOptions) {
+    this.options = options;
+  }
+
+  /** Whether TCP ever stood: tells "cannot connect" from "connected, then gave up". */
+  get hasConnected(): boolean {
+    return this.#hasConnected;
+  }
+
+  /** The server of the last connection on which the hello was finished. */
+  get peer(): Peer | undefined {
+    return this.#peer;
+  }
+
+  /** A client whose connection stands. Throws what `connect` throws. */
+  async use(): Promise<Client> {
+    const present = await this.#client?.catch(() => undefined);
+    if (present?.isAlive === true) return present;
+    this.#client = connect({ ...this.options, onConnected: () => (this.#hasConnected = true) });
+    const client = await this.#client;
+    this.#peer = client.peer;
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const present = await this.#client?.catch(() => undefined);
+    await present?.close();
+  }
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../clock.ts';
+
+/** Blocks that may be on their way without an answer, however short the way: one being worked on, one arriving. More would only have to be sent again after a cut. */
+const MIN_BLOCKS = 2;
+/** Round trips shorter than this, in milliseconds, are made of waiting for a processor, not of distance. */
+const LOCAL_RTT_MS = 5;
+/** Over how many answers the rate is taken. */
+const RATE_ANSWERS = 8;
+
+/**
+ * How many blocks may be on their way without an answer. On a long way as many as it holds (twice the product of
+ * its rate and its round trip, so that the rate can grow), on a short one two.
+ */
+export class SendWindow {
+  readonly #clock: Clock;
+  readonly #rttMs: number;
+  readonly #maxBlocks: number;
+  readonly #waiting: (() => void)[] = [];
+  readonly #answeredAtMs: number[] = [];
+  #limit = MIN_BLOCKS;
+  #underWay = 0;
+
+  constructor({ clock, rttMs, maxBlocks }: { clock: Clock; rttMs: number; maxBlocks: number }) {
+    this.#clock = clock;
+    this.#rttMs = rttMs;
+    this.#maxBlocks = maxBlocks;
+  }
+
+  /** Resolves when one more block may be sent. */
+  async enter(): Promise<void> {
+    while (this.#underWay >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#underWay += 1;
+  }
+
+  /** A block was answered, or will never be. */
+  leave(): void {
+    this.#underWay -= 1;
+    this.#adapt(this.#clock.monotonicMs());
+    for (const admit of this.#waiting.splice(0)) admit();
+  }
+
+  #adapt(nowMs: number): void {
+    this.#answeredAtMs.push(nowMs);
+    if (this.#answeredAtMs.length > RATE_ANSWERS) this.#answeredAtMs.shift();
+    if (this.#rttMs < LOCAL_RTT_MS) return;
+    const spanMs = nowMs - (this.#answeredAtMs[0] ?? nowMs);
+    if (spanMs <= 0) return;
+    const blocksPerMs = (this.#answeredAtMs.length - 1) / spanMs;
+    const wanted = Math.ceil(2 * blocksPerMs * this.#rttMs) + 1;
+    this.#limit = Math.min(this.#maxBlocks, Math.max(MIN_BLOCKS, wanted));
+  }
+}

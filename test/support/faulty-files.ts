@@ -1,0 +1,197 @@
+import { systemFiles, type FileStats, type FileSystem, type OpenFile } from '../../src/storage/fs/file-system.ts';
+
+/** One call of the file system. Names are those of the interface; the calls of an open file begin with `file.`. */
+export interface FileCall {
+  name: string;
+  /** What it was about, from the root of the file system down: no path through an open handle. */
+  path: string;
+  /** A second path, or what else tells one call from another. */
+  detail: string | undefined;
+}
+
+type Errno = 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES' | 'EPERM' | 'ENOENT' | 'EINVAL' | 'EDQUOT';
+type Judge = (call: FileCall, number: number) => Errno | undefined;
+
+/**
+ * The file system of this machine, whose calls are recorded and numbered from 1, and fail where a test says so. A
+ * call that fails does nothing, except that closing closes. Nothing is really synced: a test has no loss of
+ * power, and many of them need thousands of calls.
+ */
+export class FaultyFiles implements FileSystem {
+  readonly #inner: FileSystem;
+  readonly #paths = new Map<number, string>();
+  #calls: FileCall[] = [];
+  #judge: Judge = () => undefined;
+  #maxWriteBytes = Infinity;
+
+  constructor(inner: FileSystem = systemFiles) {
+    this.#inner = inner;
+  }
+
+  /** The calls since the last `heal`, in the order of their beginning. */
+  get calls(): readonly FileCall[] {
+    return this.#calls;
+  }
+
+  /** How many files, directories and listings are open now. */
+  get openCount(): number {
+    return this.#paths.size;
+  }
+
+  /** Call number `number` fails, once. */
+  failCall(number: number, errno: Errno): void {
+    this.heal((_, each) => (each === number ? errno : undefined));
+  }
+
+  /** Every call from number `number` on fails, as if the process had died or the disk had gone. */
+  failFrom(number: number, errno: Errno): void {
+    this.heal((_, each) => (each >= number ? errno : undefined));
+  }
+
+  /** The call that is the `occurrence`-th of its name, and with `detail` of those about a path that ends so, fails. */
+  failNamed(name: string, errno: Errno, { occurrence = 1, path = '' } = {}): void {
+    let seen = 0;
+    this.heal((call) => {
+      if (call.name !== name || !call.path.endsWith(path)) return undefined;
+      seen += 1;
+      return seen === occurrence ? errno : undefined;
+    });
+  }
+
+  /** No write takes more than `bytes` from now on. */
+  shortenWrites(bytes: number): void {
+    this.#maxWriteBytes = bytes;
+  }
+
+  /** Nothing fails any more (but for what `judge` says), and calls are counted from 1 again. */
+  heal(judge: Judge = () => undefined): void {
+    this.#judge = judge;
+    this.#calls = [];
+  }
+
+  childPath(directory: OpenFile, directoryPath: string, name: string): string {
+    return this.#inner.childPath(directory, directoryPath, name);
+  }
+
+  async open(path: string, flags: number, mode?: number): Promise<OpenFile> {
+    this.#call('open', path);
+    const file = await this.#inner.open(path, flags, mode);
+    this.#paths.set(file.fd, this.#named(path));
+    return this.#faultyFile(file, this.#named(path));
+  }
+
+  async lstat(path: string): Promise<FileStats> {
+    this.#call('lstat', path);
+    return this.#inner.lstat(path);
+  }
+
+  async *names(path: string): AsyncGenerator<string> {
+    this.#call('names', path);
+    const listing = -this.#calls.length;
+    this.#paths.set(listing, path);
+    try {
+      yield* this.#inner.names(path);
+    } finally {
+      this.#paths.delete(listing);
+    }
+  }
+
+  async mkdir(path: string, mode: number): Promise<void> {
+    this.#call('mkdir', path, mode.toString(8));
+    await this.#inner.mkdir(path, mode);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.#call('rename', from, this.#named(to));
+    await this.#inner.rename(from, to);
+  }
+
+  async link(existing: string, path: string): Promise<void> {
+    this.#call('link', existing, this.#named(path));
+    await this.#inner.link(existing, path);
+  }
+
+  async unlink(path: string): Promise<void> {
+    this.#call('unlink', path);
+    await this.#inner.unlink(path);
+  }
+
+  async rmdir(path: string): Promise<void> {
+    this.#call('rmdir', path);
+    await this.#inner.rmdir(path);
+  }
+
+  async removeTree(path: string): Promise<void> {
+    this.#call('removeTree', path);
+    await this.#inner.removeTree(path);
+  }
+
+  async symlink(target: string, path: string): Promise<void> {
+    this.#call('symlink', path, target);
+    await this.#inner.symlink(target, path);
+  }
+
+  async readlink(path: string): Promise<string> {
+    this.#call('readlink', path);
+    return this.#inner.readlink(path);
+  }
+
+  async setTimes(path: string, accessMs: number, modifiedMs: number): Promise<void> {
+    this.#call('setTimes', path);
+    await this.#inner.setTimes(path, accessMs, modifiedMs);
+  }
+
+  #faultyFile(file: OpenFile, path: string): OpenFile {
+    const call = (name: string, detail?: string) => this.#call(`file.${name}`, path, detail);
+    return {
+      fd: file.fd,
+      read: async (target, position, length) => {
+        call('read');
+        return file.read(target, position, length);
+      },
+      write: async (source, position) => {
+        call('write', `${source.length} at ${position}`);
+        return file.write(source.subarray(0, this.#maxWriteBytes), position);
+      },
+      stat: async () => {
+        call('stat');
+        return file.stat();
+      },
+      truncate: async (size) => {
+        call('truncate', String(size));
+        await file.truncate(size);
+      },
+      chmod: async (mode) => {
+        call('chmod', mode.toString(8));
+        await file.chmod(mode);
+      },
+      setTimes: async (accessMs, modifiedMs) => {
+        call('setTimes', String(modifiedMs));
+        await file.setTimes(accessMs, modifiedMs);
+      },
+      sync: async () => call('sync'),
+      close: async () => {
+        // A system that reports a failure of closing has closed all the same.
+        const isFirst = this.#paths.delete(file.fd);
+        await file.close();
+        if (isFirst) call('close');
+      },
+    };
+  }
+
+  #call(name: string, path: string, detail?: string): void {
+    const call = { name, path: this.#named(path), detail };
+    this.#calls.push(call);
+    const errno = this.#judge(call, this.#calls.length);
+    if (errno !== undefined)
+      throw Object.assign(new Error(`${errno}: made by a test, ${name}`), { code: errno });
+  }
+
+  // A path through an open handle, `/proc/self/fd/12/name`, as the path that the handle was opened by.
+  #named(path: string): string {
+    const [, fd, rest] = /^\/proc\/self\/fd\/(\d+)\/(.*)$/s.exec(path) ?? [];
+    if (fd === undefined || rest === undefined) return path;
+    const directory = this.#paths.get(Number(fd)) ?? `(closed handle ${fd})`;
+    return rest === '.' ? directory : `${directory}/${rest}`;
+  }
+}
