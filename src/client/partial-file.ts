@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
+import { systemClock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
@@ -97,7 +98,7 @@ export class PartialFile implements AsyncDisposable {
     await explaining(this.#target, async () => {
       await this.#handle.truncate(size);
       await this.#handle.chmod(mode ?? (await usualMode(this.#target)));
-      await this.#handle.utimes(new Date(), secondsOf(mtimeMs));
+      await this.#handle.utimes(secondsOf(systemClock.now()), secondsOf(mtimeMs));
       await this.#handle.sync();
       this.#isOpen = false;
       await this.#handle.close();

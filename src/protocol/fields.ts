@@ -40,7 +40,8 @@ export function readFields<S extends Shape>(
 /** The fields as they stand on the wire; those that are undefined are left out. */
 export function writeFields(fields: object): Record<string, unknown> {
   const header: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(fields) as [string, unknown][]) if (value !== undefined) header[wireName(key)] = value;
+  for (const [key, value] of Object.entries(fields) as [string, unknown][])
+    if (value !== undefined) header[wireName(key)] = value;
   return header;
 }
 

@@ -1,6 +1,3 @@
-import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-
 import { sleep, systemClock, type Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { silentLogger, type Logger } from '../logger.ts';
@@ -9,7 +6,7 @@ import { systemRandom, type Random } from '../random.ts';
 import { DEFAULT_ABANDONED_UPLOAD_CAPS, type AbandonedUploadCaps } from '../storage/abandoned.ts';
 import type { Store } from '../storage/store.ts';
 import type { Address } from '../transport/address.ts';
-import { Connection } from '../transport/connection.ts';
+import type { Connection } from '../transport/connection.ts';
 import { listen, type Listener } from '../transport/listen.ts';
 import type { Peer } from '../transport/peer.ts';
 import type { Principals } from '../trust/principals.ts';
@@ -124,10 +121,18 @@ export class Server implements AsyncDisposable {
       requestClientCertificate: true,
       allowNoAlpn: options.allowNoAlpn ?? false,
       handshakeTimeoutMs: options.handshakeTimeoutMs,
-      onAccepted: (socket) => server.#admit(socket),
-      onSecured: (socket, peer) => server.#serve(socket, peer),
-      onHandshakeFailed: (reason, { remoteAddress }) =>
-        server.#logger.warn({ address: remoteAddress, reason }, 'handshake failed'),
+      connection: {
+        clock: server.#clock,
+        timeoutCode: 'timeout',
+        maxContentBytes: MAX_CONTENT_BYTES_BEFORE_HELLO,
+        idleTimeoutMs: server.#parts.idleTimeoutMs,
+        headerTimeoutMs: options.headerTimeoutMs,
+        stallTimeoutMs: options.stallTimeoutMs,
+      },
+      onAccepted: (address) => server.#admit(address),
+      onClosed: (address) => server.#counts.leave(address),
+      onSecured: (connection, peer) => server.#serve(connection, peer),
+      onHandshakeFailed: (reason, address) => server.#logger.warn({ address, reason }, 'handshake failed'),
     });
     return server;
   }
@@ -175,26 +180,13 @@ export class Server implements AsyncDisposable {
     await this.#parts.uploads.close();
   }
 
-  #admit(socket: Socket): boolean {
-    const address = socket.remoteAddress ?? '';
-    if (!this.#counts.enter(address)) {
-      this.#logger.warn({ address }, 'too many connections');
-      return false;
-    }
-    socket.once('close', () => this.#counts.leave(address));
-    return true;
+  #admit(address: string): boolean {
+    if (this.#counts.enter(address)) return true;
+    this.#logger.warn({ address }, 'too many connections');
+    return false;
   }
 
-  #serve(socket: TLSSocket, peer: Peer): void {
-    const { headerTimeoutMs, stallTimeoutMs } = this.#options;
-    const connection = new Connection(socket, {
-      clock: this.#clock,
-      timeoutCode: 'timeout',
-      maxContentBytes: MAX_CONTENT_BYTES_BEFORE_HELLO,
-      idleTimeoutMs: this.#parts.idleTimeoutMs,
-      headerTimeoutMs,
-      stallTimeoutMs,
-    });
+  #serve(connection: Connection, peer: Peer): void {
     const session = new Session(this.#parts, connection, peer);
     const running = session.run().finally(() => this.#sessions.delete(session));
     this.#sessions.set(session, running);

@@ -203,7 +203,7 @@ export class Session {
     const content = carriesFile ? await decodedContent(rest.header, rest.content) : rest.content;
     const part: Exchange<A>['part'] = (status, answer) => this.#send({ id, status }, answer);
     const handler = HANDLERS[action] as unknown as Handler<A>;
-    return handler({ ...rest, action, fields, content, part } as Exchange<A>);
+    return handler({ ...rest, action, fields, content, part });
   }
 
   #isTellingHeld = false;

@@ -2,7 +2,7 @@ import { SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Receipt } from '../protocol/responses.ts';
 import type { Entry, Publication, Store, StoredUpload } from '../storage/store.ts';
-import { BlockMap } from '../transfer/block-map.ts';
+import type { BlockMap } from '../transfer/block-map.ts';
 import { blockCount, blockLength, BLOCK_BYTES } from '../transfer/blocks.ts';
 import { blockDigest, fileDigest, parseBlockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 

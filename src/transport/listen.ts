@@ -6,6 +6,7 @@ import { createServer, type TLSSocket } from 'node:tls';
 import { SealiftError, systemCode } from '../errors.ts';
 import { ALPN_ID, HANDSHAKE_TIMEOUT_MS } from '../protocol/limits.ts';
 import { formatAddress, type Address } from './address.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import { peerOf, type Peer } from './peer.ts';
 
 export interface ListenOptions {
@@ -24,11 +25,15 @@ export interface ListenOptions {
   allowNoAlpn: boolean;
   /** In milliseconds, from the accepted connection. Default 10 s. */
   handshakeTimeoutMs?: number | undefined;
-  /** Judges a TCP connection before TLS; false closes it. */
-  onAccepted: (socket: Socket) => boolean;
-  onSecured: (socket: TLSSocket, peer: Peer) => void;
+  /** Judges a TCP connection before TLS; false closes it, and `onClosed` is then not called. */
+  onAccepted: (remoteAddress: string) => boolean;
+  /** A TCP connection that was accepted is closed. */
+  onClosed: (remoteAddress: string) => void;
+  /** How the connections are to behave. */
+  connection: ConnectionOptions;
+  onSecured: (connection: Connection, peer: Peer) => void;
   /** A handshake failed: somebody else's protocol, a broken line, or a version we do not speak. */
-  onHandshakeFailed: (reason: string, socket: { remoteAddress?: string | undefined }) => void;
+  onHandshakeFailed: (reason: string, remoteAddress: string) => void;
 }
 
 /** A listening TLS socket. */
@@ -86,11 +91,13 @@ function tlsServer(options: ListenOptions): Server {
     );
   }
   server.prependListener('connection', (socket: Socket) => {
-    if (!options.onAccepted(socket)) socket.destroy();
+    const address = socket.remoteAddress ?? '';
+    if (options.onAccepted(address)) socket.once('close', () => options.onClosed(address));
+    else socket.destroy();
   });
   server.on('secureConnection', (socket) => onSecured(socket, options));
   server.on('tlsClientError', (error, socket) => {
-    options.onHandshakeFailed(systemCode(error) ?? error.message, socket);
+    options.onHandshakeFailed(systemCode(error) ?? error.message, socket.remoteAddress ?? '');
     socket.destroy();
   });
   return server;
@@ -98,7 +105,7 @@ function tlsServer(options: ListenOptions): Server {
 
 function onSecured(
   socket: TLSSocket,
-  { allowNoAlpn, onSecured: serve, onHandshakeFailed }: ListenOptions,
+  { allowNoAlpn, connection, onSecured: serve, onHandshakeFailed }: ListenOptions,
 ): void {
   const peer = peerOf(socket);
   // A peer that offers other protocols only was refused by OpenSSL already; one that offers none was not.
@@ -111,9 +118,9 @@ function onSecured(
     // Who has asked may end its side and still wants the answer. Set only now: during the handshake a half-open
     // socket that was left by its peer would stay for ever.
     socket.allowHalfOpen = true;
-    return serve(socket, peer);
+    return serve(new Connection(socket, connection), peer);
   }
-  onHandshakeFailed(refusal, socket);
+  onHandshakeFailed(refusal, peer.address);
   socket.destroy();
 }
 

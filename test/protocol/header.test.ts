@@ -2,7 +2,7 @@ import { endianness } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { NATIVE_BYTE_ORDER, parseHeader, type Header } from '../../src/protocol/header.ts';
 import { MAX_HEADER_BYTES } from '../../src/protocol/limits.ts';
-import { codeThrownBy } from '../thrown.ts';
+import { codeThrownBy, thrownBy } from '../thrown.ts';
 import { FRAME_FIELDS, headerText } from './frames.ts';
 
 function parse(text: string): Header {
@@ -53,6 +53,11 @@ describe('what is no JSON object is refused', () => {
     '// {}',
   ])('%s', (text) => {
     expect(codeThrownBy(() => parse(text))).toBe('bad-header');
+  });
+
+  test('with the cause, where there is one', () => {
+    expect(thrownBy(() => parse('{')).cause).toBeInstanceOf(SyntaxError);
+    expect(thrownBy(() => parse('null')).cause).toBeUndefined();
   });
 });
 

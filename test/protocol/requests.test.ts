@@ -250,6 +250,7 @@ describe('the action', () => {
       expect(isAction(action)).toBe(false);
       const error = thrownBy(() => parseRequest(header({ action, id: 1 })));
       expect(error.code).toBe('unsupported');
+      expect(error.message).toContain(`"${action.slice(0, 60)}`);
       expect(error.message.length).toBeLessThan(200);
     },
   );

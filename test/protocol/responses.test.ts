@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { wireName, type Shape } from '../../src/protocol/fields.ts';
+import { wireName, writeFields, type Shape } from '../../src/protocol/fields.ts';
 import { REQUESTS } from '../../src/protocol/requests.ts';
 import {
   BLOCK_PART,
@@ -123,8 +123,9 @@ describe('what is refused of a server', () => {
   const wrong: [answer: keyof typeof answers, field: string, values: unknown[]][] = [
     ['hello', 'protocol', [0, '1']],
     ['hello', 'digest', ['md5', null]],
-    ['hello', 'permissions', ['read', [1], Array(65).fill('read')]],
-    ['hello', 'encodings', [Array(65).fill('zstd')]],
+    ['hello', 'principal', ['x'.repeat(1_001), undefined]],
+    ['hello', 'permissions', ['read', [1], ['x'.repeat(33)], Array(65).fill('read')]],
+    ['hello', 'encodings', [['x'.repeat(33)], Array(65).fill('zstd')]],
     ['hello', 'features', [Array(257).fill('x'), ['x'.repeat(65)]]],
     ['hello', 'block-size', [0]],
     ['hello', 'max-requests', [0, -1, 0.5]],
@@ -142,6 +143,8 @@ describe('what is refused of a server', () => {
     ['block part', 'index', [-1, 0.5]],
     ['stat', 'type', ['fifo']],
     ['stat', 'etag', ['x'.repeat(201)]],
+    ['stat', 'mode', [-1, 0o10000]],
+    ['stat', 'size', [-1]],
     ['list entry', 'path', ['..', 'a/../b']],
     ['list entry', 'target', ['x'.repeat(4_097)]],
   ];
@@ -153,9 +156,27 @@ describe('what is refused of a server', () => {
     expect(error.code).toBe('protocol-violation');
     expect(error.message).toContain(`The field ${field} `);
   });
+});
 
-  test('an anonymous principal is null, and that is allowed', () => {
-    expect(readAnswer(HELLO_ANSWER, { ...answers['hello']?.whole, principal: null }).principal).toBeNull();
+describe('what is taken of a server', () => {
+  const right: [answer: keyof typeof answers, field: string, values: unknown[]][] = [
+    ['hello', 'protocol', [1, 2]],
+    ['hello', 'principal', [null, 'x'.repeat(1_000)]],
+    ['hello', 'permissions', [[], ['a permission of the future'], Array(64).fill('x'.repeat(32))]],
+    ['hello', 'block-size', [1]],
+    ['hello', 'max-requests', [1, Number.MAX_SAFE_INTEGER]],
+    ['hello', 'time-ms', [Number.MIN_SAFE_INTEGER]],
+    ['receipt', 'size', [16 * 2 ** 40]],
+    ['file', 'mode', [0, 0o7777]],
+    ['stat', 'mode', [0, 0o7777]],
+    ['stat', 'size', [0, Number.MAX_SAFE_INTEGER]],
+    ['list entry', 'target', ['', 'x'.repeat(4_096)]],
+  ];
+  test.each(
+    right.flatMap(([answer, field, values]) => values.map((value) => [answer, field, value] as const)),
+  )('%s with %s %j', (answer, field, value) => {
+    const { shape, whole } = answers[answer] as (typeof answers)[string];
+    expect(writeFields(readAnswer(shape, { ...whole, [field]: value }))).toHaveProperty([field], value);
   });
 });
 
@@ -197,8 +218,12 @@ describe('a page of a listing', () => {
     },
   );
 
-  test('invalid UTF-8 breaks the protocol', () => {
-    expect(codeThrownBy(() => read(Buffer.from('{"result":["\xff"]}', 'latin1')))).toBe('protocol-violation');
+  test.each([
+    ['invalid UTF-8', '{"result":["\xff"]}', TypeError],
+    ['half of a page', '{"result":["a"', SyntaxError],
+  ])('%s breaks the protocol, and the cause is kept', (_, text, cause) => {
+    const error = thrownBy(() => read(Buffer.from(text, 'latin1')));
+    expect(error).toMatchObject({ code: 'protocol-violation', cause: expect.any(cause) });
   });
 
   test('as deeply nested as a content can be, it breaks the protocol and nothing else', () => {

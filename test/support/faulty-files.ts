@@ -1,4 +1,9 @@
-import { systemFiles, type FileStats, type FileSystem, type OpenFile } from '../../src/storage/fs/file-system.ts';
+import {
+  systemFiles,
+  type FileStats,
+  type FileSystem,
+  type OpenFile,
+} from '../../src/storage/fs/file-system.ts';
 
 /** One call of the file system. Names are those of the interface; the calls of an open file begin with `file.`. */
 export interface FileCall {
@@ -9,7 +14,8 @@ export interface FileCall {
   detail: string | undefined;
 }
 
-type Errno = 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES' | 'EPERM' | 'ENOENT' | 'EINVAL' | 'EDQUOT';
+/** The name of an error of the system, such as `EIO`. */
+export type Errno = `E${string}`;
 type Judge = (call: FileCall, number: number) => Errno | undefined;
 
 /**
@@ -48,7 +54,7 @@ export class FaultyFiles implements FileSystem {
     this.heal((_, each) => (each >= number ? errno : undefined));
   }
 
-  /** The call that is the `occurrence`-th of its name, and with `detail` of those about a path that ends so, fails. */
+  /** The `occurrence`-th call of a name fails, of those about a path that ends with `path`. */
   failNamed(name: string, errno: Errno, { occurrence = 1, path = '' } = {}): void {
     let seen = 0;
     this.heal((call) => {
@@ -143,6 +149,7 @@ export class FaultyFiles implements FileSystem {
 
   #faultyFile(file: OpenFile, path: string): OpenFile {
     const call = (name: string, detail?: string) => this.#call(`file.${name}`, path, detail);
+    let isOpen = true;
     return {
       fd: file.fd,
       read: async (target, position, length) => {
@@ -171,10 +178,12 @@ export class FaultyFiles implements FileSystem {
       },
       sync: async () => call('sync'),
       close: async () => {
+        if (!isOpen) return;
+        isOpen = false;
         // A system that reports a failure of closing has closed all the same.
-        const isFirst = this.#paths.delete(file.fd);
+        this.#paths.delete(file.fd);
         await file.close();
-        if (isFirst) call('close');
+        call('close');
       },
     };
   }

@@ -278,13 +278,15 @@ describe('a cut', () => {
     await sender.received(200_000);
     const all = pattern(300_000);
     sender.socket.write(all);
-    const outcomes = [receiver.outcome, sender.outcome];
     if (mode === 'fin') {
       await once(receiver.socket, 'end');
       sender.socket.destroy();
+      expect(await receiver.outcome).toBe('fin');
+    } else {
+      // Asked of the sender: Node 22 takes a reset that comes together with data for a clean end.
+      expect(await sender.outcome).toBe('rst');
+      await receiver.outcome;
     }
-    expect(await outcomes[0]).toBe(mode);
-    await outcomes[1];
     expect(receiver.bytes.equals(all.subarray(0, 100_001))).toBe(true);
     expect(proxy[direction === 'up' ? 'bytesUp' : 'bytesDown']).toBe(100_001);
     while (proxy.openConnections > 0) await settle();
@@ -296,8 +298,8 @@ describe('a cut', () => {
     client.socket.write(pattern(20));
     await target.received(20);
     target.socket.write(pattern(20));
-    expect(await client.outcome).toBe('rst');
     expect(await target.outcome).toBe('rst');
+    await client.outcome;
     expect(client.bytes).toHaveLength(10);
     expect([proxy.bytesUp, proxy.bytesDown]).toEqual([20, 10]);
   });
@@ -358,8 +360,10 @@ describe('a cut', () => {
       first[0].socket.write(pattern(70));
       await first[1].received(70);
       second[0].socket.write(pattern(70));
-      expect(await second[1].outcome).toBe('rst');
-      expect(await first[1].outcome).toBe('rst');
+      expect(await Promise.all([first[0].outcome, first[1].outcome, second[0].outcome])).toEqual(
+        Array(3).fill('rst'),
+      );
+      await second[1].outcome;
       expect(second[1].bytes).toHaveLength(30);
       expect(proxy.bytesUp).toBe(100 * round);
     }

@@ -1,0 +1,55 @@
+import type { Command } from 'commander';
+
+import { SealiftError } from '../../errors.ts';
+import { EXIT } from '../exit-codes.ts';
+import type { Runner } from '../program.ts';
+
+/** `sealift completion SHELL` */
+export function addCompletion(program: Command, run: Runner): void {
+  const command = program
+    .command('completion')
+    .description('print a completion script: eval "$(sealift completion bash)"')
+    .argument('<shell>', 'bash or zsh');
+  run(command, (context, [shell]) => {
+    if (shell !== 'bash' && shell !== 'zsh')
+      throw new SealiftError('usage', `There is no completion for ${String(shell)}, only for bash and zsh.`);
+    context.terminal.data(
+      shell === 'bash'
+        ? bashScript(program)
+        : `autoload -U +X bashcompinit && bashcompinit\n${bashScript(program)}`,
+    );
+    return Promise.resolve(EXIT.done);
+  });
+}
+
+// Made from the commands as they are declared, so that it can never know others.
+function bashScript(program: Command): string {
+  const cases = program.commands.flatMap((command) => [
+    caseLine(command.name(), command),
+    ...command.commands.map((inner) => caseLine(`${command.name()} ${inner.name()}`, inner)),
+  ]);
+  return `_sealift() {
+  local current=\${COMP_WORDS[COMP_CWORD]} words
+  case "\${COMP_WORDS[1]} \${COMP_WORDS[2]}" in
+${cases.filter((line) => line.includes(' ')).join('\n')}
+    *) words="" ;;
+  esac
+  if [ "$COMP_CWORD" -eq 1 ]; then words="${program.commands.map((command) => command.name()).join(' ')} --help --version"; fi
+  if [ "$COMP_CWORD" -eq 1 ] || [[ $current == -* ]] || [ "\${COMP_WORDS[1]}" = remote ]; then
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+  else
+    COMPREPLY=($(compgen -f -- "$current"))
+  fi
+}
+complete -o filenames -o bashdefault -F _sealift sealift`;
+}
+
+function caseLine(name: string, command: Command): string {
+  const words = [
+    ...command.commands.map((inner) => inner.name()),
+    ...command.options.map(({ long }) => long ?? ''),
+    '--help',
+  ];
+  const pattern = name.includes(' ') ? `"${name}"*` : `"${name} "*`;
+  return `    ${pattern}) words="${words.join(' ')}" ;;`;
+}

@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+
+import type { Runner } from '../program.ts';
+import { addCat } from './cat.ts';
+import { addClean } from './clean.ts';
+import { addCompletion } from './completion.ts';
+import { addGet } from './get.ts';
+import { addLs } from './ls.ts';
+import { addMkdir } from './mkdir.ts';
+import { addMv } from './mv.ts';
+import { addPing } from './ping.ts';
+import { addPut } from './put.ts';
+import { addRemote } from './remote.ts';
+import { addRm } from './rm.ts';
+import { addSearch } from './search.ts';
+import { addServe } from './serve.ts';
+import { addStat } from './stat.ts';
+import { addTrust } from './trust.ts';
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly ((program: Command, run: Runner) => void)[] = [
+  addServe,
+  addPut,
+  addGet,
+  addCat,
+  addLs,
+  addStat,
+  addSearch,
+  addMkdir,
+  addRm,
+  addMv,
+  addPing,
+  addTrust,
+  addRemote,
+  addClean,
+  addCompletion,
+];

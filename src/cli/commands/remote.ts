@@ -1,0 +1,127 @@
+import { text } from 'node:stream/consumers';
+import { resolve } from 'node:path';
+
+import { Command } from 'commander';
+
+import { connect } from '../../client/client.ts';
+import { SealiftError } from '../../errors.ts';
+import { isPin } from '../../trust/pins.ts';
+import { formatPlace } from '../../trust/places.ts';
+import { printable } from '../escape.ts';
+import { EXIT } from '../exit-codes.ts';
+import { addConnectionOptions } from '../options.ts';
+import { parseServerText } from '../places.ts';
+import type { Runner } from '../program.ts';
+import type { SavedRemote } from '../remotes.ts';
+import type { RunContext } from '../run-context.ts';
+
+/** `sealift remote add NAME URL`, `sealift remote list`, `sealift remote rm NAME` */
+export function addRemote(program: Command, run: Runner): void {
+  const remote = program
+    .command('remote')
+    .description('saved remotes: address, pins, token, client certificate');
+  const add = new Command('add')
+    .description('save a remote; a join code in the URL is exchanged for a token')
+    .argument('<name>', 'to be used as name:path')
+    .argument('<url>', "'sealift://HOST:PORT?pin=…&join=…', or - to read it from standard input");
+  remote.addCommand(addConnectionOptions(add));
+  run(add, async (context, [name, url]) => addOne(context, String(name), String(url)));
+
+  const list = remote.command('list').description('list the saved remotes');
+  run(list, async (context) => {
+    for (const [name, { address, pins = [], token, cert }] of await context.remotes.all()) {
+      const login = token !== undefined ? 'token' : cert !== undefined ? 'certificate' : 'anonymous';
+      context.terminal.event('remote', { name, address, pins, login });
+      if (!context.terminal.options.json)
+        context.terminal.data(
+          printable(`${name}\t${address}\t${login}\t${pins.join(' ')}`).replaceAll('\\u0009', '\t'),
+        );
+    }
+    return EXIT.done;
+  });
+
+  const remove = remote.command('rm').description('forget a saved remote').argument('<name>');
+  run(remove, async (context, [name]) => {
+    if (await context.remotes.remove(String(name))) return EXIT.done;
+    throw new SealiftError('local-not-found', `There is no remote ${JSON.stringify(name)}.`, {
+      hint: 'sealift remote list tells those there are.',
+    });
+  });
+}
+
+async function addOne(context: RunContext, name: string, urlText: string): Promise<number> {
+  const isPiped = urlText === '-';
+  const { server, query } = splitUrl(isPiped ? (await text(process.stdin)).trim() : urlText);
+  const parameters = parseQuery(query);
+  if (parameters.token !== undefined && !isPiped) {
+    throw new SealiftError(
+      'usage',
+      'A token must not stand in an argument, where every process can read it.',
+      { hint: 'Give the URL on standard input: sealift remote add NAME - < FILE' },
+    );
+  }
+  const parsed = parseServerText(server);
+  const options = await context.connectOptions(
+    'name' in parsed
+      ? { address: { host: parsed.name, port: (context.settings['port'] as number | undefined) ?? 7433 } }
+      : parsed,
+  );
+  const pins = parameters.pins.length > 0 ? parameters.pins : [...(options.pins ?? [])];
+  const token = parameters.token ?? options.token;
+  // Tried now: what is saved works, and a join code is exchanged at once, since it lives only 15 minutes.
+  const client = await connect({
+    ...options,
+    pins,
+    token: parameters.join === undefined ? token : undefined,
+    join: parameters.join,
+  });
+  const saved: SavedRemote = {
+    address: formatPlace(options.address),
+    ...(pins.length > 0 ? { pins } : {}),
+    ...optional('token', client.hello.token ?? token),
+    ...filePaths(context),
+  };
+  await context.remotes.save(name, saved);
+  const { principal, permissions } = client.hello;
+  await client.close();
+  context.terminal.event('remote', { name, address: saved.address, pins, principal, permissions });
+  context.terminal.note(
+    `Saved ${name}: ${saved.address} as ${printable(principal ?? 'anonymous')} (${permissions.map(printable).join(', ')}). Try: sealift ls ${name}:`,
+  );
+  return EXIT.done;
+}
+
+function splitUrl(url: string): { server: string; query: string } {
+  const [server = '', ...rest] = url.split('?');
+  return { server: server.replace(/\/$/, ''), query: rest.join('?') };
+}
+
+// Not URLSearchParams: it takes the plus sign of BASE64 for a space.
+function parseQuery(query: string): { pins: string[]; token?: string; join?: string } {
+  const result: { pins: string[]; token?: string; join?: string } = { pins: [] };
+  for (const pair of query.split('&').filter((part) => part !== '')) {
+    const [name = '', ...rest] = pair.split('=');
+    const value = decodeURIComponent(rest.join('='));
+    if (name === 'pin' && isPin(value)) result.pins.push(value);
+    else if (name === 'token' || name === 'join') result[name] = value;
+    else
+      throw new SealiftError(
+        'usage',
+        `The URL has a parameter ${JSON.stringify(name)} that is not understood.`,
+        { hint: 'It takes pin=sha256//…, join=CODE and, on standard input, token=TOKEN.' },
+      );
+  }
+  return result;
+}
+
+function filePaths(context: RunContext): Pick<SavedRemote, 'ca' | 'cert' | 'key'> {
+  const { ca, cert, key } = context.settings;
+  const given = Object.entries({ ca, cert, key }).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return Object.fromEntries(given.map(([name, path]) => [name, resolve(path)]));
+}
+
+function optional<K extends string>(name: K, value: string | undefined): Partial<Record<K, string>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<K, string>);
+}

@@ -1,0 +1,155 @@
+import { hostname } from 'node:os';
+
+import type { Command } from 'commander';
+
+import type { CreatedServer } from '../../server/create-server.ts';
+import { SealiftError } from '../../errors.ts';
+import { DEFAULT_PORT } from '../../protocol/limits.ts';
+import { formatAddress } from '../../transport/address.ts';
+import { assertPrivate } from '../../trust/private-file.ts';
+import { EXIT } from '../exit-codes.ts';
+import type { Runner } from '../program.ts';
+import { readText, type RunContext } from '../run-context.ts';
+import { setting } from '../settings.ts';
+import { parseCount, parseDuration, parseSize } from '../units.ts';
+
+/** `sealift serve [DIR]` */
+export function addServe(program: Command, run: Runner): void {
+  const command = program
+    .command('serve')
+    .description('serve a directory; the first start makes a key and prints the line to run on a client')
+    .argument('[directory]', 'default: ./sealift-data')
+    .addOption(setting('--host <address>', 'listen here only (default: all addresses)'))
+    .addOption(
+      setting('--port <number>', 'the port; 0 picks one', (text) => parseCount(text)).default(DEFAULT_PORT),
+    )
+    .addOption(setting('--socket <path>', 'listen on this Unix socket instead'))
+    .addOption(setting('--cert <file>', 'the certificate of the server, with its chain (PEM)'))
+    .addOption(setting('--key <file>', 'its key (PEM)'))
+    .addOption(setting('--client-ca <file>', 'accept clients whose certificate this CA signed (PEM)'))
+    .addOption(setting('--users <file>', 'principals: tokens, certificates, permissions (TOML)'))
+    .addOption(
+      setting('--anonymous <access>', 'what clients may do that say nothing of who they are')
+        .choices(['none', 'read', 'write'])
+        .default('none'),
+    )
+    .addOption(setting('--allow-no-alpn', 'serve clients that offer no ALPN, and the tutorial dialect'))
+    .addOption(
+      setting('--min-tls <version>', 'the oldest TLS version').choices(['1.2', '1.3']).default('1.3'),
+    )
+    .addOption(setting('--max-connections <count>', 'at once', (text) => parseCount(text, 1)).default(4_096))
+    .addOption(
+      setting('--max-connections-per-address <count>', 'at once', (text) => parseCount(text, 1)).default(
+        1_024,
+      ),
+    )
+    .addOption(
+      setting('--idle-timeout <duration>', 'end a connection with nothing to do', parseDuration).default(
+        300_000,
+        '5m',
+      ),
+    )
+    .addOption(
+      setting('--abandoned-age <duration>', 'remove uploads that nobody went on with', parseDuration).default(
+        604_800_000,
+        '7d',
+      ),
+    )
+    .addOption(
+      setting(
+        '--abandoned-bytes <size>',
+        'the most that such uploads of one principal may take',
+        parseSize,
+      ).default(256 * 2 ** 30, '256G'),
+    )
+    .addOption(
+      setting('--grace <duration>', 'how long SIGTERM lets requests under way go on', parseDuration).default(
+        10_000,
+        '10s',
+      ),
+    );
+  run(command, async (context, [directory]) =>
+    serve(context, typeof directory === 'string' ? directory : './sealift-data'),
+  );
+}
+
+async function serve(context: RunContext, root: string): Promise<number> {
+  const { settings, terminal, signal } = context;
+  // Loaded only here: what makes certificates is large, and no other command needs it.
+  const { createServer } = await import('../../server/create-server.ts');
+  const { serverLogger } = await import('../server-log.ts');
+  const logger = serverLogger(terminal.options);
+  const server = await createServer({
+    root,
+    logger,
+    ...(await tlsOptions(context)),
+    ...given('host', settings['host']),
+    ...given('socketPath', settings['socket']),
+    ...given('usersFile', settings['users']),
+    port: settings['port'] as number,
+    anonymous: settings['anonymous'] as 'none' | 'read' | 'write',
+    allowNoAlpn: settings['allowNoAlpn'] === true,
+    minVersion: settings['minTls'] === '1.2' ? 'TLSv1.2' : 'TLSv1.3',
+    maxConnections: settings['maxConnections'] as number,
+    maxConnectionsPerAddress: settings['maxConnectionsPerAddress'] as number,
+    idleTimeoutMs: settings['idleTimeout'] as number,
+    abandonedUploads: {
+      maxAgeMs: settings['abandonedAge'] as number,
+      maxBytesPerOwner: settings['abandonedBytes'] as number,
+    },
+    agent: `sealift/${(await import('../program.ts')).version()}`,
+  });
+  announce(context, server, root);
+  await new Promise<void>((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
+  logger.info({}, 'stopping: no new connections, requests under way may end');
+  await server.close({ graceMs: settings['grace'] as number });
+  return EXIT.done;
+}
+
+async function tlsOptions({
+  settings,
+}: RunContext): Promise<{ cert?: string; key?: string; clientCa?: string }> {
+  const { cert, key, clientCa } = settings;
+  if (typeof key === 'string') await assertPrivate(key);
+  return {
+    ...(typeof cert === 'string' ? { cert: await readText(cert) } : {}),
+    ...(typeof key === 'string' ? { key: await readText(key) } : {}),
+    ...(typeof clientCa === 'string' ? { clientCa: await readText(clientCa) } : {}),
+  };
+}
+
+function announce({ terminal, settings }: RunContext, server: CreatedServer, root: string): void {
+  const { address, pin } = server;
+  if (terminal.options.json)
+    terminal.event('listening', { ...('path' in address ? { path: address.path } : address), pin });
+  else terminal.data(`sealift: serving ${root} on ${listeningOn(server)} with the pin ${pin}`);
+  const isOpen =
+    settings['anonymous'] !== 'none' || settings['clientCa'] !== undefined || settings['users'] !== undefined;
+  if (server.principalCount > 0 || isOpen) return;
+  const code = server.issueJoinCode();
+  if (code === undefined) throw new SealiftError('internal', 'No join code could be made.');
+  const host = 'path' in address ? undefined : address.host === '' ? hostname() : address.host;
+  const place =
+    'path' in address
+      ? `unix:${address.path}:`
+      : `sealift://${host?.includes(':') === true ? `[${host}]` : host}:${address.port}`;
+  const line = `sealift remote add NAME '${place}?pin=${pin}&join=${code}'`;
+  terminal.event('join', { command: line, code, minutes: 15 });
+  terminal.note(
+    `Nobody may log in yet. To let a first client in, run this there within 15 minutes; it works once:\n\n  ${line}\n`,
+  );
+}
+
+function listeningOn({ address }: CreatedServer): string {
+  return 'path' in address
+    ? formatAddress(address)
+    : address.host === ''
+      ? `all addresses, port ${address.port}`
+      : formatAddress(address);
+}
+
+function given<K extends string>(name: K, value: unknown): Partial<Record<K, string>> {
+  return typeof value === 'string' ? ({ [name]: value } as Record<K, string>) : {};
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+import { unsupportedNodeMessage } from './node-version.ts';
+
+const message = unsupportedNodeMessage(process.versions.node);
+if (message !== undefined) {
+  console.error(message);
+  process.exit(1);
+}
+
+// Loaded only now, because an old Node could not even read the rest.
+const { SealiftError } = await import('../errors.ts');
+const { run } = await import('./program.ts');
+
+const stop = new AbortController();
+let signals = 0;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    signals += 1;
+    // The first lets work under way end well, the second ends at once.
+    if (signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143);
+    stop.abort(new SealiftError('aborted', 'The program was told to stop.', { details: { signal } }));
+  });
+}
+
+// Whoever reads our output may leave before its end, as `head` does: nothing that we could tell anybody.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(1);
+  });
+}
+
+process.exitCode = await run(process.argv, stop.signal);

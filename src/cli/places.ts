@@ -1,0 +1,92 @@
+import { SealiftError } from '../errors.ts';
+import { DEFAULT_PORT } from '../protocol/limits.ts';
+import { checkPath } from '../transfer/remote-path.ts';
+import type { Address } from '../transport/address.ts';
+
+/** A SOURCE or TARGET as it was written. */
+export type PlaceText =
+  | { kind: 'stdio' }
+  | { kind: 'local'; path: string }
+  | { kind: 'remote'; server: ServerText; path: string; hasTrailingSlash: boolean };
+
+/** A server as it was written: an address, or a name that may be a saved remote or a host. */
+export type ServerText = { address: Address } | { name: string };
+
+/**
+ * Understands a SOURCE or TARGET: `host:path`, `[::1]:path`, `sealift://host:port/path`, `unix:/socket:path`,
+ * `name:path` of a saved remote, `-`, or a local path (with a colon: `./a:b`). Throws `usage`.
+ */
+export function parsePlaceText(text: string): PlaceText {
+  if (text === '-') return { kind: 'stdio' };
+  const remote = parseRemote(text);
+  if (remote === undefined) return { kind: 'local', path: text };
+  return { kind: 'remote', server: remote.server, ...remotePath(remote.path) };
+}
+
+/** Understands what must be a server: a place whose path may be missing altogether. Throws `usage`. */
+export function parseServerText(text: string): ServerText {
+  const server = parseRemote(text)?.server ?? parseRemote(`${text}:`)?.server;
+  const withPort = /^(\[[^\]]+\]|[^:/[\]]+):(\d+)$/.exec(text);
+  if (withPort) return { address: { host: unbracketed(withPort[1] ?? ''), port: portOf(withPort[2] ?? '') } };
+  if (server === undefined)
+    throw new SealiftError('usage', `${JSON.stringify(text)} names no server.`, {
+      hint: 'Write host, host:port, sealift://host:port or the name of a saved remote.',
+    });
+  return server;
+}
+
+/** The operands of `put` and `get`: the last is the target. Throws `usage`. */
+export function sourcesAndTarget(places: readonly string[]): { sources: string[]; target: string } {
+  const target = places.at(-1);
+  if (target === undefined || places.length < 2)
+    throw new SealiftError('usage', 'A source and a target are needed.');
+  return { sources: places.slice(0, -1), target };
+}
+
+function parseRemote(text: string): { server: ServerText; path: string } | undefined {
+  const url = /^sealift:\/\/(\[[^\]]+\]|[^/:?#]*)(?::(\d+))?(?:\/(.*))?$/s.exec(text);
+  if (url)
+    return {
+      server: { address: { host: hostOf(url[1] ?? '', text), port: portOf(url[2]) } },
+      path: url[3] ?? '',
+    };
+  if (text.startsWith('sealift://'))
+    throw new SealiftError('usage', `${JSON.stringify(text)} is not of the form sealift://host:port/path.`);
+  const unix = /^unix:(\/[^:]*):(.*)$/s.exec(text);
+  if (unix) return { server: { address: { path: unix[1] ?? '' } }, path: unix[2] ?? '' };
+  const bracketed = /^\[([^\]]+)\]:(.*)$/s.exec(text);
+  if (bracketed)
+    return {
+      server: { address: { host: bracketed[1] ?? '', port: DEFAULT_PORT } },
+      path: bracketed[2] ?? '',
+    };
+  const named = /^([^/:]+):(.*)$/s.exec(text);
+  return named ? { server: { name: named[1] ?? '' }, path: named[2] ?? '' } : undefined;
+}
+
+// A leading slash is the same root, and a trailing one says "into this directory".
+function remotePath(text: string): { path: string; hasTrailingSlash: boolean } {
+  const hasTrailingSlash = text.endsWith('/');
+  const path = text.replace(/^\/+|\/+$/g, '');
+  try {
+    checkPath(path, { allowRoot: true });
+  } catch (cause) {
+    throw new SealiftError('usage', (cause as Error).message, { cause });
+  }
+  return { path, hasTrailingSlash };
+}
+
+function hostOf(host: string, text: string): string {
+  if (host === '') throw new SealiftError('usage', `${JSON.stringify(text)} names no host.`);
+  return unbracketed(host);
+}
+
+function unbracketed(host: string): string {
+  return host.startsWith('[') ? host.slice(1, -1) : host;
+}
+
+function portOf(text: string | undefined): number {
+  const port = text === undefined ? DEFAULT_PORT : Number(text);
+  if (port >= 1 && port <= 65_535) return port;
+  throw new SealiftError('usage', `${text ?? ''} is no port: 1 to 65535.`);
+}

@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+
+import { Command, CommanderError, type Option } from 'commander';
+
+import { SealiftError, toSealiftError } from '../errors.ts';
+import { COMMANDS } from './commands/index.ts';
+import { userDirectories } from './directories.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
+import { addOutputOptions } from './options.ts';
+import { RunContext } from './run-context.ts';
+import { settingsOf } from './settings.ts';
+import { Terminal } from './terminal.ts';
+
+/** What a command does once its settings are known; resolves with the exit code. */
+export type Action = (context: RunContext, ...operands: string[]) => Promise<number>;
+
+/** Lets a command's action run with its settings, its output and its failures in order. */
+export type Runner = (
+  command: Command,
+  action: (context: RunContext, operands: unknown[]) => Promise<number>,
+  traits?: { dataOnStdout?: (operands: unknown[]) => boolean },
+) => void;
+
+/** Runs the program; resolves with its exit code. Never rejects. */
+export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  let exitCode: number = EXIT.done;
+  const directories = userDirectories();
+  const runner: Runner = (command, action, traits) => {
+    addOutputOptions(command).configureHelp({ optionDescription });
+    command.action(async (...given: unknown[]) => {
+      // Commander adds the options and the command itself behind the operands.
+      const operands = given.slice(0, -2);
+      exitCode = await runAction(command, operands, action, {
+        directories,
+        signal,
+        dataOnStdout: traits?.dataOnStdout?.(operands) ?? false,
+      });
+    });
+  };
+  const program = buildProgram(runner);
+  try {
+    await program.parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    fallbackTerminal().failure('usage', toSealiftError(error));
+    return exitCodeOf(toSealiftError(error), false);
+  }
+}
+
+/** The whole command line, with `runner` behind every command. */
+export function buildProgram(runner: Runner): Command {
+  const program = new Command('sealift');
+  program
+    .description('Send files between machines over TLS: verified, resumable, without set-up.')
+    .version(version(), '-V, --version')
+    .exitOverride()
+    .showHelpAfterError('(sealift --help lists the commands; sealift help COMMAND its options)')
+
+    .addHelpText(
+      'after',
+      '\nEvery option of a command can also be set as SEALIFT_OPTION_NAME or in the configuration file.',
+    );
+  for (const add of COMMANDS) add(program, runner);
+  return program;
+}
+
+// As commander writes it, without the name in the environment, which the help tells once for all.
+function optionDescription({
+  description,
+  argChoices,
+  defaultValue,
+  defaultValueDescription,
+}: Option): string {
+  const choices = argChoices === undefined ? [] : [`one of ${argChoices.join(', ')}`];
+  const standard =
+    defaultValueDescription ??
+    (defaultValue === undefined || defaultValue === true ? undefined : String(defaultValue));
+  const extras = [...choices, ...(standard === undefined ? [] : [`default: ${standard}`])];
+  return extras.length === 0 ? description : `${description} (${extras.join('; ')})`;
+}
+
+/** The version of this package. */
+export function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function runAction(
+  command: Command,
+  operands: unknown[],
+  action: (context: RunContext, operands: unknown[]) => Promise<number>,
+  {
+    directories,
+    signal,
+    dataOnStdout,
+  }: { directories: ReturnType<typeof userDirectories>; signal: AbortSignal; dataOnStdout: boolean },
+): Promise<number> {
+  let terminal = fallbackTerminal();
+  let context: RunContext | undefined;
+  try {
+    const settings = await settingsOf(command, directories);
+    terminal = new Terminal({
+      json: settings['json'] === true,
+      quiet: settings['quiet'] === true,
+      verbose: settings['verbose'] === true,
+      progress: settings['progress'] !== false,
+      dataOnStdout,
+    });
+    context = new RunContext({ settings, terminal, directories, signal });
+    return await action(context, operands);
+  } catch (error) {
+    const known = toSealiftError(error);
+    if (signal.aborted) return interruptedCode(signal);
+    terminal.failure(command.name(), known);
+    return exitCodeOf(known, context?.hasConnected ?? false);
+  } finally {
+    await context?.[Symbol.asyncDispose]();
+  }
+}
+
+/** 130 or 143, by the signal that `main` gave as the reason. */
+export function interruptedCode(signal: AbortSignal): number {
+  const reason = signal.reason instanceof SealiftError ? signal.reason.details['signal'] : undefined;
+  return reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+}
+
+function fallbackTerminal(): Terminal {
+  return new Terminal({ json: false, quiet: false, verbose: false, progress: false, dataOnStdout: false });
+}

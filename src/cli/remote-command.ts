@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+
+import type { Client } from '../client/client.ts';
+import { withRetries } from '../client/retry.ts';
+import { systemClock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
+import { systemRandom } from '../random.ts';
+import { addConnectionOptions } from './options.ts';
+import { parsePlaceText, type PlaceText } from './places.ts';
+import type { Runner } from './program.ts';
+import type { RunContext } from './run-context.ts';
+
+/** A place on a server, as a command takes it. */
+export type RemotePlace = Extract<PlaceText, { kind: 'remote' }>;
+
+/** Declares a command that connects to a server, with its options. */
+export function addRemoteCommand(
+  program: Command,
+  run: Runner,
+  command: Command,
+  action: (context: RunContext, operands: unknown[]) => Promise<number>,
+): void {
+  program.addCommand(addConnectionOptions(command));
+  run(command, action);
+}
+
+/** Understands a place that must be on a server. Throws `usage`. */
+export function remotePlace(text: unknown): RemotePlace {
+  const place = parsePlaceText(String(text));
+  if (place.kind === 'remote') return place;
+  throw new SealiftError('usage', `${String(text)} is no place on a server.`, {
+    hint: 'Write it as host:path, or name:path with a saved remote.',
+  });
+}
+
+/** Asks the server of `place` something that may be asked again, with retries. */
+export async function ask<T>(
+  context: RunContext,
+  place: RemotePlace,
+  question: (client: Client) => Promise<T>,
+): Promise<T> {
+  const connector = await context.connector(place.server);
+  const { terminal, signal, retryPolicy } = context;
+  return withRetries(
+    {
+      policy: retryPolicy,
+      clock: systemClock,
+      random: systemRandom,
+      signal,
+      onRetry: ({ error, retry, delayMs }) => {
+        terminal.event('retry', {
+          code: error.code,
+          message: error.message,
+          retry,
+          delayMs: Math.round(delayMs),
+        });
+        terminal.note(`sealift: ${error.message} Trying again.`);
+      },
+    },
+    async () => question(await connector.use()),
+  );
+}

@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+
+import { parse, stringify, TomlError } from 'smol-toml';
+
+import { SealiftError } from '../errors.ts';
+import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
+import { parsePlace } from '../trust/places.ts';
+
+/** A saved remote: where it is, and how to be believed by it and to believe it. */
+export interface SavedRemote {
+  /** `host:port`, `[::1]:port` or `unix:/path`. */
+  address: string;
+  pins?: string[];
+  token?: string;
+  /** Paths of PEM files. */
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** The saved remotes of a user: a private TOML file, since tokens stand in it. */
+export class Remotes {
+  readonly #file: string;
+
+  constructor(configDirectory: string) {
+    this.#file = join(configDirectory, 'remotes.toml');
+  }
+
+  async all(): Promise<ReadonlyMap<string, SavedRemote>> {
+    return this.#parse(await readPrivateFile(this.#file));
+  }
+
+  async find(name: string): Promise<SavedRemote | undefined> {
+    return (await this.all()).get(name);
+  }
+
+  /** Saves a remote, in the place of one of the same name. */
+  async save(name: string, remote: SavedRemote): Promise<void> {
+    if (!NAME.test(name))
+      throw new SealiftError(
+        'usage',
+        `${JSON.stringify(name)} is no name for a remote: 1 to 64 of A-Z a-z 0-9 . _ -.`,
+      );
+    await updatePrivateFile(this.#file, (text) => format(new Map([...this.#parse(text), [name, remote]])));
+  }
+
+  /** Forgets a remote; false if there is none of that name. */
+  async remove(name: string): Promise<boolean> {
+    let found = false;
+    await updatePrivateFile(this.#file, (text) => {
+      const remotes = new Map(this.#parse(text));
+      found = remotes.delete(name);
+      return text === undefined && !found ? undefined : format(remotes);
+    });
+    return found;
+  }
+
+  #parse(text: string | undefined): ReadonlyMap<string, SavedRemote> {
+    const tables = parseToml(text ?? '', this.#file)['remote'] ?? {};
+    const remotes = new Map<string, SavedRemote>();
+    for (const [name, table] of Object.entries(tables))
+      remotes.set(name, readRemote(table, `${this.#file}: remote.${name}`));
+    return remotes;
+  }
+}
+
+/** Parses a TOML file of ours. Throws `bad-configuration` with its name and line. */
+export function parseToml(text: string, file: string): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    // Only the first line: the rest of the message shows the text, in which a secret may stand.
+    throw new SealiftError(
+      'bad-configuration',
+      `${file}, line ${cause.line}: ${cause.message.split('\n', 1)[0] ?? ''}`,
+      { cause },
+    );
+  }
+}
+
+function readRemote(table: unknown, where: string): SavedRemote {
+  if (typeof table !== 'object' || table === null)
+    throw new SealiftError('bad-configuration', `${where} is no table.`);
+  const { address, pins, token, ca, cert, key } = table as Record<string, unknown>;
+  if (typeof address !== 'string' || parsePlace(address) === undefined)
+    throw new SealiftError('bad-configuration', `${where}.address is no address.`);
+  const texts = Object.fromEntries(
+    Object.entries({ token, ca, cert, key }).filter(([, value]) => typeof value === 'string'),
+  );
+  const list = Array.isArray(pins) ? pins.filter((pin) => typeof pin === 'string') : [];
+  return { address, ...(list.length > 0 ? { pins: list } : {}), ...texts };
+}
+
+function format(remotes: ReadonlyMap<string, SavedRemote>): string {
+  return `${stringify({ remote: Object.fromEntries(remotes) })}\n`;
+}

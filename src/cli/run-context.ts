@@ -1,0 +1,121 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { ConnectOptions } from '../client/client.ts';
+import { Connector } from '../client/connector.ts';
+import type { RetryPolicy } from '../client/retry.ts';
+import { SealiftError, systemCode } from '../errors.ts';
+import { DEFAULT_PORT } from '../protocol/limits.ts';
+import { formatAddress, type Address } from '../transport/address.ts';
+import { KnownServers } from '../trust/known-servers.ts';
+import { parsePlace } from '../trust/places.ts';
+import type { Directories } from './directories.ts';
+import type { ServerText } from './places.ts';
+import { Remotes, type SavedRemote } from './remotes.ts';
+import type { Settings } from './settings.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What a command works with: its settings, its output, and the servers it speaks to. */
+export class RunContext implements AsyncDisposable {
+  readonly settings: Settings;
+  readonly terminal: Terminal;
+  readonly directories: Directories;
+  /** Fires when the program is told to stop. */
+  readonly signal: AbortSignal;
+  readonly #connectors = new Map<string, Connector>();
+
+  constructor(parts: Pick<RunContext, 'settings' | 'terminal' | 'directories' | 'signal'>) {
+    this.settings = parts.settings;
+    this.terminal = parts.terminal;
+    this.directories = parts.directories;
+    this.signal = parts.signal;
+  }
+
+  /** Whether TCP to any server ever stood in this run. */
+  get hasConnected(): boolean {
+    return [...this.#connectors.values()].some(({ hasConnected }) => hasConnected);
+  }
+
+  get remotes(): Remotes {
+    return new Remotes(this.directories.config);
+  }
+
+  knownServers(): Promise<KnownServers> {
+    return KnownServers.load(join(this.directories.config, 'known_servers'));
+  }
+
+  get retryPolicy(): RetryPolicy {
+    const { retry, retryDelay, retryMaxTime } = this.settings;
+    return {
+      retries: retry as number,
+      baseDelayMs: retryDelay as number,
+      maxElapsedMs: retryMaxTime as number,
+      maxDelayMs: 30_000,
+    };
+  }
+
+  /** The connector to a server, the same one for the same server. */
+  async connector(server: ServerText): Promise<Connector> {
+    const options = await this.connectOptions(server);
+    const name = formatAddress(options.address);
+    const present = this.#connectors.get(name) ?? new Connector(options);
+    this.#connectors.set(name, present);
+    return present;
+  }
+
+  /** How to connect to a server: from the flags, the saved remote and the known servers, in that order. */
+  async connectOptions(server: ServerText): Promise<ConnectOptions> {
+    const saved = 'name' in server ? await this.remotes.find(server.name) : undefined;
+    const address = this.#addressOf(server, saved);
+    const { ca, cert, key, pin, insecure, connectTimeout, timeout } = this.settings;
+    const savedPins = saved?.pins ?? [...(await this.knownServers()).pinsFor(address)];
+    // A CA that is named now is to be asked, whatever was trusted before.
+    const pins = (pin as string[] | undefined) ?? (ca === undefined ? savedPins : []);
+    return {
+      address,
+      pins,
+      ca: await pem((ca as string | undefined) ?? saved?.ca),
+      cert: await pem((cert as string | undefined) ?? saved?.cert),
+      key: await pem((key as string | undefined) ?? saved?.key),
+      token: (await this.#token()) ?? saved?.token,
+      insecure: insecure === true,
+      connectTimeoutMs: connectTimeout as number,
+      helloTimeoutMs: 2 * (connectTimeout as number),
+      timeoutMs: timeout as number,
+      signal: this.signal,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const connector of this.#connectors.values()) await connector[Symbol.asyncDispose]();
+  }
+
+  #addressOf(server: ServerText, saved: SavedRemote | undefined): Address {
+    if ('address' in server) return server.address;
+    const address = saved === undefined ? undefined : parsePlace(saved.address);
+    return (
+      address ?? { host: server.name, port: (this.settings['port'] as number | undefined) ?? DEFAULT_PORT }
+    );
+  }
+
+  async #token(): Promise<string | undefined> {
+    const { tokenFile } = this.settings;
+    if (typeof tokenFile === 'string') return (await readText(tokenFile)).trim();
+    return process.env['SEALIFT_TOKEN'];
+  }
+}
+
+async function pem(file: string | undefined): Promise<string | undefined> {
+  return file === undefined ? undefined : readText(file);
+}
+
+/** The text of a file that an option names. Throws `usage`. */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new SealiftError('usage', `${file} cannot be read (${systemCode(cause) ?? String(cause)}).`, {
+      cause,
+    });
+  }
+}

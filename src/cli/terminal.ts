@@ -1,0 +1,79 @@
+import type { SealiftError } from '../errors.ts';
+import { printable } from './escape.ts';
+import type { ProgressBars } from './progress-bars.ts';
+
+/** What the options say about output. */
+export interface TerminalOptions {
+  json: boolean;
+  quiet: boolean;
+  verbose: boolean;
+  progress: boolean;
+  /** Standard output carries data: JSON then goes to standard error. */
+  dataOnStdout: boolean;
+}
+
+/** All manners of output: data on standard output, everything else on standard error, JSON lines for programs. */
+export class Terminal {
+  readonly options: TerminalOptions;
+  #bars: ProgressBars | undefined;
+
+  constructor(options: TerminalOptions) {
+    this.options = options;
+  }
+
+  /** Whether progress bars are wanted and can be shown. */
+  get showsBars(): boolean {
+    const { json, quiet, progress } = this.options;
+    return progress && !json && !quiet && process.stderr.isTTY;
+  }
+
+  /** While there are bars, lines are put above them. */
+  set bars(bars: ProgressBars | undefined) {
+    this.#bars = bars;
+  }
+
+  /** A line of data. */
+  data(line: string): void {
+    process.stdout.write(`${line}\n`);
+  }
+
+  /** One object for programs; nothing without `--json`. */
+  event(type: string, fields: Record<string, unknown>): void {
+    if (!this.options.json) return;
+    const line = `${JSON.stringify({ type, ...fields })}\n`;
+    (this.options.dataOnStdout ? process.stderr : process.stdout).write(line);
+  }
+
+  /** A line for a person, unless a program listens or `--quiet` was said. */
+  note(line: string): void {
+    if (!this.options.quiet && !this.options.json) this.#line(line);
+  }
+
+  /** A line for a person who asked for more. */
+  detail(line: string): void {
+    if (this.options.verbose && !this.options.json) this.#line(line);
+  }
+
+  /** Something to be known that is no failure, said also with `--quiet`. */
+  warn(message: string): void {
+    if (this.options.json) this.event('warning', { message });
+    else this.#line(`sealift: ${printable(message)}`);
+  }
+
+  /** The last line of a failure: what, where, and how to mend it. */
+  failure(command: string, error: SealiftError): void {
+    const { code, message, hint, retryable } = error;
+    this.event('error', { code, message, retryable, ...(hint === undefined ? {} : { hint }) });
+    if (this.options.json) return;
+    this.#line(
+      `sealift: ${command}: ${code}: ${printable(message)}${hint === undefined ? '' : ` ${printable(hint)}`}`,
+    );
+    if (this.options.verbose && error.cause instanceof Error)
+      this.#line(printable(error.cause.stack ?? error.cause.message));
+  }
+
+  #line(line: string): void {
+    if (this.#bars === undefined) process.stderr.write(`${line}\n`);
+    else this.#bars.line(line);
+  }
+}

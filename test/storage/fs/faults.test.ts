@@ -1,0 +1,146 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isSealiftError, type SealiftError } from '../../../src/errors.ts';
+import { FileStore } from '../../../src/storage/fs/fs-store.ts';
+import { FaultyFiles, type Errno, type FileCall } from '../../support/faulty-files.ts';
+import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
+import { SCENARIO_KEY, SCENARIOS, standing, type Scenario } from './scenarios.ts';
+
+/** What the client is told, for each way in which the system fails. */
+const CODES: readonly (readonly [Errno, string])[] = [
+  ['EIO', 'internal'],
+  ['ENOSPC', 'no-space'],
+  ['EMFILE', 'busy'],
+  ['EACCES', 'forbidden'],
+];
+
+let root: TemporaryRoot;
+let files: FaultyFiles;
+let store: FileStore;
+let handles: number;
+
+beforeEach(async () => {
+  root = temporaryRoot();
+  files = new FaultyFiles();
+  store = await FileStore.open({ root: root.path, files });
+  handles = files.openCount;
+});
+afterEach(async () => {
+  await store[Symbol.asyncDispose]();
+  expect(files.openCount).toBe(0);
+  root.remove();
+});
+
+describe.each(SCENARIOS)('$name', (scenario) => {
+  test.each(CODES)('with %s at every call', async (errno, code) => {
+    const { calls, before, after } = await undisturbed(scenario);
+    const named = calls.findIndex(isNaming);
+    expect(calls.length).toBeGreaterThan(0);
+    for (const [index, call] of calls.entries()) {
+      const base = `attempt ${index}`;
+      const where = `${call.name} ${call.path} (call ${index + 1} of ${calls.length})`;
+      await prepare(scenario, base);
+      files.failCall(index + 1, errno);
+      const failure = await failureOf(scenario.run(store, base));
+      files.heal();
+
+      // Either it failed and said why, or what failed did not matter and everything was done.
+      if (failure === undefined) expect(isHarmless(call, index > named), where).toBe(true);
+      else expect(failure.code, where).toBe(code);
+      const now = standing(root.at(base));
+      if (failure === undefined) expect(now, where).toEqual(after);
+      else if (index <= named || named === -1) expect(now.files, where).toEqual(before.files);
+      else expect([before.files, after.files], where).toContainEqual(now.files);
+      expect(files.openCount, where).toBe(handles);
+
+      // Said again it succeeds, unless it had been done.
+      const again = await failureOf(scenario.run(store, base));
+      if (again !== undefined) {
+        expect(again.code, where).toBe(scenario.saidAgain);
+        expect(now.files, where).toEqual(after.files);
+      }
+      expect(standing(root.at(base)), where).toEqual(after);
+      await sweep();
+      expect(leftovers(), where).toEqual([]);
+      expect(files.openCount, where).toBe(handles);
+    }
+  });
+});
+
+describe('a process that dies', () => {
+  test.each(SCENARIOS)('during $name', async (scenario) => {
+    const { calls, before, after } = await undisturbed(scenario);
+    for (const [index, call] of calls.entries()) {
+      const base = `attempt ${index}`;
+      const where = `${call.name} ${call.path} (call ${index + 1} of ${calls.length})`;
+      await prepare(scenario, base);
+      // From here on nothing reaches the disk: what the code does about it is as if it had never run.
+      files.failFrom(index + 1, 'EIO');
+      await failureOf(scenario.run(store, base));
+      await store[Symbol.asyncDispose]();
+      files.heal();
+
+      store = await FileStore.open({ root: root.path, files });
+      const now = standing(root.at(base));
+      expect([before.files, after.files], where).toContainEqual(now.files);
+      const published = await store.published('upload-1');
+      if (published !== undefined) expect(now.files, where).toEqual(after.files);
+      const again = await failureOf(scenario.run(store, base));
+      if (again !== undefined) expect(again.code, where).toBe(scenario.saidAgain);
+      expect(standing(root.at(base)).files, where).toEqual(after.files);
+      await sweep();
+      expect(leftovers(), where).toEqual([]);
+    }
+  });
+});
+
+/** Runs a scenario once with nothing in its way. */
+async function undisturbed(scenario: Scenario) {
+  await prepare(scenario, 'undisturbed');
+  const before = standing(root.at('undisturbed'));
+  files.heal();
+  await scenario.run(store, 'undisturbed');
+  const calls = [...files.calls];
+  const after = standing(root.at('undisturbed'));
+  await sweep();
+  return { calls, before, after };
+}
+
+async function prepare(scenario: Scenario, base: string): Promise<void> {
+  mkdirSync(root.at(base));
+  await scenario.prepare(store, base);
+}
+
+/** What a server does with what nobody works at any more. */
+async function sweep(): Promise<void> {
+  for await (const { key } of store.uploads()) await store.discardUpload(key);
+  await store.forgetPublished(Number.MAX_SAFE_INTEGER);
+}
+
+function leftovers(): string[] {
+  return ['uploads', 'removed', 'published'].flatMap((name) => readdirSync(root.at('.sealift', name)));
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<SealiftError | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    if (isSealiftError(error)) return error;
+    throw error;
+  }
+}
+
+/** Whether a call is the one by which everybody sees that something changed. */
+function isNaming({ name, path, detail }: FileCall): boolean {
+  if (name === 'rename' || name === 'link') return !detail?.includes('/.sealift/uploads/');
+  return ['unlink', 'rmdir', 'symlink'].includes(name) && !path.includes('/.sealift/');
+}
+
+/** Whether an operation has succeeded although this call failed. */
+function isHarmless({ name, path }: FileCall, isDone: boolean): boolean {
+  // Closing what was only read.
+  if (name === 'file.close') return !path.includes(SCENARIO_KEY) && !path.includes('/inline-');
+  // After the file has its name: its old one stays for the sweep, its record is found by the first line.
+  return isDone && (path.includes('/.sealift/uploads/') || path.includes('/.sealift/published/'));
+}

@@ -1,0 +1,158 @@
+import { appendFileSync, readdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { BLOCK_BYTES } from '../../../src/transfer/blocks.ts';
+import {
+  ABSENT,
+  ANY,
+  block,
+  codeOf,
+  contentOf,
+  digestsOf,
+  heldDigests,
+  KEY,
+  publication,
+  putText,
+  record,
+  textOf,
+  uploadKeys,
+  uploadOf,
+  uploadOptions,
+} from '../../contract/store/samples.ts';
+import { FaultyFiles } from '../../support/faulty-files.ts';
+import { useFileStore } from './file-store.ts';
+
+let files: FaultyFiles;
+const subject = useFileStore(() => (files = new FaultyFiles()));
+
+const SIZE = 2 * BLOCK_BYTES + 5;
+const BLOCKS = { 0: block(0), 1: block(1), 2: block(2, 5) };
+const options = uploadOptions('file', { size: SIZE });
+const dataPath = () => subject.root.at('.sealift', 'uploads', KEY);
+
+/** What an upload is found to hold when it is opened again after `change` was made to its data. */
+async function heldAfter(change: () => void): Promise<Record<number, string>> {
+  await (await uploadOf(subject.store, options, BLOCKS)).close();
+  change();
+  const upload = await subject.store.openUpload(KEY, options);
+  await upload.discard();
+  return heldDigests(upload.held);
+}
+
+test('a tail that did not reach the disk whole is not held', async () => {
+  expect(await heldAfter(() => truncateSync(dataPath(), SIZE - 1))).toEqual(
+    digestsOf({ 0: BLOCKS[0], 1: BLOCKS[1] }),
+  );
+  expect(await heldAfter(() => truncateSync(dataPath(), BLOCK_BYTES + 1))).toEqual(
+    digestsOf({ 0: BLOCKS[0] }),
+  );
+  expect(await heldAfter(() => truncateSync(dataPath(), 5))).toEqual({});
+});
+
+test('a tail that a loss of power left as zeros is held as zeros, which are not what was sent', async () => {
+  const zeros = Buffer.alloc(BLOCK_BYTES);
+  const held = await heldAfter(() => {
+    truncateSync(dataPath(), BLOCK_BYTES);
+    truncateSync(dataPath(), SIZE);
+  });
+  expect(held).toEqual(digestsOf({ 0: BLOCKS[0], 1: zeros, 2: zeros.subarray(0, 5) }));
+});
+
+test('bytes beyond the declared size are dropped', async () => {
+  expect(await heldAfter(() => appendFileSync(dataPath(), 'more'))).toEqual(digestsOf(BLOCKS));
+});
+
+test('an upload is tried from the published file if nothing of it is whole', async () => {
+  await putText(subject.store, 'file', 'text');
+  writeFileSync(dataPath(), 'torn');
+  const upload = await subject.store.openUpload(KEY, { ...options, base: 'existing' });
+  expect(upload.base).toBe('existing');
+  expect(heldDigests(upload.held)).toEqual({});
+  await upload.close();
+});
+
+test('writes that the system cuts short are completed', async () => {
+  files.shortenWrites(300_001);
+  await putText(subject.store, 'inline', 'text'.repeat(200_000));
+  const upload = await uploadOf(subject.store, options, BLOCKS);
+  await upload.publish(publication('file'), SIZE, record('file', SIZE));
+  expect(await textOf(subject.store, 'inline')).toBe('text'.repeat(200_000));
+  expect((await contentOf(subject.store, 'file')).equals(Buffer.concat(Object.values(BLOCKS)))).toBe(true);
+});
+
+test('a disk that takes no more bytes without saying why does not hang anybody', async () => {
+  files.shortenWrites(0);
+  expect(await codeOf(putText(subject.store, 'file', 'text'))).toBe('no-space');
+  const upload = await subject.store.openUpload(KEY, options);
+  expect(await codeOf(upload.write(0, BLOCKS[0]))).toBe('no-space');
+  await upload.close();
+});
+
+test('a failed write is sticky, and what is held afterwards is found by hashing', async () => {
+  const upload = await uploadOf(subject.store, options, { 0: BLOCKS[0] });
+  files.failNamed('file.write', 'ENOSPC');
+  expect(await codeOf(upload.write(1, BLOCKS[1]))).toBe('no-space');
+  expect(await codeOf(upload.write(1, BLOCKS[1]))).toBe('no-space');
+  expect(await codeOf(upload.publish(publication('file'), SIZE, record('file', SIZE)))).toBe('no-space');
+  const again = await subject.store.openUpload(KEY, options);
+  expect(heldDigests(again.held)).toEqual(digestsOf({ 0: BLOCKS[0] }));
+  for (const index of [1, 2] as const) await again.write(index, BLOCKS[index]);
+  await again.publish(publication('file'), SIZE, record('file', SIZE));
+  expect((await subject.store.stat('file')).size).toBe(SIZE);
+  expect(files.openCount).toBe(5);
+});
+
+test('an upload whose publication failed is as young as it was, whatever time its file was to bear', async () => {
+  const upload = await uploadOf(subject.store, options, BLOCKS);
+  const [before] = await Array.fromAsync(subject.store.uploads());
+  files.failNamed('rename', 'EIO');
+  const failing = upload.publish(publication('file', { mtimeMs: 1000 }), SIZE, record('file', SIZE));
+  expect(await codeOf(failing)).toBe('internal');
+  const [after] = await Array.fromAsync(subject.store.uploads());
+  expect(after?.lastWrittenMs).toBeGreaterThanOrEqual(before?.lastWrittenMs ?? Infinity);
+});
+
+test('what is just being published is no upload that could be discarded', async () => {
+  await putText(subject.store, 'file', 'before');
+  const listed: string[][] = [];
+  let listing = Promise.resolve();
+  files.heal(({ name, path }) => {
+    const isNaming = name === 'rename' && path.includes('.sealift');
+    if (isNaming) listing = uploadKeys(subject.store).then((keys) => void listed.push(keys));
+    return undefined;
+  });
+  await putText(subject.store, 'file', 'after');
+  await subject.store.symlink('file', 'target', ANY);
+  await listing;
+  expect(listed).toEqual([[], []]);
+});
+
+test('what a process that died was about to publish is listed and discarded like an upload', async () => {
+  files.heal(({ name }) => (['link', 'unlink'].includes(name) ? 'EIO' : undefined));
+  expect(await codeOf(putText(subject.store, 'file', 'text', ABSENT))).toBe('internal');
+  await subject.reopen();
+  const keys = await uploadKeys(subject.store);
+  expect(keys).toEqual([expect.stringMatching(/^inline-[0-9a-f]{32}$/)]);
+  for (const key of keys) await subject.store.discardUpload(key);
+  expect(readdirSync(subject.root.at('.sealift', 'uploads'))).toEqual([]);
+});
+
+test('an upload that ends while uploads are listed is no part of the listing', async () => {
+  await (await uploadOf(subject.store, options, BLOCKS)).close();
+  files.heal(({ name, path }) => {
+    if (name === 'lstat' && path.endsWith(KEY)) renameSync(dataPath(), subject.root.at('elsewhere'));
+    return undefined;
+  });
+  expect(await uploadKeys(subject.store)).toEqual([]);
+});
+
+test('an upload that cannot be opened leaves nothing, but what was there', async () => {
+  await putText(subject.store, 'file', 'text');
+  files.failNamed('file.write', 'ENOSPC');
+  const existing = uploadOptions('file', { size: 4, base: 'existing' });
+  expect(await codeOf(subject.store.openUpload(KEY, existing))).toBe('no-space');
+  expect(await uploadKeys(subject.store)).toEqual([]);
+  await (await uploadOf(subject.store, options, BLOCKS)).close();
+  files.failNamed('file.read', 'EIO');
+  expect(await codeOf(subject.store.openUpload(KEY, options))).toBe('internal');
+  expect(await uploadKeys(subject.store)).toEqual([KEY]);
+});
