@@ -32,7 +32,7 @@ export async function withFileLock<T>(
   { clock = systemClock, random = systemRandom }: FileLockOptions = {},
 ): Promise<T> {
   const target = resolve(path);
-  return await inTurn(target, async () => {
+  return inTurn(target, async () => {
     const lock = lockPath(target);
     const mine = await acquire(lock, target, clock, random);
     const isHeld = async () => (await identity(lock)) === mine;

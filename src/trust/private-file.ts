@@ -68,7 +68,7 @@ export async function updatePrivateFile(
 ): Promise<string | undefined> {
   const target = await realTarget(path);
   await makePrivateDirectory(dirname(target));
-  return await withFileLock(
+  return withFileLock(
     target,
     async (assertHeld) => {
       const before = await readPrivateFile(target);

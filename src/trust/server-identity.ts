@@ -64,7 +64,7 @@ export async function loadOrCreateIdentity(
 
   await makePrivateDirectory(directory);
   // Two servers that start at once must not each write one half.
-  return await withFileLock(
+  return withFileLock(
     keyFile,
     async () => {
       const found = await loadIdentity(keyFile, certFile);

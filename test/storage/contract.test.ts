@@ -1,6 +1,7 @@
+import { systemFiles, type FileSystem } from '../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
-import { describeStoreContract } from '../contract/store.ts';
+import { describeStoreContract, type OpenedStore } from '../contract/store.ts';
 import { temporaryRoot } from './temporary-root.ts';
 
 describeStoreContract('MemoryStore', async () => {
@@ -15,18 +16,25 @@ describeStoreContract('MemoryStore', async () => {
   };
 });
 
-describeStoreContract('FileStore', async () => {
+describeStoreContract('FileStore', () => openFileStore(systemFiles));
+
+// As it is where directories cannot be reached through their open handles: elsewhere than on Linux.
+describeStoreContract('FileStore by paths', () =>
+  openFileStore({ ...systemFiles, childPath: (_, directoryPath, name) => `${directoryPath}/${name}` }),
+);
+
+async function openFileStore(files: FileSystem): Promise<OpenedStore> {
   const root = temporaryRoot();
-  let store = await FileStore.open({ root: root.path });
+  let store = await FileStore.open({ root: root.path, files });
   return {
     store,
     reopen: async () => {
       await store[Symbol.asyncDispose]();
-      return (store = await FileStore.open({ root: root.path }));
+      return (store = await FileStore.open({ root: root.path, files }));
     },
     close: async () => {
       await store[Symbol.asyncDispose]();
       root.remove();
     },
   };
-});
+}

@@ -109,7 +109,7 @@ async function putJob(
       const { openFileSource, streamSource } = await import('../../client/block-source.ts');
       await using opened: BlockSource =
         source.kind === 'stdio' ? streamSource(process.stdin) : await openFileSource(source.path);
-      return putFile(context, connector, { opened, source, path }, hooks);
+      return await putFile(context, connector, { opened, source, path }, hooks);
     },
   };
 }

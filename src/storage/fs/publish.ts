@@ -48,7 +48,7 @@ export async function publishTemporary(
         if (condition.if === 'absent') await linkNew(files, temporary.systemPath, place, path);
         else await files.rename(temporary.systemPath, place.systemPath);
         if (durability === 'disk') await syncParents();
-        return await publishedEntry(files, place, path);
+        return publishedEntry(files, place, path);
       }),
     );
   } finally {
