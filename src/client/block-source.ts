@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 
 import { SealiftError, systemCode } from '../errors.ts';
 import { BLOCK_BYTES, blockLength } from '../transfer/blocks.ts';
+import { blockBuffers } from '../transport/block-buffers.ts';
 
 /** Where the blocks of an upload come from. */
 export interface BlockSource extends AsyncDisposable {
@@ -15,8 +16,8 @@ export interface BlockSource extends AsyncDisposable {
   readonly isRepeatable: boolean;
   /** Block `index`, or undefined beyond the end. A source that is not repeatable is read in order, and gives again only what was not released. */
   block(index: number): Promise<Buffer | undefined>;
-  /** The server holds block `index`: it need not be kept to be given again. */
-  release(index: number): void;
+  /** The server holds block `index`, given as `block`: it need not be kept to be given again. */
+  release(index: number, block: Buffer): void;
   /** Throws `source-changed` if what was read is not what stands there now. */
   assertUnchanged(): Promise<void>;
 }
@@ -75,7 +76,7 @@ class FileSource implements BlockSource {
   async block(index: number): Promise<Buffer | undefined> {
     const length = blockLength(this.size, index);
     if (length === 0) return undefined;
-    const buffer = Buffer.allocUnsafeSlow(length);
+    const buffer = blockBuffers.take(length);
     let filled = 0;
     while (filled < length) {
       const { bytesRead } = await this.#read(buffer, filled, length - filled, index * BLOCK_BYTES + filled);
@@ -85,8 +86,8 @@ class FileSource implements BlockSource {
     return buffer;
   }
 
-  release(): void {
-    // The file can be read again.
+  release(_index: number, block: Buffer): void {
+    blockBuffers.give(block);
   }
 
   async assertUnchanged(): Promise<void> {

@@ -6,6 +6,7 @@ import { systemRandom, type Random } from '../random.ts';
 import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, blockRanges, MAX_FILE_BYTES } from '../transfer/blocks.ts';
 import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+import { blockBuffers } from '../transport/block-buffers.ts';
 import type { BlockSink } from './block-sink.ts';
 import { assertBlockDigest, type Client } from './client.ts';
 import type { Connector } from './connector.ts';
@@ -216,6 +217,7 @@ class DownloadRun {
     await this.#options.throttle?.(content.length);
     await writing.add(async () => {
       await this.#sink.write(index, content);
+      blockBuffers.give(content);
       this.#have.set(index, raw);
       if (this.#have.heldCount > this.#mostBlocks) {
         this.#mostBlocks = this.#have.heldCount;

@@ -156,12 +156,13 @@ class UploadRun {
       const raw = this.#digestOf(index, block, client.algorithm);
       if (held.digest(index)?.equals(raw) === true) {
         found(index, block.length);
+        this.#source.release(index, block);
         continue;
       }
       await throttle?.(block.length);
       await sender.send(index, raw, block, () => {
         held.set(index, raw);
-        this.#source.release(index);
+        this.#source.release(index, block);
         this.#noteHeld(held.heldCount, progressed);
         inPlaceBytes += block.length;
         this.#tellDone(inPlaceBytes);

@@ -27,9 +27,15 @@ export class MessageDecoder {
   #header: Header | undefined;
   #content: Collector | undefined;
   #failure: SealiftError | undefined;
+  readonly #allocate: (length: number) => Buffer;
 
-  constructor({ maxContentBytes = MAX_CONTENT_BYTES }: { maxContentBytes?: number } = {}) {
+  /** `allocate` gives the memory for a content that does not lie in one chunk. */
+  constructor({
+    maxContentBytes = MAX_CONTENT_BYTES,
+    allocate = (length) => Buffer.allocUnsafeSlow(length),
+  }: { maxContentBytes?: number; allocate?: (length: number) => Buffer } = {}) {
     this.maxContentBytes = maxContentBytes;
+    this.#allocate = allocate;
   }
 
   get state(): DecoderState {
@@ -80,7 +86,7 @@ export class MessageDecoder {
           `A header of ${length} bytes is longer than ${MAX_HEADER_BYTES}.`,
         );
       }
-      this.#head = new Collector(length);
+      this.#head = new Collector(length, (bytes) => Buffer.allocUnsafe(bytes));
     }
     return rest.subarray(taken);
   }
@@ -98,7 +104,7 @@ export class MessageDecoder {
       );
     }
     if (length === 0) this.#finish(NOTHING, deliver);
-    else this.#content = new Collector(length);
+    else this.#content = new Collector(length, this.#allocate);
     return after;
   }
 
@@ -124,8 +130,11 @@ class Collector {
   #buffer: Buffer | undefined;
   #filled = 0;
 
-  constructor(length: number) {
+  readonly #allocate: (length: number) => Buffer;
+
+  constructor(length: number, allocate: (length: number) => Buffer) {
     this.#length = length;
+    this.#allocate = allocate;
   }
 
   take(rest: Buffer): Buffer {
@@ -133,7 +142,7 @@ class Collector {
       this.whole = rest.subarray(0, this.#length);
       return rest.subarray(this.#length);
     }
-    this.#buffer ??= Buffer.allocUnsafeSlow(this.#length);
+    this.#buffer ??= this.#allocate(this.#length);
     const taken = rest.copy(this.#buffer, this.#filled);
     this.#filled += taken;
     if (this.#filled === this.#length) this.whole = this.#buffer;

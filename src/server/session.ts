@@ -17,6 +17,7 @@ import type { Peer } from '../transport/peer.ts';
 import { authenticate, type AuthenticationOptions, type Identity } from './authentication.ts';
 import { authorize } from './authorization.ts';
 import { BlockTracker } from './block-tracker.ts';
+import { blockBuffers } from '../transport/block-buffers.ts';
 import { Budget } from '../transport/budget.ts';
 import { decodedContent } from './content-encoding.ts';
 import type { Answer, Exchange, Handler, SessionState } from './exchange.ts';
@@ -162,6 +163,7 @@ export class Session {
     const task = this.#work(message, state).finally(() => {
       releaseRequest?.();
       releaseBytes();
+      blockBuffers.give(message.content);
       this.#tasks.delete(task);
       this.#connection.inFlight -= 1;
       if (this.#isDraining && this.#tasks.size === 0) void this.#connection.finish();

@@ -5,6 +5,7 @@ import { SealiftError, systemCode, type ErrorCode } from '../errors.ts';
 import { MessageDecoder, type Message } from '../protocol/decoder.ts';
 import { encodeHead, type OutgoingMessage } from '../protocol/encoder.ts';
 import { DISCARD_MS, HEADER_TIMEOUT_MS, MIN_CONTENT_RATE, STALL_TIMEOUT_MS } from '../protocol/limits.ts';
+import { blockBuffers } from './block-buffers.ts';
 import { Deadlines } from './deadlines.ts';
 import { Outbox } from './outbox.ts';
 
@@ -56,7 +57,10 @@ export class Connection implements AsyncDisposable {
       idleTimeoutMs: options.idleTimeoutMs ?? Infinity,
       answerTimeoutMs: options.answerTimeoutMs ?? Infinity,
     };
-    this.#decoder = new MessageDecoder({ maxContentBytes: options.maxContentBytes });
+    this.#decoder = new MessageDecoder({
+      maxContentBytes: options.maxContentBytes,
+      allocate: (length) => blockBuffers.take(length),
+    });
     this.#deadlines = new Deadlines(options.clock);
     this.#outbox = new Outbox(socket, (isWaiting) => this.#onSendProgress(isWaiting));
     const closed = Promise.withResolvers<void>();
@@ -72,7 +76,7 @@ export class Connection implements AsyncDisposable {
     this.#watchIdle();
   }
 
-  /** The next message; undefined once the peer has ended the stream between two messages. Rejects with what ended the stream otherwise. One caller at a time. */
+  /** The next message, whose content may be given back to `blockBuffers`; undefined once the peer has ended the stream between two messages. Rejects with what ended the stream otherwise. One caller at a time. */
   receive(): Promise<Message | undefined> {
     const message = this.#received.shift();
     if (message !== undefined) {

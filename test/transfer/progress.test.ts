@@ -41,6 +41,21 @@ describe('the rate', () => {
     expect(meter.rate(15_000)).toBeCloseTo(1_000, -1);
   });
 
+  test('is taken from few samples, so that a fast transfer does not fill the memory', () => {
+    const meter = new RateMeter(0);
+    meter.add(1_000, 50);
+    for (let nowMs = 60; nowMs <= 5_050; nowMs += 10) meter.add(0, nowMs);
+    // Were there a sample at 50 ms, the window would begin there, after the bytes.
+    expect(meter.rate(5_050)).toBeCloseTo(1_000_000 / 5_050, 5);
+  });
+
+  test('after a pause begins with the last sample before the window', () => {
+    const meter = new RateMeter(0);
+    meter.add(0, 100);
+    meter.add(1_000, 6_000);
+    expect(meter.rate(6_000)).toBeCloseTo(1_000_000 / 5_900, 5);
+  });
+
   test('falls while nothing moves', () => {
     const meter = steady(100, 100, 5_000);
     expect(meter.rate(10_000)).toBe(500);
@@ -62,7 +77,8 @@ test.each([
   [0, 0, 0],
   [1_000, 100, 10],
   [1, 1_000, 0.001],
+  [1, 0.5, 2],
   [1_000, 0, undefined],
-])('%i bytes at %i a second take %s seconds', (remaining, rate, seconds) => {
+])('%i bytes at %f a second take %s seconds', (remaining, rate, seconds) => {
   expect(etaSeconds(remaining, rate)).toBe(seconds);
 });

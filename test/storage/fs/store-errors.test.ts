@@ -22,7 +22,6 @@ test.each([
   ['EXDEV', 'unsupported'],
   ['EIO', 'internal'],
   ['ESTALE', 'internal'],
-  ['constructor', 'internal'],
 ])('%s is told as %s', (errno, code) => {
   const cause = Object.assign(new Error(`${errno}: open '/srv/private/.sealift/uploads/x'`), { code: errno });
   const error = storeError(cause, 'a/path');

@@ -1,0 +1,31 @@
+import { BLOCK_BYTES } from '../transfer/blocks.ts';
+
+/** Buffers kept for reuse. What is given back beyond that is left to the garbage collector. */
+const MAX_KEPT = 32;
+/** Contents shorter than this are allocated as they come: there may be many at once, and each would hold a block. */
+const MIN_POOLED_BYTES = BLOCK_BYTES / 4;
+
+const kept: ArrayBuffer[] = [];
+// Which memory is lent out: only that can be given back, and only once. Weak, since nobody has to give it back.
+const lent = new WeakSet<ArrayBuffer>();
+
+/**
+ * Memory for the content of blocks, used again and again: fresh memory has to be mapped and zeroed by the system
+ * for each block, and the garbage collector lets hundreds of them pile up before it looks.
+ */
+export const blockBuffers = {
+  /** A buffer of `length` bytes with anything in it. */
+  take(length: number): Buffer {
+    if (length > BLOCK_BYTES || length < MIN_POOLED_BYTES) return Buffer.allocUnsafeSlow(length);
+    const memory = kept.pop() ?? new ArrayBuffer(BLOCK_BYTES);
+    lent.add(memory);
+    return Buffer.from(memory, 0, length);
+  },
+
+  /** Gives a buffer back that nobody reads or writes any more. One that was not taken here is left alone. */
+  give(buffer: Buffer): void {
+    const memory = buffer.buffer as ArrayBuffer;
+    if (!lent.delete(memory) || kept.length >= MAX_KEPT) return;
+    kept.push(memory);
+  },
+};
