@@ -1,8 +1,9 @@
 import { systemClock, type Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { isWithin, joinPath } from '../transfer/remote-path.ts';
+import { openMemoryFile } from './memory-file.ts';
 import { entryOf, MemoryTree, type MemoryFile, type MemoryNode } from './memory-tree.ts';
-import { openMemoryUpload, UploadData, type MemoryUploadParts } from './memory-upload.ts';
+import { MemoryUploads } from './memory-uploads.ts';
 import { checkStorePath } from './own-names.ts';
 import { checkFileReplacement, checkMove } from './replacement.ts';
 import type {
@@ -24,14 +25,16 @@ import type {
  */
 export class MemoryStore implements Store {
   readonly features = { symlinks: true };
-  readonly #clock: Clock;
   readonly #tree: MemoryTree;
-  readonly #uploads = new Map<string, UploadData>();
-  readonly #published = new Map<string, { record: PublishedRecord; atMs: number }>();
+  readonly #uploads: MemoryUploads;
 
   constructor({ clock = systemClock }: { clock?: Clock } = {}) {
-    this.#clock = clock;
     this.#tree = new MemoryTree(clock);
+    this.#uploads = new MemoryUploads({
+      clock,
+      open: (path) => this.open(path),
+      publish: (publication, content) => this.#publish(publication, content),
+    });
   }
 
   async stat(path: string): Promise<Entry> {
@@ -54,12 +57,7 @@ export class MemoryStore implements Store {
 
   async open(path: string): Promise<StoredFile> {
     checkStorePath(path, { allowRoot: true });
-    const node = this.#tree.existing(path);
-    const name = JSON.stringify(path);
-    if (node.type === 'directory') throw new SealiftError('is-directory', `${name} is a directory.`);
-    if (node.type === 'symlink')
-      throw new SealiftError('bad-request', `${name} is a symbolic link, which is never followed.`);
-    return new OpenMemoryFile(node, path);
+    return openMemoryFile(this.#tree.existing(path), path);
   }
 
   async put(publication: Publication, content: Buffer): Promise<Entry> {
@@ -67,45 +65,26 @@ export class MemoryStore implements Store {
   }
 
   async openUpload(key: string, options: OpenUploadOptions): Promise<StoredUpload> {
-    if (!/^[0-9a-f-]{1,120}$/.test(key))
-      throw new SealiftError('internal', 'The key of an upload is not of the form that it should have.');
     checkStorePath(options.path, { allowRoot: false });
+    // A name that cannot be published should not be uploaded first.
     this.#tree.find(options.path);
-    const kept = options.base === 'none' ? undefined : this.#uploads.get(key);
-    const data = kept ?? new UploadData(this.#clock.now());
-    this.#uploads.set(key, data);
-    const discard = () => {
-      if (this.#uploads.get(key) === data) this.#uploads.delete(key);
-    };
-    const parts: MemoryUploadParts = {
-      data,
-      discard,
-      now: () => this.#clock.now(),
-      open: (path) => this.open(path),
-      publish: (publication, content, { id, ...record }) => {
-        const entry = this.#publish(publication, content);
-        this.#published.set(id, { record: { ...record, entry }, atMs: this.#clock.now() });
-        discard();
-        return entry;
-      },
-    };
-    return openMemoryUpload(parts, options);
+    return this.#uploads.openUpload(key, options);
   }
 
-  async *uploads(): AsyncGenerator<{ key: string; bytes: number; lastWrittenMs: number }> {
-    for (const [key, { bytes, lastWrittenMs }] of this.#uploads) yield { key, bytes, lastWrittenMs };
+  uploads(): AsyncGenerator<{ key: string; bytes: number; lastWrittenMs: number }> {
+    return this.#uploads.uploads();
   }
 
   async discardUpload(key: string): Promise<void> {
-    this.#uploads.delete(key);
+    await this.#uploads.discardUpload(key);
   }
 
   async published(publicationId: string): Promise<PublishedRecord | undefined> {
-    return this.#published.get(publicationId)?.record;
+    return this.#uploads.published(publicationId);
   }
 
   async forgetPublished(beforeMs: number): Promise<void> {
-    for (const [id, { atMs }] of this.#published) if (atMs < beforeMs) this.#published.delete(id);
+    await this.#uploads.forgetPublished(beforeMs);
   }
 
   async remove(path: string, { recursive }: { recursive: boolean }): Promise<void> {
@@ -170,29 +149,6 @@ export class MemoryStore implements Store {
     const node: MemoryFile = { type: 'file', content, ...this.#tree.stamp(publication, mode ?? defaultMode) };
     this.#tree.place(path, node);
     return entryOf(node, path);
-  }
-}
-
-class OpenMemoryFile implements StoredFile {
-  readonly entry: Entry;
-  readonly #content: Buffer;
-
-  constructor(node: MemoryFile, path: string) {
-    this.entry = entryOf(node, path);
-    this.#content = node.content;
-  }
-
-  async read(target: Buffer, position: number, length: number): Promise<void> {
-    if (this.#content.copy(target, 0, position, position + length) === length) return;
-    throw new SealiftError('precondition-failed', `${JSON.stringify(this.entry.path)} has fewer bytes.`);
-  }
-
-  async assertUnchanged(): Promise<void> {
-    // A content is never changed, only replaced by another.
-  }
-
-  async close(): Promise<void> {
-    // A content in memory needs no closing.
   }
 }
 

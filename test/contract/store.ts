@@ -8,6 +8,7 @@ import { readingContract } from './store/reading.ts';
 import { treeContract } from './store/tree.ts';
 import { uploadDataContract } from './store/upload-data.ts';
 import { uploadEndsContract } from './store/upload-ends.ts';
+import { uploadStartContract } from './store/upload-start.ts';
 
 /** A store of its own for one test. */
 export interface OpenedStore {
@@ -49,6 +50,7 @@ export function describeStoreContract(name: string, open: () => Promise<OpenedSt
     describe('the tree', () => treeContract(subject));
     describe('links', () => linksContract(subject));
     describe('the data of uploads', () => uploadDataContract(subject));
+    describe('the start of uploads', () => uploadStartContract(subject));
     describe('the ends of uploads', () => uploadEndsContract(subject));
   });
 }

@@ -8,6 +8,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { runFileJobs, type FileJob, type FileOutcome } from '../file-jobs.ts';
+import { disposing } from '../disposing.ts';
 import { freeNames, type IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { parsePlaceText, sourcesAndTarget, type PlaceText } from '../places.ts';
@@ -121,25 +122,27 @@ async function getFile(
   const ifExists = context.settings['ifExists'] as IfExists;
   const chosen = await chooseTarget(target, ifExists);
   if (chosen === undefined) return null;
-  await using partial = await PartialFile.open(chosen, `${formatAddress(connector.options.address)}/${path}`);
-  const { receivedBytes, ...result } = await download(
-    connector,
-    path,
-    fileSink(partial),
-    downloadOptions(context, hooks),
-  );
-  try {
-    await partial.complete({
-      size: result.size,
-      mtimeMs: result.mtimeMs,
-      mode: undefined,
-      mustBeNew: ifExists !== 'overwrite',
-    });
-  } catch (error) {
-    if (ifExists === 'skip' && isSealiftError(error, 'local-exists')) return null;
-    throw error;
-  }
-  return { ...result, path: chosen, movedBytes: receivedBytes };
+  const partial = await PartialFile.open(chosen, `${formatAddress(connector.options.address)}/${path}`);
+  return disposing(partial, async () => {
+    const { receivedBytes, ...result } = await download(
+      connector,
+      path,
+      fileSink(partial),
+      downloadOptions(context, hooks),
+    );
+    try {
+      await partial.complete({
+        size: result.size,
+        mtimeMs: result.mtimeMs,
+        mode: undefined,
+        mustBeNew: ifExists !== 'overwrite',
+      });
+    } catch (error) {
+      if (ifExists === 'skip' && isSealiftError(error, 'local-exists')) return null;
+      throw error;
+    }
+    return { ...result, path: chosen, movedBytes: receivedBytes };
+  });
 }
 
 /** Where the file goes; undefined if it is to be left out. Judged again when it is complete. */

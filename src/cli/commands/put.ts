@@ -12,6 +12,7 @@ import { systemRandom } from '../../random.ts';
 import { checkPath, joinPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { runFileJobs, type FileJob, type FileOutcome } from '../file-jobs.ts';
+import { disposing } from '../disposing.ts';
 import { freeNames, type IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { parsePlaceText, sourcesAndTarget, type PlaceText } from '../places.ts';
@@ -107,9 +108,9 @@ async function putJob(
     size,
     run: async (hooks) => {
       const { openFileSource, streamSource } = await import('../../client/block-source.ts');
-      await using opened: BlockSource =
+      const opened =
         source.kind === 'stdio' ? streamSource(process.stdin) : await openFileSource(source.path);
-      return await putFile(context, connector, { opened, source, path }, hooks);
+      return disposing(opened, () => putFile(context, connector, { opened, source, path }, hooks));
     },
   };
 }

@@ -1,5 +1,7 @@
 import { appendFileSync, readdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { systemFiles } from '../../../src/storage/fs/file-system.ts';
+import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { BLOCK_BYTES } from '../../../src/transfer/blocks.ts';
 import {
   ABSENT,
@@ -112,17 +114,15 @@ test('an upload whose publication failed is as young as it was, whatever time it
 });
 
 test('what is just being published is no upload that could be discarded', async () => {
-  await putText(subject.store, 'file', 'before');
   const listed: string[][] = [];
-  let listing = Promise.resolve();
-  files.heal(({ name, path }) => {
-    const isNaming = name === 'rename' && path.includes('.sealift');
-    if (isNaming) listing = uploadKeys(subject.store).then((keys) => void listed.push(keys));
-    return undefined;
-  });
-  await putText(subject.store, 'file', 'after');
-  await subject.store.symlink('file', 'target', ANY);
-  await listing;
+  const rename = async (from: string, to: string) => {
+    listed.push(await uploadKeys(store));
+    await systemFiles.rename(from, to);
+  };
+  const store = await FileStore.open({ root: subject.root.path, files: { ...systemFiles, rename } });
+  await putText(store, 'file', 'text');
+  await store.symlink('file', 'target', ANY);
+  await store[Symbol.asyncDispose]();
   expect(listed).toEqual([[], []]);
 });
 
