@@ -24,6 +24,7 @@ test('the limits agree with each other', () => {
   expect(limits.MAX_HEADER_BYTES).toBeLessThan(2 ** (8 * limits.LENGTH_BYTES));
   expect(limits.MAX_FILE_BYTES % limits.BLOCK_BYTES).toBe(0);
   expect(limits.MAX_CONTENT_BYTES_BEFORE_HELLO).toBeLessThan(limits.MAX_CONTENT_BYTES);
+  expect(limits.MAX_COMPONENT_BYTES).toBeLessThan(limits.MAX_PATH_BYTES);
   // Whatever the path, a header that escapes each of its bytes with a backslash still holds it.
   expect(limits.MAX_HEADER_BYTES).toBeGreaterThan(2 * limits.MAX_PATH_BYTES + 1_024);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { wireName, writeFields, type Shape } from '../../src/protocol/fields.ts';
-import { REQUESTS } from '../../src/protocol/requests.ts';
+import { BASES, CONDITIONS, CONTENT_ENCODINGS, DURABILITIES, REQUESTS } from '../../src/protocol/requests.ts';
 import {
   BLOCK_PART,
   DIGESTS_END,
@@ -86,12 +86,18 @@ describe('SPEC.md', () => {
     expect(rowNames(fieldTable)).toEqual([...fields].sort());
   });
 
-  test('lists every status, permission and type of entry', () => {
+  test('lists every value of the fields that take one of a few', () => {
     expect(rowNames(statusTable)).toEqual(STATUSES);
     const meaning = (name: string) =>
       literals(fieldTable?.find(([field]) => literals(field)[0] === name)?.[1]);
     expect(meaning('permissions')).toEqual(PERMISSIONS);
     expect(meaning('type')).toEqual(ENTRY_TYPES);
+    expect(meaning('base')).toEqual(BASES);
+    expect(meaning('durability')).toEqual(DURABILITIES);
+    expect(meaning('if')).toEqual([...CONDITIONS, 'etag']);
+    const [frameFields] = specTables('Header');
+    const encodings = frameFields?.find(([field]) => literals(field)[0] === 'content-encoding')?.[1];
+    expect(literals(encodings)).toEqual(expect.arrayContaining([...CONTENT_ENCODINGS]));
   });
 });
 

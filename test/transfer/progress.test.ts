@@ -43,10 +43,11 @@ describe('the rate', () => {
 
   test('is taken from few samples, so that a fast transfer does not fill the memory', () => {
     const meter = new RateMeter(0);
-    meter.add(1_000, 50);
-    for (let nowMs = 60; nowMs <= 5_050; nowMs += 10) meter.add(0, nowMs);
-    // Were there a sample at 50 ms, the window would begin there, after the bytes.
-    expect(meter.rate(5_050)).toBeCloseTo(1_000_000 / 5_050, 5);
+    meter.add(0, 100);
+    meter.add(1_000, 150);
+    for (let nowMs = 160; nowMs <= 5_150; nowMs += 10) meter.add(0, nowMs);
+    // Were there a sample at 150 ms, the window would begin there, after the bytes.
+    expect(meter.rate(5_150)).toBeCloseTo(1_000_000 / 5_050, 5);
   });
 
   test('after a pause begins with the last sample before the window', () => {
