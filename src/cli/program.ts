@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-
 import { Command, CommanderError, type Option } from 'commander';
 
 import { SealiftError, toSealiftError } from '../errors.ts';
@@ -8,18 +6,10 @@ import { userDirectories } from './directories.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { addOutputOptions } from './options.ts';
 import { RunContext } from './run-context.ts';
+import type { Runner } from './runner.ts';
 import { settingsOf } from './settings.ts';
 import { Terminal } from './terminal.ts';
-
-/** What a command does once its settings are known; resolves with the exit code. */
-export type Action = (context: RunContext, ...operands: string[]) => Promise<number>;
-
-/** Lets a command's action run with its settings, its output and its failures in order. */
-export type Runner = (
-  command: Command,
-  action: (context: RunContext, operands: unknown[]) => Promise<number>,
-  traits?: { dataOnStdout?: (operands: unknown[]) => boolean },
-) => void;
+import { version } from './version.ts';
 
 /** Runs the program; resolves with its exit code. Never rejects. */
 export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
@@ -49,7 +39,7 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
 }
 
 /** The whole command line, with `runner` behind every command. */
-export function buildProgram(runner: Runner): Command {
+function buildProgram(runner: Runner): Command {
   const program = new Command('sealift');
   program
     .description('Send files between machines over TLS: verified, resumable, without set-up.')
@@ -78,12 +68,6 @@ function optionDescription({
     (defaultValue === undefined || defaultValue === true ? undefined : String(defaultValue));
   const extras = [...choices, ...(standard === undefined ? [] : [`default: ${standard}`])];
   return extras.length === 0 ? description : `${description} (${extras.join('; ')})`;
-}
-
-/** The version of this package. */
-export function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 async function runAction(
@@ -120,7 +104,7 @@ async function runAction(
 }
 
 /** 130 or 143, by the signal that `main` gave as the reason. */
-export function interruptedCode(signal: AbortSignal): number {
+function interruptedCode(signal: AbortSignal): number {
   const reason = signal.reason instanceof SealiftError ? signal.reason.details['signal'] : undefined;
   return reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
 }

@@ -7,19 +7,14 @@ import { SealiftError } from '../errors.ts';
 import { systemRandom } from '../random.ts';
 import { addConnectionOptions } from './options.ts';
 import { parsePlaceText, type PlaceText } from './places.ts';
-import type { Runner } from './program.ts';
 import type { RunContext } from './run-context.ts';
+import type { Action, Runner } from './runner.ts';
 
 /** A place on a server, as a command takes it. */
 export type RemotePlace = Extract<PlaceText, { kind: 'remote' }>;
 
 /** Declares a command that connects to a server, with its options. */
-export function addRemoteCommand(
-  program: Command,
-  run: Runner,
-  command: Command,
-  action: (context: RunContext, operands: unknown[]) => Promise<number>,
-): void {
+export function addRemoteCommand(program: Command, run: Runner, command: Command, action: Action): void {
   program.addCommand(addConnectionOptions(command));
   run(command, action);
 }

@@ -133,7 +133,7 @@ export class PartialFile implements AsyncDisposable {
 }
 
 /** The name, without its ending, of what belongs to a download. */
-export function partialName(remoteName: string, absoluteTarget: string): string {
+function partialName(remoteName: string, absoluteTarget: string): string {
   return `.sealift-${createHash('sha256').update(`${remoteName}\0${absoluteTarget}`).digest('hex').slice(0, 16)}`;
 }
 

@@ -54,7 +54,7 @@ const size: Field<number> = (value) => {
 const blockIndex = integer(0, MAX_FILE_BYTES / 1_048_576 - 1);
 const mtimeMs = optional(integer(-8_640_000_000_000_000, 8_640_000_000_000_000));
 // Permission bits only: what could raise a file's powers (setuid, setgid, sticky) is dropped, not refused.
-const mode: Field<number | undefined> = optional((value) => integer(0, 0o7777)(value) & 0o777);
+const mode: Field<number | undefined> = optional((value) => integer(0, 0o177777)(value) & 0o777);
 // Any text that no server gave out is an upload that does not exist, not a mistake in the request.
 const uploadId: Field<string> = (value) => {
   if (typeof value !== 'string') throw new FieldError('is not a string');

@@ -7,7 +7,7 @@ import { isBlake3Available, type DigestAlgorithm } from '../transfer/digests.ts'
 import type { Identity } from './authentication.ts';
 
 /** The encodings of file bytes that are understood here. */
-export const SERVER_ENCODINGS = ['zstd', 'gzip'] as const;
+const SERVER_ENCODINGS = ['zstd', 'gzip'] as const;
 
 /** The digest of a connection: what the hello asks for, if it can be computed here. */
 export function chooseDigest(wanted: DigestAlgorithm | undefined): DigestAlgorithm {

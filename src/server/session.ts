@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
+import type { Header } from '../protocol/header.ts';
 import {
   HELLO_TIMEOUT_MS,
   MAX_ANSWER_BYTES_IN_FLIGHT,
@@ -185,7 +186,7 @@ export class Session {
       if (id !== undefined) await this.#send({ id, status: 'ok' }, answer);
       else await this.#tellHeld(answer, request);
     } catch (error) {
-      await this.#sendError(id, error);
+      await this.#sendError(id, error, blockFields(header));
     } finally {
       if (id !== undefined && this.#working.get(id) === controller) this.#working.delete(id);
     }
@@ -224,13 +225,19 @@ export class Session {
     await this.#connection.send({ fields: { ...fields, ...more }, ...content });
   }
 
-  async #sendError(id: number | undefined, error: unknown): Promise<void> {
+  async #sendError(
+    id: number | undefined,
+    error: unknown,
+    context: Record<string, unknown> = {},
+  ): Promise<void> {
     const known = toSealiftError(error);
     if (known.code === 'connection-lost' || known.code === 'timeout') return;
     if (known.code === 'internal') this.#logger.error({ err: error, cause: known.cause }, 'a request failed');
     else this.#logger.debug({ code: known.code, reason: known.message }, 'a request was refused');
     try {
-      await this.#connection.send({ fields: { ...(id === undefined ? {} : { id }), ...errorFields(known) } });
+      await this.#connection.send({
+        fields: { ...context, ...(id === undefined ? {} : { id }), ...errorFields(known) },
+      });
     } catch (sendError) {
       this.#logger.debug({ err: sendError }, 'an error could not be told');
     }
@@ -265,6 +272,15 @@ export class Session {
   #abortAll(reason: SealiftError): void {
     for (const controller of this.#working.values()) controller.abort(reason);
   }
+}
+
+// An error about a block tells which, however little of its request could be understood: a block need not have an id.
+function blockFields({ action, upload, index }: Header): Record<string, unknown> {
+  if (action !== 'block') return {};
+  return {
+    ...(typeof upload === 'string' ? { upload } : {}),
+    ...(typeof index === 'number' ? { index } : {}),
+  };
 }
 
 function bind(logger: Logger, fixed: Record<string, unknown>): Logger {

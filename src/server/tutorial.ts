@@ -28,9 +28,9 @@ export async function answerTutorial({ header, content }: Message, store: Store)
 
 async function tutorialResult(content: Buffer, store: Store): Promise<string> {
   const { action, value } = parseContent(content);
-  if (action !== 'search') return `Error: invalid action '${String(action)}'.`;
-  const names = await matchingNames(String(value), store);
-  return names.length > 0 ? names.join('\n') : `No match for '${String(value)}'.`;
+  if (action !== 'search') return `Error: invalid action '${textOf(action)}'.`;
+  const names = await matchingNames(textOf(value), store);
+  return names.length > 0 ? names.join('\n') : `No match for '${textOf(value)}'.`;
 }
 
 function parseContent(content: Buffer): { action?: unknown; value?: unknown } {
@@ -41,6 +41,11 @@ function parseContent(content: Buffer): { action?: unknown; value?: unknown } {
     throw new SealiftError('bad-request', 'The content is not the JSON that it says it is.', { cause });
   }
   throw new SealiftError('bad-request', 'The content is not a JSON object.');
+}
+
+// A peer may send an object here, whose own conversion is not to be trusted.
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : String(JSON.stringify(value));
 }
 
 async function matchingNames(value: string, store: Store): Promise<string[]> {

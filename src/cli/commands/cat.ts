@@ -4,7 +4,7 @@ import { toSealiftError, SealiftError } from '../../errors.ts';
 import { exitCodeOf, combinedExitCode } from '../exit-codes.ts';
 import { addConnectionOptions } from '../options.ts';
 import { parsePlaceText } from '../places.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 
 /** `sealift cat SOURCE...` */
 export function addCat(program: Command, run: Runner): void {

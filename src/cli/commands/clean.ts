@@ -9,7 +9,7 @@ import { systemClock } from '../../clock.ts';
 import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 import { formatDuration, formatSize, parseDuration } from '../units.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 
 import { SealiftError } from '../../errors.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 
 /** `sealift completion SHELL` */
 export function addCompletion(program: Command, run: Runner): void {

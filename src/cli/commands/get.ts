@@ -12,7 +12,7 @@ import { disposing } from '../disposing.ts';
 import { freeNames, type IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { parsePlaceText, sourcesAndTarget, type PlaceText } from '../places.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { throttleOf } from '../throttle-setting.ts';
 

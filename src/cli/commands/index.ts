@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import { addCat } from './cat.ts';
 import { addClean } from './clean.ts';
 import { addCompletion } from './completion.ts';

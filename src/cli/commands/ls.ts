@@ -4,7 +4,7 @@ import type { ListEntry } from '../../protocol/responses.ts';
 import { baseName } from '../../transfer/remote-path.ts';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
 import { setting } from '../settings.ts';
 

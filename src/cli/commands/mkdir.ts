@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 
 import { EXIT } from '../exit-codes.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
 
 /** `sealift mkdir PLACE...` */

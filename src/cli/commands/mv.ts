@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName, joinPath } from '../../transfer/remote-path.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
 import { setting } from '../settings.ts';
 

@@ -5,7 +5,7 @@ import { sleep, systemClock } from '../../clock.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { EXIT } from '../exit-codes.ts';
 import { parseServerText } from '../places.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import { addRemoteCommand } from '../remote-command.ts';
 import { setting } from '../settings.ts';
 import { parseCount, parseDuration } from '../units.ts';

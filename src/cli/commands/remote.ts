@@ -11,7 +11,7 @@ import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import { addConnectionOptions } from '../options.ts';
 import { parseServerText } from '../places.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import type { SavedRemote } from '../remotes.ts';
 import type { RunContext } from '../run-context.ts';
 

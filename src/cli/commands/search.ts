@@ -2,7 +2,7 @@ import { Command } from 'commander';
 
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
 
 /** `sealift search SERVER QUERY` */

@@ -8,10 +8,11 @@ import { DEFAULT_PORT } from '../../protocol/limits.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { assertPrivate } from '../../trust/private-file.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import { readText, type RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 import { parseCount, parseDuration, parseSize } from '../units.ts';
+import { version } from '../version.ts';
 
 /** `sealift serve [DIR]` */
 export function addServe(program: Command, run: Runner): void {
@@ -97,7 +98,7 @@ async function serve(context: RunContext, root: string): Promise<number> {
       maxAgeMs: settings['abandonedAge'] as number,
       maxBytesPerOwner: settings['abandonedBytes'] as number,
     },
-    agent: `sealift/${(await import('../program.ts')).version()}`,
+    agent: `sealift/${version()}`,
   });
   announce(context, server, root);
   await new Promise<void>((resolve) =>

@@ -12,7 +12,7 @@ import { certificatePin } from '../../trust/pins.ts';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import { parseServerText } from '../places.ts';
-import type { Runner } from '../program.ts';
+import type { Runner } from '../runner.ts';
 import { addRemoteCommand } from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
