@@ -12,6 +12,7 @@ export class BlockSender {
   readonly #client: Client;
   readonly #upload: string;
   readonly #signal: AbortSignal | undefined;
+  readonly #clock: Clock;
   readonly #window: SendWindow;
   readonly #answers = new Set<Promise<void>>();
   #failure: { error: unknown } | undefined;
@@ -24,6 +25,7 @@ export class BlockSender {
     this.#client = client;
     this.#upload = upload;
     this.#signal = signal;
+    this.#clock = clock;
     // One request is kept free for whatever else there is to say.
     this.#window = new SendWindow({
       clock,
@@ -36,14 +38,19 @@ export class BlockSender {
   async send(index: number, raw: Buffer, block: Buffer, onHeld: () => void): Promise<void> {
     await this.#window.enter();
     this.#throwFailure();
+    const startMs = this.#clock.monotonicMs();
+    let latencyMs = Infinity;
     const answer = this.#sendUntilHeld(index, raw, block)
-      .then(onHeld)
+      .then(() => {
+        latencyMs = this.#clock.monotonicMs() - startMs;
+        onHeld();
+      })
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })
       .finally(() => {
         this.#answers.delete(answer);
-        this.#window.leave();
+        this.#window.leave(latencyMs);
       });
     this.#answers.add(answer);
   }

@@ -13,7 +13,7 @@ const RATE_ANSWERS = 8;
  */
 export class SendWindow {
   readonly #clock: Clock;
-  readonly #rttMs: number;
+  #rttMs: number;
   readonly #maxBlocks: number;
   readonly #waiting: (() => void)[] = [];
   readonly #answeredAtMs: number[] = [];
@@ -32,9 +32,11 @@ export class SendWindow {
     this.#underWay += 1;
   }
 
-  /** A block was answered, or will never be. */
-  leave(): void {
+  /** A block was answered after `latencyMs`, or, without that, will never be. */
+  leave(latencyMs = Infinity): void {
     this.#underWay -= 1;
+    // The hello may have met a server that was still waking up; no answer comes faster than the way is long.
+    this.#rttMs = Math.min(this.#rttMs, latencyMs);
     this.#adapt(this.#clock.monotonicMs());
     for (const admit of this.#waiting.splice(0)) admit();
   }
@@ -42,7 +44,10 @@ export class SendWindow {
   #adapt(nowMs: number): void {
     this.#answeredAtMs.push(nowMs);
     if (this.#answeredAtMs.length > RATE_ANSWERS) this.#answeredAtMs.shift();
-    if (this.#rttMs < LOCAL_RTT_MS) return;
+    if (this.#rttMs < LOCAL_RTT_MS) {
+      this.#limit = MIN_BLOCKS;
+      return;
+    }
     const spanMs = nowMs - (this.#answeredAtMs[0] ?? nowMs);
     if (spanMs <= 0) return;
     const blocksPerMs = (this.#answeredAtMs.length - 1) / spanMs;

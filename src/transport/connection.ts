@@ -185,7 +185,9 @@ export class Connection implements AsyncDisposable {
     try {
       this.#decoder.end();
     } catch (error) {
-      this.#fail(error as SealiftError);
+      // To a server this is a client's broken message, which it answers. To a client it is what a server that was
+      // killed looks like: Node ends a cut TLS stream as if it had been meant to end.
+      this.#fail(this.#options.timeoutCode === 'timeout' ? (error as SealiftError) : lostConnection(error));
     }
     this.#deliver();
   }

@@ -55,7 +55,7 @@ export class RawClient {
       this.#tell();
     });
     socket.on('error', (error) => (this.error = error));
-    this.closed = new Promise((resolve) =>
+    this.closed = new Promise<void>((resolve) => {
       socket.once('close', () => {
         this.#isClosed = true;
         this.#tell();

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { parsePlaceText, parseServerText, sourcesAndTarget } from '../../src/cli/places.ts';
+import { thrown } from '../thrown.ts';
+
+const address = (host: string, port = 7433) => ({ address: { host, port } });
+const name = (text: string) => ({ name: text });
+const socket = (path: string) => ({ address: { path } });
+
+describe('a place on a server', () => {
+  test.each([
+    ['host:path', name('host'), 'path', false],
+    ['host:a/b c', name('host'), 'a/b c', false],
+    ['host:', name('host'), '', false],
+    ['host:/', name('host'), '', true],
+    ['host:/a', name('host'), 'a', false],
+    ['host:a/', name('host'), 'a', true],
+    ['host:a:b', name('host'), 'a:b', false],
+    ['host:-x', name('host'), '-x', false],
+    ['host:a?b#c%41', name('host'), 'a?b#c%41', false],
+    ['[::1]:a', address('::1'), 'a', false],
+    ['sealift://h', address('h'), '', false],
+    ['sealift://h/a', address('h'), 'a', false],
+    ['sealift://h:1234/a/b/', address('h', 1234), 'a/b', true],
+    ['sealift://[fe80::1]:1/a', address('fe80::1', 1), 'a', false],
+    ['unix:/run/s.sock:a', socket('/run/s.sock'), 'a', false],
+    ['unix:/run/s.sock:', socket('/run/s.sock'), '', false],
+  ])('%s', (text, server, path, hasTrailingSlash) => {
+    expect(parsePlaceText(text)).toEqual({ kind: 'remote', server, path, hasTrailingSlash });
+  });
+
+  test.each([
+    'sealift://',
+    'sealift:///a',
+    'sealift://h:0/a',
+    'sealift://h:65536/a',
+    'sealift://h:x/a',
+    'h:../a',
+    'h:a/../b',
+    'h:a//b',
+    'h:a\u0001b',
+    `h:${'x'.repeat(256)}`,
+  ])('%j makes no sense', (text) => {
+    expect(thrown(() => parsePlaceText(text))).toMatchObject({ code: 'usage' });
+  });
+});
+
+test.each(['a', './a:b', 'a/b:c', '/abs:x', '..', 'dir/', '-x', '~', 'ü'])('%s is local', (path) => {
+  expect(parsePlaceText(path)).toEqual({ kind: 'local', path });
+});
+
+test('- is standard input or output', () => {
+  expect(parsePlaceText('-')).toEqual({ kind: 'stdio' });
+});
+
+describe('a server without a path', () => {
+  test.each([
+    ['host', name('host')],
+    ['host:', name('host')],
+    ['host:1234', address('host', 1234)],
+    ['[::1]', address('::1')],
+    ['[::1]:1234', address('::1', 1234)],
+    ['sealift://host:1234', address('host', 1234)],
+    ['unix:/run/s.sock', socket('/run/s.sock')],
+    ['unix:/run/s.sock:', socket('/run/s.sock')],
+  ])('%s', (text, server) => {
+    expect(parseServerText(text)).toEqual(server);
+  });
+
+  test.each(['', '/a/b', 'host:99999', 'sealift://'])('%j is none', (text) => {
+    expect(thrown(() => parseServerText(text))).toMatchObject({ code: 'usage' });
+  });
+});
+
+describe('operands', () => {
+  test('the last one is the target', () => {
+    expect(sourcesAndTarget(['a', 'b', 'c'])).toEqual({ sources: ['a', 'b'], target: 'c' });
+  });
+
+  test.each([[[]], [['a']]])('%j are too few', (places) => {
+    expect(thrown(() => sourcesAndTarget(places))).toMatchObject({ code: 'usage' });
+  });
+});
