@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { isPin } from '../trust/pins.ts';
 import { SealiftError } from '../errors.ts';
 import { repeatableSetting, setting } from './settings.ts';
-import { parseCount, parseDuration, parseSize } from './units.ts';
+import { parseCount, parseDuration, parsePort, parseSize } from './units.ts';
 
 /** Options of every command: what is shown, and where settings come from. */
 export function addOutputOptions(command: Command): Command {
@@ -19,7 +19,7 @@ export function addOutputOptions(command: Command): Command {
 export function addConnectionOptions(command: Command): Command {
   return command
     .addOption(
-      setting('--port <number>', 'the port, where the place names none', (text) => parseCount(text, 1)),
+      setting('--port <number>', 'the port, where the place names none', (text) => parsePort(text, 1)),
     )
     .addOption(setting('--ca <file>', 'trust servers whose certificate this CA signed (PEM)'))
     .addOption(setting('--cert <file>', 'present this client certificate (PEM)'))

@@ -25,7 +25,9 @@ export function parsePlaceText(text: string): PlaceText {
 
 /** Understands what must be a server: a place whose path may be missing altogether. Throws `usage`. */
 export function parseServerText(text: string): ServerText {
-  const server = parseRemote(text)?.server ?? parseRemote(`${text}:`)?.server;
+  // A socket first: it would be taken for a path on a host of that name.
+  const isSocket = text.startsWith('unix:/') && !text.endsWith(':');
+  const server = (isSocket ? undefined : parseRemote(text)?.server) ?? parseRemote(`${text}:`)?.server;
   const withPort = /^(\[[^\]]+\]|[^:/[\]]+):(\d+)$/.exec(text);
   if (withPort) return { address: { host: unbracketed(withPort[1] ?? ''), port: portOf(withPort[2] ?? '') } };
   if (server === undefined)
@@ -60,7 +62,7 @@ function parseRemote(text: string): { server: ServerText; path: string } | undef
       server: { address: { host: bracketed[1] ?? '', port: DEFAULT_PORT } },
       path: bracketed[2] ?? '',
     };
-  const named = /^([^/:]+):(.*)$/s.exec(text);
+  const named = /^([^/:[]+):(.*)$/s.exec(text);
   return named ? { server: { name: named[1] ?? '' }, path: named[2] ?? '' } : undefined;
 }
 

@@ -5,6 +5,7 @@ import { withRetries } from '../client/retry.ts';
 import { systemClock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { systemRandom } from '../random.ts';
+import { printable } from './escape.ts';
 import { addConnectionOptions } from './options.ts';
 import { parsePlaceText, type PlaceText } from './places.ts';
 import type { RunContext } from './run-context.ts';
@@ -15,7 +16,8 @@ export type RemotePlace = Extract<PlaceText, { kind: 'remote' }>;
 
 /** Declares a command that connects to a server, with its options. */
 export function addRemoteCommand(program: Command, run: Runner, command: Command, action: Action): void {
-  program.addCommand(addConnectionOptions(command));
+  // What was added, not made, by `program` does not know what it says of failures.
+  program.addCommand(addConnectionOptions(command).copyInheritedSettings(program));
   run(command, action);
 }
 
@@ -49,7 +51,7 @@ export async function ask<T>(
           retry,
           delayMs: Math.round(delayMs),
         });
-        terminal.note(`sealift: ${error.message} Trying again.`);
+        terminal.note(`sealift: ${printable(error.message)} Trying again.`);
       },
     },
     async () => question(await connector.use()),

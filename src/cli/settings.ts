@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { Option, type Command } from 'commander';
 
-import { SealiftError, systemCode } from '../errors.ts';
+import { isSealiftError, SealiftError, systemCode } from '../errors.ts';
 import type { Directories } from './directories.ts';
 import { parseToml } from './remotes.ts';
 
@@ -14,7 +14,7 @@ export type Settings = Readonly<Record<string, unknown>>;
 export function setting(flags: string, description: string, parse?: (text: string) => unknown): Option {
   const option = new Option(flags, description);
   option.env(`SEALIFT_${option.name().toUpperCase().replaceAll('-', '_')}`);
-  if (parse !== undefined) option.argParser(parse);
+  if (parse !== undefined) option.argParser(named(option, parse));
   return option;
 }
 
@@ -28,8 +28,20 @@ export function repeatableSetting(
   // Not commander's own way (`<pin...>`), which would take the operands behind it for further values.
   return option.argParser<string[]>((text, previous) => [
     ...(Array.isArray(previous) ? previous : []),
-    ...text.split(/\s+/).map(parse),
+    ...text.split(/\s+/).map(named(option, parse)),
   ]);
+}
+
+// The error says which option has the wrong value, wherever it was set.
+function named<T>({ long }: Option, parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (cause) {
+      if (!isSealiftError(cause)) throw cause;
+      throw new SealiftError(cause.code, `${long}: ${cause.message}`, { cause });
+    }
+  };
 }
 
 /**
@@ -41,10 +53,13 @@ export async function settingsOf(command: Command, directories: Directories): Pr
   const explicit = command.optsWithGlobals<Record<string, unknown>>()['config'] as string | undefined;
   const file = explicit ?? join(directories.config, 'config.toml');
   const document = await readConfiguration(file, explicit !== undefined);
-  const program = command.parent ?? command;
-  const known = knownOptions(program);
+  const commands = allCommands(command);
+  const known = new Set(commands.flatMap(({ options }) => options.map(({ long }) => long?.slice(2))));
   for (const [key, value] of Object.entries(document)) {
-    if (isTable(value)) continue;
+    if (isTable(value)) {
+      if (commands.some((each) => each.name() === key)) continue;
+      throw new SealiftError('bad-configuration', `${file}: there is no command ${JSON.stringify(key)}.`);
+    }
     if (!known.has(key))
       throw new SealiftError('bad-configuration', `${file}: there is no option ${JSON.stringify(key)}.`);
     applyValue(command, key, value, file);
@@ -90,7 +105,8 @@ function applyValue(command: Command, key: string, value: unknown, file: string)
 
 function parsedValue(option: Option, value: unknown, where: string): unknown {
   if (option.isBoolean() || option.negate) {
-    if (typeof value === 'boolean') return value;
+    // `no-progress = true` says what the flag says, and that is that there is no progress.
+    if (typeof value === 'boolean') return value !== option.negate;
     throw new SealiftError('bad-configuration', `${where} is neither true nor false.`);
   }
   const texts = (Array.isArray(value) ? value : [value]).map(String);
@@ -102,9 +118,11 @@ function parsedValue(option: Option, value: unknown, where: string): unknown {
   return texts.reduce<unknown>((previous, text) => parse(text, previous), undefined);
 }
 
-function knownOptions(program: Command): Set<string> {
-  const commands = [program, ...program.commands, ...program.commands.flatMap((command) => command.commands)];
-  return new Set(commands.flatMap(({ options }) => options.map(({ long }) => long?.slice(2) ?? '')));
+/** The program that `command` belongs to, and everything below. */
+function allCommands(command: Command): Command[] {
+  if (command.parent !== null) return allCommands(command.parent);
+  const below = ({ commands }: Command): Command[] => commands.flatMap((each) => [each, ...below(each)]);
+  return [command, ...below(command)];
 }
 
 function isTable(value: unknown): value is Record<string, unknown> {

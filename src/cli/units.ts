@@ -29,6 +29,13 @@ export function parseCount(text: string, min = 0): number {
   throw new SealiftError('usage', `${JSON.stringify(text)} is no whole number of at least ${min}.`);
 }
 
+/** A port, from `min` on: 0 stands for any that is free. Throws `usage`. */
+export function parsePort(text: string, min: 0 | 1): number {
+  const port = parseCount(text, min);
+  if (port <= 65_535) return port;
+  throw new SealiftError('usage', `${text} is no port: ${min} to 65535.`);
+}
+
 /** `1.5G`, `310M`, `12K`, `7B`: three digits or so, for people. */
 export function formatSize(bytes: number): string {
   let value = bytes;

@@ -16,8 +16,8 @@ export interface BlockSource extends AsyncDisposable {
   readonly isRepeatable: boolean;
   /** Block `index`, or undefined beyond the end. A source that is not repeatable is read in order, and gives again only what was not released. */
   block(index: number): Promise<Buffer | undefined>;
-  /** The server holds block `index`, given as `block`: it need not be kept to be given again. */
-  release(index: number, block: Buffer): void;
+  /** The server holds block `index`: it need not be kept to be given again. `block`: the buffer in which it was given, if it still was in use. */
+  release(index: number, block?: Buffer): void;
   /** Throws `source-changed` if what was read is not what stands there now. */
   assertUnchanged(): Promise<void>;
 }
@@ -86,8 +86,8 @@ class FileSource implements BlockSource {
     return buffer;
   }
 
-  release(_index: number, block: Buffer): void {
-    blockBuffers.give(block);
+  release(_index: number, block?: Buffer): void {
+    if (block !== undefined) blockBuffers.give(block);
   }
 
   async assertUnchanged(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Peer } from '../transport/peer.ts';
+import { abortable } from './abortable.ts';
 import { connect, type Client, type ConnectOptions } from './client.ts';
 
 /** Keeps a connection to one server: the one that stands, or a new one when it is gone. */
@@ -22,10 +23,17 @@ export class Connector implements AsyncDisposable {
     return this.#peer;
   }
 
-  /** A client whose connection stands. Throws what `connect` throws. */
-  async use(): Promise<Client> {
-    const present = await this.#client?.catch(() => undefined);
+  /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`. */
+  use(signal?: AbortSignal): Promise<Client> {
+    return abortable(this.#use(), signal);
+  }
+
+  async #use(): Promise<Client> {
+    const known = this.#client;
+    const present = await known?.catch(() => undefined);
     if (present?.isAlive === true) return present;
+    // Somebody else has begun to connect meanwhile: a second connection would belong to nobody.
+    if (this.#client !== known) return this.#use();
     this.#client = connect({ ...this.options, onConnected: () => (this.#hasConnected = true) });
     const client = await this.#client;
     this.#peer = client.peer;

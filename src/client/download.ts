@@ -7,6 +7,7 @@ import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, blockRanges, MAX_FILE_BYTES } from '../transfer/blocks.ts';
 import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import { blockBuffers } from '../transport/block-buffers.ts';
+import { abortable } from './abortable.ts';
 import type { BlockSink } from './block-sink.ts';
 import { assertBlockDigest, type Client } from './client.ts';
 import type { Connector } from './connector.ts';
@@ -69,7 +70,7 @@ export async function download(
         onRetry?.(event);
       },
     },
-    async (progressed) => run.attempt(await connector.use(), progressed),
+    async (progressed) => run.attempt(await connector.use(signal), progressed),
   );
 }
 
@@ -94,6 +95,7 @@ class DownloadRun {
   #receivedBytes = 0;
   #resumedBytes = 0;
   #doneBytes = 0;
+  #toldResumedBytes = 0;
   #mostBlocks = 0;
 
   constructor(path: string, sink: BlockSink, options: DownloadOptions) {
@@ -169,12 +171,18 @@ class DownloadRun {
     progressed: () => void,
   ): Promise<void> {
     const { signal } = this.#options;
+    const { fromBlock = 0, blockCount: count = Infinity } = range;
+    let next = fromBlock;
     const writing = new PendingWrites();
     const store = (index: number, content: Buffer, digest: string) =>
       this.#store(index, content, digest, writing, progressed);
     const onPart = async (part: Message) => {
       if (part.header['status'] === 'more') return this.#adopt(readAnswer(FILE_ANSWER, part.header));
       const { index, digest } = readAnswer(BLOCK_PART, part.header);
+      // One that repeats itself could go on for ever.
+      if (index < next || index >= fromBlock + count)
+        throw new SealiftError('protocol-violation', `The server sent block ${index} out of its turn.`);
+      next = index + 1;
       await store(index, part.content, digest);
     };
     try {
@@ -193,7 +201,8 @@ class DownloadRun {
         if (version.size > 0) await store(0, content, digest);
       }
     } finally {
-      await writing.settled();
+      // A stream that nobody reads may never take what waits.
+      await abortable(writing.settled(), this.#sink.isRepeatable ? undefined : signal);
     }
     writing.throwFailure();
   }
@@ -271,10 +280,12 @@ class DownloadRun {
   #tellDone(): void {
     const totalBytes = this.#version?.size ?? null;
     this.#doneBytes = Math.max(this.#doneBytes, this.#have.heldBytes(totalBytes));
+    this.#toldResumedBytes = Math.max(this.#toldResumedBytes, this.#resumedBytes);
     this.#options.onProgress?.({
       totalBytes,
-      doneBytes: this.#doneBytes,
-      resumedBytes: this.#resumedBytes,
+      // Another version may be smaller than what was done of the one before.
+      doneBytes: Math.min(this.#doneBytes, totalBytes ?? Infinity),
+      resumedBytes: Math.min(this.#toldResumedBytes, totalBytes ?? Infinity),
       movedBytes: this.#receivedBytes,
     });
   }

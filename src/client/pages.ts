@@ -18,13 +18,18 @@ export async function* pagesOf<T>(
     next.resolve(part);
     await taken.promise;
   };
+  let failure: { error: unknown } | undefined;
   const both = signal === undefined ? stopped.signal : AbortSignal.any([signal, stopped.signal]);
   const answered = send({ onPart: deliver, signal: both }).then(
     async (last) => {
       await deliver(last);
       next.resolve(undefined);
     },
-    (error: unknown) => next.reject(error),
+    (error: unknown) => {
+      // While the reader is at a page nobody waits for the next.
+      failure = { error };
+      next.reject(error);
+    },
   );
   // A failure after the reader has left is of no interest to anybody.
   const forget = () => undefined;
@@ -36,6 +41,7 @@ export async function* pagesOf<T>(
       next = Promise.withResolvers();
       next.promise.catch(forget);
       taken.resolve();
+      if (failure !== undefined) throw failure.error;
     }
   } finally {
     taken.resolve();

@@ -3,12 +3,12 @@ import { constants } from 'node:fs';
 import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
-import { systemClock } from '../clock.ts';
+import { systemClock, throwIfAborted } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
-import { claimProcessLock, type ProcessLock } from './process-lock.ts';
+import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
 
 /** How a downloaded file is to stand under its name. */
 export interface Completion {
@@ -69,7 +69,7 @@ export class PartialFile implements AsyncDisposable {
       const held = new BlockMap();
       const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
       for (let index = 0; index < blockCount(size); index += 1) {
-        signal?.throwIfAborted();
+        throwIfAborted(signal);
         const length = blockLength(size, index);
         const { bytesRead } = await this.#handle.read(buffer, 0, length, index * BLOCK_BYTES);
         if (bytesRead < length) break;
@@ -97,7 +97,8 @@ export class PartialFile implements AsyncDisposable {
   async complete({ size, mtimeMs, mode, mustBeNew }: Completion): Promise<void> {
     await explaining(this.#target, async () => {
       await this.#handle.truncate(size);
-      await this.#handle.chmod(mode ?? (await usualMode(this.#target)));
+      // What could raise the file's powers (setuid, setgid, sticky) is not taken from a server.
+      await this.#handle.chmod((mode ?? (await usualMode(this.#target))) & 0o777);
       await this.#handle.utimes(secondsOf(systemClock.now()), secondsOf(mtimeMs));
       await this.#handle.sync();
       this.#isOpen = false;

@@ -47,7 +47,7 @@ export class Requests {
     this.#places = new Budget(Math.max(1, Math.min(count, MAX_REQUESTS) - 1));
   }
 
-  /** Sends a request and resolves with its final `ok`. Rejects with the server's error, or with what ended the connection. */
+  /** Sends a request and resolves with its final `ok`; the content may then be used for something else. Rejects with the server's error, or with what ended the connection. */
   async send<A extends Action>(
     action: A,
     fields: RequestFields<A>,
@@ -86,8 +86,12 @@ export class Requests {
         ...(contentEncoding === undefined ? {} : { contentEncoding }),
       };
       // An error that the server sends while we are still sending is the one to tell.
-      this.#connection.send(message).then(onSent, (error: unknown) => this.#onSendFailed(settle, error));
-      return await settle.promise;
+      const sending = this.#connection.send(message);
+      sending.then(onSent, (error: unknown) => this.#onSendFailed(settle, error));
+      const answer = await settle.promise;
+      // A server may answer before it has all: the content is the caller's again only when none of it waits here.
+      await sending;
+      return answer;
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#pending.delete(id);
@@ -125,17 +129,19 @@ export class Requests {
     if (id === undefined && status === 'error') throw streamError(errorFromFields(message.header));
     const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
     // An answer to what was cancelled, or a `progress` that nobody asked for.
-    if (pending === undefined) return;
+    if (typeof id !== 'number' || pending === undefined) return;
     if (status === 'ok') pending.settle.resolve(message);
     else if (status === 'error') pending.settle.reject(errorFromFields(message.header));
-    else if (status !== 'progress') await this.#deliverPart(pending, message);
+    else if (status !== 'progress') await this.#deliverPart(id, pending, message);
   }
 
-  async #deliverPart({ onPart, settle }: Pending, part: Message): Promise<void> {
+  async #deliverPart(id: number, { onPart, settle }: Pending, part: Message): Promise<void> {
     try {
       await onPart?.(part);
     } catch (error) {
       settle.reject(error);
+      // The rest, which may be gigabytes, would only be thrown away.
+      this.#cancel(id);
     }
   }
 

@@ -1,4 +1,4 @@
-/** How far a transfer is; none of the numbers ever runs backwards. */
+/** How far a transfer is; none of the numbers ever runs backwards, unless a smaller version of the file has to be fetched. */
 export interface TransferProgress {
   /** Bytes of the whole file; null while that is not known. */
   totalBytes: number | null;

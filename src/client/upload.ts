@@ -6,6 +6,7 @@ import { readAnswer, UPLOAD_ANSWER, type Receipt } from '../protocol/responses.t
 import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, MAX_FILE_BYTES } from '../transfer/blocks.ts';
 import { blockDigest, fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+import { abortable } from './abortable.ts';
 import type { BlockSource } from './block-source.ts';
 import { BlockSender } from './block-sender.ts';
 import type { Client, PutOptions } from './client.ts';
@@ -72,7 +73,7 @@ export async function upload(
         onRetry?.(event);
       },
     },
-    async (progressed) => run.attempt(await connector.use(), progressed),
+    async (progressed) => run.attempt(await connector.use(signal), progressed),
   );
   if (!isInline(source)) await resume?.keys.done(resume.name);
   return { receipt, sentBytes: run.sentBytes, resumedBytes: run.resumedBytes, retries: run.retries };
@@ -95,6 +96,7 @@ class UploadRun {
   /** The most blocks that the server was ever known to hold. */
   #mostHeld = 0;
   #doneBytes = 0;
+  #toldResumedBytes = 0;
   /** What was sent and not answered: it may have been done. */
   #unanswered: { upload: string; size: number; digest: string } | 'inline' | undefined;
 
@@ -148,10 +150,13 @@ class UploadRun {
     for (let index = 0; ; index += 1) {
       // What was read in an earlier attempt and is held need not be read again.
       if (this.#isHeld(held, index)) {
+        // Its answer may have been lost, so that it is kept still.
+        this.#source.release(index);
         found(index, blockLength(this.#source.size ?? this.#bytesRead, index));
         continue;
       }
-      const block = await this.#source.block(index);
+      // A stream may keep us waiting for ever.
+      const block = await abortable(this.#source.block(index), signal);
       if (block === undefined) break;
       const raw = this.#digestOf(index, block, client.algorithm);
       if (held.digest(index)?.equals(raw) === true) {
@@ -286,10 +291,11 @@ class UploadRun {
   // A new attempt begins to count anew; what was done once stays done for whoever watches.
   #tellDone(bytes: number): void {
     this.#doneBytes = Math.max(this.#doneBytes, bytes);
+    this.#toldResumedBytes = Math.max(this.#toldResumedBytes, this.resumedBytes);
     this.#options.onProgress?.({
       totalBytes: this.#source.size,
       doneBytes: this.#doneBytes,
-      resumedBytes: this.resumedBytes,
+      resumedBytes: this.#toldResumedBytes,
       movedBytes: this.sentBytes,
     });
   }

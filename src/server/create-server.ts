@@ -17,6 +17,7 @@ import { JoinCodes } from '../trust/join-codes.ts';
 import { certificatePin } from '../trust/pins.ts';
 import { parsePrincipals, type Principals } from '../trust/principals.ts';
 import { readPrivateFile } from '../trust/private-file.ts';
+import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
 import { loadOrCreateIdentity } from '../trust/server-identity.ts';
 import { hashToken, newToken } from '../trust/tokens.ts';
 import { Server, type ServerOptions } from './server.ts';
@@ -72,7 +73,10 @@ export async function createServer(options: CreateServerOptions): Promise<Create
   }
   await makeRoot(root);
   const store = await FileStore.open({ root, clock, random });
+  let lock: ProcessLock | undefined;
   try {
+    // Two servers on one directory would not know of each other's uploads, and one would sweep the other's away.
+    lock = await claimProcessLock(join(root, STATE_DIRECTORY, 'server.lock'), `the directory ${root}`);
     const identity = await identityOf(options);
     const users = await usersOf(options);
     const server = await Server.start({
@@ -84,8 +88,9 @@ export async function createServer(options: CreateServerOptions): Promise<Create
       join: users.join,
       trustsClientCa: clientCa !== undefined && options.usersFile === undefined,
     });
-    return created(server, store, identity.pin, users);
+    return created(server, { store, lock, pin: identity.pin, users });
   } catch (error) {
+    await lock?.release();
     await store[Symbol.asyncDispose]();
     throw error;
   }
@@ -162,10 +167,20 @@ async function makeRoot(root: string): Promise<void> {
   }
 }
 
-function created(server: Server, store: FileStore, pin: string, users: Users): CreatedServer {
+function created(
+  server: Server,
+  { store, lock, pin, users }: { store: FileStore; lock: ProcessLock; pin: string; users: Users },
+): CreatedServer {
   let closing: Promise<void> | undefined;
-  const close = (options?: { graceMs?: number }): Promise<void> =>
-    (closing ??= server.close(options).finally(() => store[Symbol.asyncDispose]()));
+  const closeAll = async (options?: { graceMs?: number }): Promise<void> => {
+    try {
+      await server.close(options);
+      await store[Symbol.asyncDispose]();
+    } finally {
+      await lock.release();
+    }
+  };
+  const close = (options?: { graceMs?: number }): Promise<void> => (closing ??= closeAll(options));
   return {
     get address() {
       return server.address;

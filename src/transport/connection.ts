@@ -303,7 +303,7 @@ export class Connection implements AsyncDisposable {
 const NOTHING = Buffer.alloc(0);
 
 function lostConnection(cause?: unknown): SealiftError {
-  const code = systemCode(cause);
+  const code = cause instanceof SealiftError ? undefined : systemCode(cause);
   return new SealiftError(
     'connection-lost',
     `The connection was lost${code === undefined ? '' : ` (${code})`}.`,

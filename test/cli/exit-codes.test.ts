@@ -84,9 +84,9 @@ test.each([
   ['locked', true, 12],
   ['nonsense of a later version', true, 8],
 ])('retries exhausted over %s, connected: %s, is %i', (lastCode, hasConnected, exit) => {
-  expect(exitCodeOf(new SealiftError('retries-exhausted', 'no', { details: { lastCode } }), hasConnected)).toBe(
-    exit,
-  );
+  expect(
+    exitCodeOf(new SealiftError('retries-exhausted', 'no', { details: { lastCode } }), hasConnected),
+  ).toBe(exit);
 });
 
 test.each([

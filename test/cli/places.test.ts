@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parsePlaceText, parseServerText, sourcesAndTarget } from '../../src/cli/places.ts';
-import { thrown } from '../thrown.ts';
+import { codeThrownBy } from '../thrown.ts';
 
 const address = (host: string, port = 7433) => ({ address: { host, port } });
 const name = (text: string) => ({ name: text });
@@ -40,7 +40,7 @@ describe('a place on a server', () => {
     'h:a\u0001b',
     `h:${'x'.repeat(256)}`,
   ])('%j makes no sense', (text) => {
-    expect(thrown(() => parsePlaceText(text))).toMatchObject({ code: 'usage' });
+    expect(codeThrownBy(() => parsePlaceText(text))).toBe('usage');
   });
 });
 
@@ -67,7 +67,7 @@ describe('a server without a path', () => {
   });
 
   test.each(['', '/a/b', 'host:99999', 'sealift://'])('%j is none', (text) => {
-    expect(thrown(() => parseServerText(text))).toMatchObject({ code: 'usage' });
+    expect(codeThrownBy(() => parseServerText(text))).toBe('usage');
   });
 });
 
@@ -77,6 +77,6 @@ describe('operands', () => {
   });
 
   test.each([[[]], [['a']]])('%j are too few', (places) => {
-    expect(thrown(() => sourcesAndTarget(places))).toMatchObject({ code: 'usage' });
+    expect(codeThrownBy(() => sourcesAndTarget(places))).toBe('usage');
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { formatDuration, formatSize, parseCount, parseDuration, parseSize } from '../../src/cli/units.ts';
-import { thrown } from '../thrown.ts';
+import { codeThrownBy } from '../thrown.ts';
 
 describe('durations', () => {
   test.each([
@@ -18,7 +18,7 @@ describe('durations', () => {
   });
 
   test.each(['', '-1s', '1w', '10 s', 's', '1e3', 'ten', '1.s'])('%j is none', (text) => {
-    expect(thrown(() => parseDuration(text))).toMatchObject({ code: 'usage' });
+    expect(codeThrownBy(() => parseDuration(text))).toBe('usage');
   });
 });
 
@@ -38,7 +38,7 @@ describe('sizes and rates', () => {
   });
 
   test.each(['', '-1', '1X', '1 M', 'M', '1e9', '0x10'])('%j is none', (text) => {
-    expect(thrown(() => parseSize(text))).toMatchObject({ code: 'usage' });
+    expect(codeThrownBy(() => parseSize(text))).toBe('usage');
   });
 });
 
@@ -59,7 +59,7 @@ describe('counts', () => {
     ['1e2', 0],
     ['9007199254740993', 0],
   ])('%j is none that is at least %i', (text, min) => {
-    expect(thrown(() => parseCount(text, min))).toMatchObject({ code: 'usage' });
+    expect(codeThrownBy(() => parseCount(text, min))).toBe('usage');
   });
 });
 

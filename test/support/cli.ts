@@ -44,7 +44,9 @@ export class RunningProcess {
     const { env, cwd, input = '', stdout = 'pipe' } = options;
     this.child = spawn(command, args, { env, cwd, stdio: ['pipe', stdout, 'pipe'] });
     this.child.stdout?.on('data', (chunk: Buffer) => this.#heard(() => this.#out.push(chunk)));
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#heard(() => (this.#err += text)));
+    this.child.stderr
+      ?.setEncoding('utf8')
+      .on('data', (text: string) => this.#heard(() => (this.#err += text)));
     // A process that does not read its input is none of our business.
     this.child.stdin?.on('error', () => undefined).end(input);
     this.ended = once(this.child, 'close').then(([code, signal]) => ({
@@ -187,7 +189,14 @@ export class CliHome {
     const started = this.start(['serve', root, ...given, ...args]);
     const { host, port, pin } = (await started.event('listening')) as unknown as ServeProcess;
     this.trust(`${host}:${port}`, pin);
-    return { process: started, root, host, port, pin, place: (path = '') => `sealift://${host}:${port}/${path}` };
+    return {
+      process: started,
+      root,
+      host,
+      port,
+      pin,
+      place: (path = '') => `sealift://${host}:${port}/${path}`,
+    };
   }
 
   /** Lets this home trust a server, as `sealift trust` would. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 
 import { PARTIAL_NAME } from '../../client/partial-file.ts';
-import { claimProcessLock } from '../../client/process-lock.ts';
+import { claimProcessLock } from '../../trust/process-lock.ts';
 import { systemClock } from '../../clock.ts';
 import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
 import { printable } from '../escape.ts';

@@ -24,7 +24,7 @@ export function addRemote(program: Command, run: Runner): void {
     .description('save a remote; a join code in the URL is exchanged for a token')
     .argument('<name>', 'to be used as name:path')
     .argument('<url>', "'sealift://HOST:PORT?pin=…&join=…', or - to read it from standard input");
-  remote.addCommand(addConnectionOptions(add));
+  remote.addCommand(addConnectionOptions(add).copyInheritedSettings(remote));
   run(add, async (context, [name, url]) => addOne(context, String(name), String(url)));
 
   const list = remote.command('list').description('list the saved remotes');

@@ -11,7 +11,7 @@ import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
 import { readText, type RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
-import { parseCount, parseDuration, parseSize } from '../units.ts';
+import { parseCount, parseDuration, parsePort, parseSize } from '../units.ts';
 import { version } from '../version.ts';
 
 /** `sealift serve [DIR]` */
@@ -22,7 +22,7 @@ export function addServe(program: Command, run: Runner): void {
     .argument('[directory]', 'default: ./sealift-data')
     .addOption(setting('--host <address>', 'listen here only (default: all addresses)'))
     .addOption(
-      setting('--port <number>', 'the port; 0 picks one', (text) => parseCount(text)).default(DEFAULT_PORT),
+      setting('--port <number>', 'the port; 0 picks one', (text) => parsePort(text, 0)).default(DEFAULT_PORT),
     )
     .addOption(setting('--socket <path>', 'listen on this Unix socket instead'))
     .addOption(setting('--cert <file>', 'the certificate of the server, with its chain (PEM)'))

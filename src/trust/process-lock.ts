@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { open, readFile, unlink } from 'node:fs/promises';
+import { link, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
+import { systemClock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
+
+/** How long a lock without an owner counts as one that is just being written, in milliseconds. */
+const WRITING_MS = 10_000;
 
 /** A lock that a process holds for as long as it works, however long that is. */
 export interface ProcessLock {
@@ -16,20 +20,18 @@ export interface ProcessLock {
  * owner lives. On a directory shared by machines the owner on another one counts as alive.
  */
 export async function claimProcessLock(path: string, what: string): Promise<ProcessLock> {
-  for (;;) {
-    if (await create(path)) break;
-    const owner = await readOwner(path);
-    if (owner !== undefined && isAlive(owner)) {
-      throw new SealiftError(
-        'locked',
-        `Another run (process ${owner.pid} on ${owner.host}) works on ${what}.`,
-        {
-          retryable: false,
-          hint: owner.host === hostname() ? 'Wait for it, or end it.' : `If it is gone, remove ${path}.`,
-        },
-      );
+  while (!(await create(path))) {
+    const text = await readLock(path);
+    if (text === undefined) continue;
+    const owner = ownerOf(text);
+    if (owner === undefined ? await isBeingWritten(path) : isAlive(owner)) {
+      const who = owner === undefined ? '' : ` (process ${owner.pid} on ${owner.host})`;
+      throw new SealiftError('locked', `Another run${who} works on ${what}.`, {
+        retryable: false,
+        hint: owner?.host === hostname() ? 'Wait for it, or end it.' : `If it is gone, remove ${path}.`,
+      });
     }
-    await unlink(path).catch(passOverMissing);
+    await takeAway(path, text);
   }
   let isHeld = true;
   return {
@@ -64,13 +66,52 @@ async function create(path: string): Promise<boolean> {
   }
 }
 
-async function readOwner(path: string): Promise<Owner | undefined> {
+async function readLock(path: string): Promise<string | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Owner;
+    return await readFile(path, 'utf8');
   } catch (error) {
-    // Gone meanwhile, or left half-written by a process that was killed while it wrote.
-    if (error instanceof SyntaxError || systemCode(error) === 'ENOENT') return undefined;
-    throw error;
+    passOverMissing(error);
+    return undefined;
+  }
+}
+
+function ownerOf(text: string): Owner | undefined {
+  try {
+    const { host, pid, began } = (JSON.parse(text) ?? {}) as Partial<Owner>;
+    const isOwner = typeof host === 'string' && typeof pid === 'number' && typeof began === 'string';
+    return isOwner ? { host, pid, began } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// A lock that names nobody is either a moment old, or was left by a process that was killed while it wrote it.
+async function isBeingWritten(path: string): Promise<boolean> {
+  try {
+    return Math.abs(systemClock.now() - (await stat(path)).mtimeMs) < WRITING_MS;
+  } catch (error) {
+    passOverMissing(error);
+    return false;
+  }
+}
+
+let takenAway = 0;
+
+// Another run may have been faster and hold a lock of its own by now. So the file is moved, not removed, and put
+// back if it is not the one that was judged dead.
+async function takeAway(path: string, dead: string): Promise<void> {
+  const aside = `${path}-${process.pid}-${(takenAway += 1)}`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    return passOverMissing(error);
+  }
+  try {
+    if ((await readLock(aside)) !== dead) await link(aside, path);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  } finally {
+    await unlink(aside);
   }
 }
 

@@ -1,0 +1,183 @@
+import { statSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CliHome, events, type ServeProcess } from '../support/cli.ts';
+
+const home = new CliHome();
+let server: ServeProcess;
+
+beforeAll(async () => {
+  server = await home.serve();
+});
+afterAll(() => home.close());
+
+const TEXT = 'Hello, Sealift!\n';
+
+describe('one file', () => {
+  test('is put, looked at, fetched and removed', async () => {
+    const source = home.write('one/hello.txt', TEXT);
+    const put = await home.runJson(['put', source, server.place('one/hello.txt')]);
+    expect(put).toMatchObject({ code: 0, stderr: '' });
+    expect(put.events.map(({ type }) => type)).toEqual(['start', 'file', 'summary']);
+    const [start, file, summary] = put.events;
+    expect(start).toEqual({ type: 'start', command: 'put', files: 1, bytes: TEXT.length });
+    expect(file).toMatchObject({
+      path: 'one/hello.txt',
+      size: TEXT.length,
+      digest: expect.stringMatching(/^(blake3|sha256):[0-9a-f]{64}$|^[a-z0-9-]+:/),
+      durability: 'disk',
+      seconds: expect.any(Number),
+      sentBytes: TEXT.length,
+      resumedBytes: 0,
+      retries: 0,
+    });
+    expect(summary).toMatchObject({
+      files: 1,
+      skipped: 0,
+      failed: 0,
+      bytes: TEXT.length,
+      retries: 0,
+      seconds: expect.any(Number),
+      tlsVersion: 'TLSv1.3',
+      cipher: expect.stringMatching(/^TLS_/),
+      peerPin: server.pin,
+      exitCode: 0,
+    });
+
+    const got = await home.runJson(['get', server.place('one/hello.txt'), home.at('one/back.txt')]);
+    expect(got.code).toBe(0);
+    expect(got.events[1]).toMatchObject({ type: 'file', receivedBytes: TEXT.length, resumedBytes: 0 });
+    expect(home.read('one/back.txt').toString()).toBe(TEXT);
+    // To the millisecond, which is what the protocol carries.
+    expect(Math.abs(statSync(home.at('one/back.txt')).mtimeMs - statSync(source).mtimeMs)).toBeLessThan(1);
+
+    expect(await home.run(['cat', server.place('one/hello.txt')])).toMatchObject({
+      code: 0,
+      stdout: TEXT,
+      stderr: '',
+    });
+    expect(await home.run(['rm', server.place('one/hello.txt')])).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    });
+    expect(await home.run(['cat', server.place('one/hello.txt')])).toMatchObject({ code: 4, stdout: '' });
+  });
+
+  test('without --json there is one line on standard error, and with -q none', async () => {
+    const source = home.write('two.txt', TEXT);
+    const told = await home.run(['put', source, server.place('two.txt')]);
+    expect(told).toMatchObject({ code: 0, stdout: '' });
+    expect(told.stderr).toMatch(/^\S+two\.txt: 16B in \S+, \S+\/s\n$/);
+    expect(await home.run(['put', '-q', source, server.place('two.txt')])).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    });
+  });
+});
+
+test('directories are made, listed, moved and removed', async () => {
+  const place = server.place('tree');
+  expect(await home.run(['mkdir', `${place}/a/b`, `${place}/c`])).toMatchObject({ code: 0, stdout: '' });
+  await home.run(['put', '-q', home.write('f', 'abc'), `${place}/a/z.txt`]);
+  expect((await home.run(['ls', `${place}/a`])).stdout).toBe('b/\nz.txt\n');
+  expect((await home.run(['ls', '-r', place])).stdout).toBe('tree/a/\ntree/a/b/\ntree/a/z.txt\ntree/c/\n');
+  expect((await home.run(['ls', '-l', `${place}/a`])).stdout).toMatch(
+    /^drwx\S{6} +\d+ \S+ \S+ b\/\n-rw-\S{6} +3 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d z\.txt\n$/,
+  );
+  expect((await home.runJson(['ls', `${place}/a`])).events).toMatchObject([
+    { type: 'entry', path: 'tree/a/b', kind: 'directory' },
+    { type: 'entry', path: 'tree/a/z.txt', kind: 'file', size: 3 },
+  ]);
+  expect((await home.run(['ls', `${place}/a/z.txt`])).stdout).toBe('z.txt\n');
+
+  expect((await home.run(['search', server.place(), 'z.t'])).stdout).toBe('tree/a/z.txt\n');
+  expect((await home.runJson(['search', server.place(), '**/*.txt'])).events).toContainEqual({
+    type: 'entry',
+    path: 'tree/a/z.txt',
+  });
+  expect(await home.run(['search', server.place(), 'nowhere'])).toMatchObject({
+    code: 4,
+    stdout: '',
+    stderr: '',
+  });
+
+  expect((await home.run(['mv', `${place}/a/z.txt`, `${place}/c/`])).code).toBe(0);
+  expect((await home.run(['mv', `${place}/c/z.txt`, `${place}/c/y.txt`])).code).toBe(0);
+  expect((await home.run(['ls', `${place}/c`])).stdout).toBe('y.txt\n');
+
+  const notEmpty = await home.run(['rm', `${place}/c`]);
+  expect(notEmpty.code).toBe(1);
+  expect(notEmpty.stderr).toMatch(/^sealift: rm: not-empty: .*\n$/);
+  expect((await home.run(['rm', '-r', place])).code).toBe(0);
+  expect((await home.run(['rm', place])).code).toBe(4);
+  expect(await home.run(['rm', '-f', place])).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('mv --no-clobber leaves what is there, and mv without it replaces', async () => {
+  await home.run(['put', '-q', home.write('x', 'x'), home.write('y', 'y'), server.place('clobber/')]);
+  const [x, y] = [server.place('clobber/x'), server.place('clobber/y')];
+  expect((await home.run(['mv', '--no-clobber', x, y])).code).toBe(10);
+  expect((await home.run(['cat', y])).stdout).toBe('y');
+  expect((await home.run(['mv', x, y])).code).toBe(0);
+  expect((await home.run(['cat', y])).stdout).toBe('x');
+});
+
+test('stat tells what stands there', async () => {
+  await home.run(['put', '-q', home.write('s', 'abc'), server.place('stat.txt')]);
+  const {
+    events: [found],
+  } = await home.runJson(['stat', '--digest', server.place('stat.txt')]);
+  expect(found).toMatchObject({
+    type: 'stat',
+    path: 'stat.txt',
+    kind: 'file',
+    size: 3,
+    mode: expect.any(Number),
+    mtimeMs: expect.any(Number),
+    etag: expect.any(String),
+    digest: expect.any(String),
+  });
+  const lines = (await home.run(['stat', server.place('stat.txt')])).stdout.split('\n');
+  expect(lines).toContain('size      3');
+  expect((await home.run(['stat', server.place()])).stdout).toContain('directory');
+  expect((await home.run(['stat', server.place('nothing')])).code).toBe(4);
+});
+
+test('ping tells each round trip and sums up', async () => {
+  const place = `${server.host}:${server.port}`;
+  const told = await home.run(['ping', '-c', '2', '-i', '1ms', place]);
+  expect(told.code).toBe(0);
+  expect(told.stdout).toMatch(/^reply from \S+: seq=1 time=[\d.]+ ms\n.*seq=2 .*\n2 replies, .* ms\n$/);
+  const { events: found } = await home.runJson(['ping', '-c', '1', place]);
+  expect(found).toMatchObject([
+    { type: 'ping', seq: 1, ms: expect.any(Number) },
+    { type: 'summary', sent: 1, received: 1, exitCode: 0 },
+  ]);
+});
+
+describe('completion', () => {
+  test.each(['bash', 'zsh'])('for %s knows every command and its options', async (shell) => {
+    const { code, stdout } = await home.run(['completion', shell]);
+    expect(code).toBe(0);
+    for (const word of ['serve', 'put', 'trust', '--if-exists', '--bwlimit', 'remote add'])
+      expect(stdout).toContain(word);
+  });
+
+  test('bash understands the script, and completes a command', async () => {
+    const { stdout: script } = await home.run(['completion', 'bash']);
+    const probe = `${script}\nCOMP_WORDS=(sealift pi); COMP_CWORD=1; _sealift; echo "\${COMPREPLY[@]}"`;
+    const bash = await home.startCommand(['bash', '-c', probe]).ended;
+    expect(bash).toMatchObject({ code: 0, stdout: 'ping\n', stderr: '' });
+  });
+});
+
+test('an error is one JSON object with code, message, hint and whether to try again', async () => {
+  const { code, stdout, stderr } = await home.run(['get', '--json', server.place('none'), home.at('none')]);
+  expect({ code, stderr }).toEqual({ code: 4, stderr: '' });
+  expect(events(stdout)).toMatchObject([
+    { type: 'start' },
+    { type: 'error', code: 'not-found', message: expect.any(String), retryable: false },
+    { type: 'summary', files: 0, failed: 1, exitCode: 4 },
+  ]);
+});
