@@ -4,7 +4,7 @@ import { parse, stringify, TomlError } from 'smol-toml';
 
 import { SealiftError } from '../errors.ts';
 import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
-import { parsePlace } from '../trust/places.ts';
+import { parseAddress } from '../transport/address.ts';
 
 /** A saved remote: where it is, and how to be believed by it and to believe it. */
 export interface SavedRemote {
@@ -85,7 +85,7 @@ function readRemote(table: unknown, where: string): SavedRemote {
   if (typeof table !== 'object' || table === null)
     throw new SealiftError('bad-configuration', `${where} is no table.`);
   const { address, pins, token, ca, cert, key } = table as Record<string, unknown>;
-  if (typeof address !== 'string' || parsePlace(address) === undefined)
+  if (typeof address !== 'string' || parseAddress(address) === undefined)
     throw new SealiftError('bad-configuration', `${where}.address is no address.`);
   const texts = Object.fromEntries(
     Object.entries({ token, ca, cert, key }).filter(([, value]) => typeof value === 'string'),

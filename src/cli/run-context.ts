@@ -6,9 +6,9 @@ import { Connector } from '../client/connector.ts';
 import type { RetryPolicy } from '../client/retry.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
-import { formatAddress, type Address } from '../transport/address.ts';
+import { formatAddress, parseAddress, type Address } from '../transport/address.ts';
 import { KnownServers } from '../trust/known-servers.ts';
-import { parsePlace } from '../trust/places.ts';
+import { assertPrivate } from '../trust/private-file.ts';
 import type { Directories } from './directories.ts';
 import type { ServerText } from './places.ts';
 import { Remotes, type SavedRemote } from './remotes.ts';
@@ -71,12 +71,16 @@ export class RunContext implements AsyncDisposable {
     const savedPins = saved?.pins ?? [...(await this.knownServers()).pinsFor(address)];
     // A CA that is named now is to be asked, whatever was trusted before.
     const pins = (pin as string[] | undefined) ?? (ca === undefined ? savedPins : []);
+    if (insecure === true)
+      this.terminal.warn(`--insecure: whoever answers at ${formatAddress(address)} is believed.`);
+    const keyFile = (key as string | undefined) ?? saved?.key;
+    if (keyFile !== undefined) await assertPrivate(keyFile);
     return {
       address,
       pins,
       ca: await pem((ca as string | undefined) ?? saved?.ca),
       cert: await pem((cert as string | undefined) ?? saved?.cert),
-      key: await pem((key as string | undefined) ?? saved?.key),
+      key: await pem(keyFile),
       token: (await this.#token()) ?? saved?.token,
       insecure: insecure === true,
       connectTimeoutMs: connectTimeout as number,
@@ -92,7 +96,7 @@ export class RunContext implements AsyncDisposable {
 
   #addressOf(server: ServerText, saved: SavedRemote | undefined): Address {
     if ('address' in server) return server.address;
-    const address = saved === undefined ? undefined : parsePlace(saved.address);
+    const address = saved === undefined ? undefined : parseAddress(saved.address);
     return (
       address ?? { host: server.name, port: (this.settings['port'] as number | undefined) ?? DEFAULT_PORT }
     );

@@ -13,6 +13,7 @@ import { FileStore } from '../storage/fs/fs-store.ts';
 import { STATE_DIRECTORY } from '../storage/own-names.ts';
 import type { Address } from '../transport/address.ts';
 import { addPrincipal } from '../trust/add-principal.ts';
+import { isCertificateName } from '../trust/certificate-names.ts';
 import { JoinCodes } from '../trust/join-codes.ts';
 import { certificatePin } from '../trust/pins.ts';
 import { parsePrincipals, type Principals } from '../trust/principals.ts';
@@ -141,7 +142,8 @@ async function identityOf({
   random = systemRandom,
 }: CreateServerOptions): Promise<{ cert: string; key: string; pin: string }> {
   if (cert !== undefined && key !== undefined) return { cert, key, pin: pinOf(cert) };
-  const names = [...new Set(['localhost', '127.0.0.1', '::1', hostname()])];
+  // A host name that no certificate can bear is left out: clients pin the key anyway.
+  const names = [...new Set(['localhost', '127.0.0.1', '::1', hostname()])].filter(isCertificateName);
   return loadOrCreateIdentity(join(root, STATE_DIRECTORY, 'identity'), { names, clock, random });
 }
 

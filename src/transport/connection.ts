@@ -91,7 +91,14 @@ export class Connection implements AsyncDisposable {
 
   /** Sends a message; resolves when the kernel took it all. The content must not change before. */
   async send(message: OutgoingMessage): Promise<void> {
-    await this.#outbox.send(encodeHead(message), message.content ?? NOTHING);
+    const head = encodeHead(message);
+    try {
+      await this.#outbox.send(head, message.content ?? NOTHING);
+    } catch (error) {
+      // What was being written when the connection ended fails with an error of the system, before or after the
+      // cause is known.
+      throw this.#failure ?? lostConnection(error);
+    }
   }
 
   /** The longest content taken from now on, in bytes. */

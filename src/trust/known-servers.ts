@@ -1,8 +1,7 @@
 import { SealiftError } from '../errors.ts';
-import type { Address } from '../transport/address.ts';
 import type { FileLockOptions } from './file-lock.ts';
 import { isPin } from './pins.ts';
-import { formatPlace, parsePlace } from './places.ts';
+import { formatAddress, parseAddress, type Address } from '../transport/address.ts';
 import { readPrivateFile, updatePrivateFile } from './private-file.ts';
 
 /**
@@ -27,7 +26,7 @@ export class KnownServers {
 
   /** The accepted pins of a server as of the last load or change; empty if it is unknown. */
   pinsFor(place: Address): readonly string[] {
-    const name = formatPlace(place);
+    const name = formatAddress(place);
     return [...new Set(this.#lines.flatMap((line) => (line.place === name ? line.pins : [])))];
   }
 
@@ -36,9 +35,9 @@ export class KnownServers {
    * is right when the server's key has changed. Comments and other servers stay as they are in the file.
    */
   async trust(place: Address, pin: string, { replace = false }: { replace?: boolean } = {}): Promise<void> {
-    const name = formatPlace(place);
+    const name = formatAddress(place);
     if (!isPin(pin)) throw new SealiftError('invalid-argument', `${JSON.stringify(pin)} is not a pin.`);
-    if (!parsePlace(name))
+    if (!parseAddress(name))
       throw new SealiftError('invalid-argument', `${JSON.stringify(name)} is not a place.`);
     await this.#change((lines) => {
       const first = lines.find((line) => line.place === name);
@@ -53,7 +52,7 @@ export class KnownServers {
 
   /** Forgets a server; false if it was not known. */
   async forget(place: Address): Promise<boolean> {
-    const name = formatPlace(place);
+    const name = formatAddress(place);
     let found = false;
     await this.#change((lines) => {
       found = lines.some((line) => line.place === name);
@@ -93,13 +92,13 @@ function parseLine(text: string, where: string): Line {
   const [, words = '', comment = ''] = /^((?:(?!(?:^|\s)#).)*)\s*(#.*)?$/s.exec(text) ?? [];
   const [first, ...pins] = words.split(/\s+/).filter((word) => word !== '');
   if (first === undefined) return { text, place: undefined, pins: [], comment };
-  const place = parsePlace(first);
+  const place = parseAddress(first);
   if (!place)
     throw malformed(where, `${JSON.stringify(first)} is no place (host:port, [::1]:port or unix:/path).`);
   if (pins.length === 0) throw malformed(where, `no pin follows ${first}.`);
   const wrong = pins.find((pin) => !isPin(pin));
   if (wrong !== undefined) throw malformed(where, `${JSON.stringify(wrong)} is not a pin (sha256//BASE64).`);
-  return { text, place: formatPlace(place), pins, comment };
+  return { text, place: formatAddress(place), pins, comment };
 }
 
 function lineOf(place: string, pins: readonly string[], comment = ''): Line {

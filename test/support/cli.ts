@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -108,6 +109,25 @@ export function events(text: string): Event[] {
 
 function eventOf(line: string): Event | undefined {
   return line.startsWith('{') ? (JSON.parse(line) as Event) : undefined;
+}
+
+/**
+ * A port of 127.0.0.1 that refuses connections for as long as it is not closed: it belongs to the end of a connection
+ * that stands, so that nobody can come to listen on it meanwhile.
+ */
+export async function refusingPort(): Promise<AsyncDisposable & { port: number }> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
+  await Promise.all([once(socket, 'connect'), once(server, 'connection')]);
+  return {
+    port: socket.localPort as number,
+    [Symbol.asyncDispose]: async () => {
+      socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
 }
 
 /** A server that runs as a process, and how to reach it. */

@@ -15,7 +15,10 @@ export interface RawAnswer extends Message {
 /** What travels with a request, beside the fields of its header. */
 export type RawContent = Omit<OutgoingMessage, 'fields'>;
 
-export interface RawClientOptions extends Pick<ConnectionOptions, 'cert' | 'key' | 'minVersion' | 'session'> {
+export interface RawClientOptions extends Pick<
+  ConnectionOptions,
+  'cert' | 'key' | 'minVersion' | 'maxVersion' | 'session'
+> {
   address: Address;
   /** What is offered; default the protocol's own id, `[]` offers nothing. */
   alpn?: string[];
@@ -60,8 +63,8 @@ export class RawClient {
         this.#isClosed = true;
         this.#tell();
         resolve();
-      }),
-    );
+      });
+    });
   }
 
   /** Connects and finishes the handshake; rejects with Node's own error if the server refuses it. */

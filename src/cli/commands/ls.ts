@@ -27,7 +27,8 @@ export function addLs(program: Command, run: Runner): void {
     // By code unit, as `LC_ALL=C ls` does: the same everywhere.
     entries.sort((a, b) => (a.path < b.path ? -1 : 1));
     for (const entry of entries) {
-      if (terminal.options.json) terminal.event('entry', { ...entry, kind: entry.type });
+      const { type, ...rest } = entry;
+      if (terminal.options.json) terminal.event('entry', { ...rest, kind: type });
       else
         terminal.data(settings['long'] === true ? longLine(entry, recursive) : shortLine(entry, recursive));
     }

@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import { connect } from '../../client/client.ts';
 import { SealiftError } from '../../errors.ts';
 import { isPin } from '../../trust/pins.ts';
-import { formatPlace } from '../../trust/places.ts';
+import { formatAddress } from '../../transport/address.ts';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import { addConnectionOptions } from '../options.ts';
@@ -76,7 +76,7 @@ async function addOne(context: RunContext, name: string, urlText: string): Promi
     join: parameters.join,
   });
   const saved: SavedRemote = {
-    address: formatPlace(options.address),
+    address: formatAddress(options.address),
     ...(pins.length > 0 ? { pins } : {}),
     ...optional('token', client.hello.token ?? token),
     ...filePaths(context),

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Address } from '../../src/transport/address.ts';
-import { formatPlace, parsePlace } from '../../src/trust/places.ts';
+import { formatAddress, parseAddress, type Address } from '../../src/transport/address.ts';
 
 const forms: [string, Address][] = [
   ['a.example:7433', { host: 'a.example', port: 7433 }],
@@ -14,8 +13,8 @@ const forms: [string, Address][] = [
 ];
 
 test.each(forms)('%s is written and read back', (text, place) => {
-  expect(formatPlace(place)).toBe(text);
-  expect(parsePlace(text)).toEqual(place);
+  expect(formatAddress(place)).toBe(text);
+  expect(parseAddress(text)).toEqual(place);
 });
 
 test.each([
@@ -23,7 +22,7 @@ test.each([
   [{ host: '2001:0DB8:0:0:0:0:0:1', port: 1 }, '[2001:db8::1]:1'],
   [{ host: 'FE80:0::1%Eth0', port: 1 }, '[fe80::1%Eth0]:1'],
 ])('one place has one form: %j', (place, text) => {
-  expect(formatPlace(place)).toBe(text);
+  expect(formatAddress(place)).toBe(text);
 });
 
 describe('no places', () => {
@@ -46,6 +45,6 @@ describe('no places', () => {
     'unix:/%',
     'unix:/%00',
   ])('%j', (text) => {
-    expect(parsePlace(text)).toBeUndefined();
+    expect(parseAddress(text)).toBeUndefined();
   });
 });

@@ -1,0 +1,77 @@
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { run } from '../../src/cli/program.ts';
+import { CliHome } from '../support/cli.ts';
+
+const home = new CliHome();
+
+beforeEach(() => {
+  for (const name of ['HOME', 'XDG_CONFIG_HOME', 'XDG_STATE_HOME']) vi.stubEnv(name, home.env[name]);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+});
+afterAll(() => home.close());
+
+/** Runs the program in this process, which costs less than one of its own; what needs one is among the integration tests. */
+async function runHere(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      said[stream] += String(text);
+      return true;
+    });
+  }
+  return { code: await run(['node', 'sealift', ...args], new AbortController().signal), ...said };
+}
+
+describe('usage errors are exit code 2, and say what is wrong', () => {
+  const nowhere = 'sealift://127.0.0.1:1/';
+  test.each([
+    ['no such command', ['frobnicate'], {}, "unknown command 'frobnicate'"],
+    ['no such option', ['ls', nowhere, '--frobnicate'], {}, "unknown option '--frobnicate'"],
+    ['no such option of a command below', ['remote', 'add', '--x', 'a', 'b'], {}, "unknown option '--x'"],
+    ['an operand is missing', ['stat'], {}, "missing required argument 'place'"],
+    ['one operand too many', ['stat', nowhere, nowhere], {}, 'too many arguments'],
+    ['no target', ['put', 'a'], {}, 'A source and a target are needed'],
+    ['a bad duration', ['ls', nowhere, '--timeout', 'soon'], {}, '--timeout: "soon" is no duration'],
+    ['a bad duration in the environment', ['ls', nowhere], { SEALIFT_TIMEOUT: 'x' }, '--timeout: "x"'],
+    ['a bad rate', ['put', 'a', nowhere, '--bwlimit', 'much'], {}, '--bwlimit: "much" is no size'],
+    ['a bad count', ['ls', nowhere, '--retry', '-1'], {}, '--retry: "-1" is no whole number'],
+    ['a port out of range', ['ls', 'localhost:', '--port', '70000'], {}, '--port: 70000 is no port'],
+    ['a port out of range to serve', ['serve', '--port', '65536'], {}, '--port: 65536 is no port'],
+    ['a bad pin', ['ls', nowhere, '--pin', 'abc'], {}, '--pin: "abc" is no pin'],
+    ['a bad choice', ['put', 'a', nowhere, '--if-exists', 'x'], {}, 'overwrite, skip, fail, rename'],
+    ['a file that an option names', ['ls', nowhere, '--ca', 'none.pem'], {}, 'none.pem cannot be read'],
+    ['a local place to look at', ['ls', './a:b'], {}, './a:b is no place on a server'],
+    ['remote to remote', ['put', 'a:b', 'c:d'], {}, 'A local file of that name is written ./a:b'],
+    ['remote to remote, the other way', ['get', 'a:b', 'c:d'], {}, 'is written ./c:d'],
+    ['local to local', ['put', 'a', 'b'], {}, 'b is no place on a server'],
+    ['a directory from a server', ['get', `${nowhere}dir/`, '.'], {}, 'is a directory'],
+    ['standard input without a name', ['put', '-', nowhere], {}, 'the target has to be a file'],
+    ['a path that leads out', ['ls', `${nowhere}../x`], {}, '..'],
+    ['the root, removed', ['rm', '-r', nowhere], {}, 'The root itself'],
+    ['an unknown shell', ['completion', 'tcsh'], {}, 'only for bash and zsh'],
+    ['a remote without a name', ['remote', 'add', '-x-', nowhere], {}, '-x-'],
+    [
+      'a token in an argument',
+      ['remote', 'add', 'a', `${nowhere}?token=t`],
+      {},
+      'must not stand in an argument',
+    ],
+    [
+      'an unknown parameter',
+      ['remote', 'add', 'a', `${nowhere}?frob=t`],
+      {},
+      '"frob" that is not understood',
+    ],
+    ['a directory that cannot be made', ['serve', '/dev/null/x'], {}, '/dev/null/x cannot be made'],
+    ['a certificate without a key', ['serve', 'd', '--cert', '/dev/null'], {}, 'give both or neither'],
+  ])('%s', async (_, args, env, message) => {
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+    const { code, stdout, stderr } = await runHere(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain('    at ');
+  });
+});

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { CliHome, refusingPort, type RunOptions } from '../support/cli.ts';
+
+const home = new CliHome();
+let refusing: Awaited<ReturnType<typeof refusingPort>>;
+
+beforeAll(async () => {
+  refusing = await refusingPort();
+});
+beforeEach(() => configure(''));
+afterAll(async () => {
+  await refusing[Symbol.asyncDispose]();
+  await home.close();
+});
+
+function configure(text: string): void {
+  home.write('config/sealift/config.toml', text);
+}
+
+/** How often a command tries again: what `retry` ended up as. */
+async function retries(flags: readonly string[], env: RunOptions['env'] = {}): Promise<number> {
+  const command = ['ls', `sealift://127.0.0.1:${refusing.port}/`, '--retry-delay', '1ms', ...flags];
+  const { code, events } = await home.runJson(command, { env });
+  expect(code).toBe(7);
+  return events.filter(({ type }) => type === 'retry').length;
+}
+
+describe('a setting comes from', () => {
+  test('the flag, before all others', async () => {
+    configure('retry = 3\n[ls]\nretry = 4\n');
+    expect(await retries(['--retry', '1'], { SEALIFT_RETRY: '2' })).toBe(1);
+  });
+
+  test('the environment, before the file', async () => {
+    configure('retry = 3\n[ls]\nretry = 4\n');
+    expect(await retries([], { SEALIFT_RETRY: '2' })).toBe(2);
+  });
+
+  test('the table of the command in the file, before what holds for all', async () => {
+    configure('retry = 3\n[ls]\nretry = 4\n[rm]\nretry = 5\n');
+    expect(await retries([])).toBe(4);
+  });
+
+  test('the file', async () => {
+    configure('retry = 3\n');
+    expect(await retries([])).toBe(3);
+  });
+
+  test('another file that --config or SEALIFT_CONFIG names, instead', async () => {
+    configure('retry = 3\n');
+    const other = home.write('other.toml', 'retry = 6\n');
+    expect(await retries(['--config', other])).toBe(6);
+    expect(await retries([], { SEALIFT_CONFIG: other })).toBe(6);
+  });
+
+  test('the default, last', async () => {
+    expect(await retries([])).toBe(8);
+  });
+});
+
+describe('the configuration file', () => {
+  test('may hold options that only other commands have', async () => {
+    configure('bwlimit = "10M"\nif-exists = "skip"\n');
+    expect(await home.run(['remote', 'list'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await home.run(['completion', 'bash'])).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('says yes and no with true and false', async () => {
+    configure('json = true\n');
+    const { stdout } = await home.run(['clean', home.at('nowhere')]);
+    expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'local-not-found' });
+  });
+
+  test.each([
+    ['an unknown option', 'frobnicate = 1', 'there is no option "frobnicate"'],
+    ['an option that the command lacks', '[clean]\nbwlimit = 1', 'clean has no option "bwlimit"'],
+    ['an unknown command', '[claen]\ndry-run = true', 'there is no command "claen"'],
+    ['a bad value', 'older-than = "soon"', '--older-than: "soon" is no duration'],
+    ['a bad truth', 'dry-run = "yes"', 'dry-run is neither true nor false'],
+    ['no TOML', 'retry =', 'config.toml, line 1'],
+  ])('with %s is refused', async (_, text, message) => {
+    configure(text);
+    const { code, stdout, stderr } = await home.run(['clean']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('sealift: clean: ');
+    expect(stderr).toContain(message);
+  });
+
+  test('that is named and not there is refused', async () => {
+    const { code, stderr } = await home.run(['clean', '--config', home.at('none.toml')]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('none.toml cannot be read (ENOENT)');
+  });
+});
+
+test.each([['--help'], ['help', 'put'], ['--version']])('%s %s is no failure', async (...args) => {
+  const { code, stdout, stderr } = await home.run(args);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).not.toBe('');
+});

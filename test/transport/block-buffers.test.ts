@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+
+import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { blockBuffers } from '../../src/transport/block-buffers.ts';
+
+test.each([BLOCK_BYTES, BLOCK_BYTES / 4])(
+  'memory of %i bytes that was given back is lent again',
+  (length) => {
+    const first = blockBuffers.take(length);
+    expect(first).toHaveLength(length);
+    blockBuffers.give(first);
+    const second = blockBuffers.take(BLOCK_BYTES);
+    expect(second.buffer).toBe(first.buffer);
+    expect(second).toHaveLength(BLOCK_BYTES);
+  },
+);
+
+test('memory given back twice is not lent to two', () => {
+  const first = blockBuffers.take(BLOCK_BYTES);
+  blockBuffers.give(first);
+  blockBuffers.give(first.subarray(1));
+  const taken = [blockBuffers.take(BLOCK_BYTES), blockBuffers.take(BLOCK_BYTES)];
+  expect(taken[0]?.buffer).not.toBe(taken[1]?.buffer);
+});
+
+test.each([
+  ['a small one', blockBuffers.take(1_000)],
+  ['one larger than a block', blockBuffers.take(BLOCK_BYTES + 1)],
+  ['one from elsewhere', Buffer.alloc(BLOCK_BYTES)],
+])('%s is never lent again', (_, buffer) => {
+  blockBuffers.give(buffer);
+  expect(blockBuffers.take(BLOCK_BYTES).buffer).not.toBe(buffer.buffer);
+});
+
+test('only so many are kept', () => {
+  const many = Array.from({ length: 40 }, () => blockBuffers.take(BLOCK_BYTES));
+  for (const buffer of many) blockBuffers.give(buffer);
+  const memories = new Set(many.map(({ buffer }) => buffer));
+  const again = Array.from({ length: 40 }, () => blockBuffers.take(BLOCK_BYTES));
+  expect(again.filter(({ buffer }) => memories.has(buffer))).toHaveLength(32);
+});
