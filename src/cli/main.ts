@@ -9,6 +9,7 @@ if (message !== undefined) {
 
 // Loaded only now, because an old Node could not even read the rest.
 const { SealiftError } = await import('../errors.ts');
+const { EXIT } = await import('./exit-codes.ts');
 const { run } = await import('./program.ts');
 
 const stop = new AbortController();
@@ -17,16 +18,17 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     signals += 1;
     // The first lets work under way end well, the second ends at once.
-    if (signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143);
+    if (signals > 1) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
     stop.abort(new SealiftError('aborted', 'The program was told to stop.', { details: { signal } }));
   });
 }
 
-// Whoever reads our output may leave before its end, as `head` does: nothing that we could tell anybody.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(1);
+    // Whoever reads our output may leave before its end, as `head` does: nothing that we could tell anybody.
+    if (error.code === 'EPIPE') process.exit(EXIT.failure);
+    console.error(`sealift: The output cannot be written (${error.code ?? error.message}).`);
+    process.exit(error.code === 'ENOSPC' ? EXIT.noSpace : EXIT.failure);
   });
 }
 

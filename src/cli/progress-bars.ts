@@ -7,7 +7,7 @@ import { printable } from './escape.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 /** Columns of the bar itself. */
-const BAR_COLUMNS = 24;
+const BAR_COLUMNS = 16;
 /** Columns of what stands behind the name: bar, percentage, bytes, rate and time. */
 const FIGURES_COLUMNS = BAR_COLUMNS + 46;
 
@@ -78,7 +78,8 @@ export class ProgressBars {
 
   /** Puts a line above the bars. */
   line(line: string): void {
-    this.#bars.log(`${line}\n`);
+    // Lines wrap, bars do not: a long failure would lose its end, where the remedy stands.
+    this.#bars.log(`\u001b[?7h${line}\u001b[?7l\n`);
     this.#bars.update();
   }
 
@@ -115,9 +116,22 @@ function formatBar({ name, doneBytes, totalBytes, rate }: BarState): string {
   ].join(' ');
 }
 
+// The end of a name tells more than its beginning, so that is what is kept of a long one.
 function fit(name: string, columns: number): string {
-  const characters = [...name];
-  return characters.length <= columns
-    ? name.padEnd(columns)
-    : `…${characters.slice(characters.length - columns + 1).join('')}`;
+  const width = columnsOf(name);
+  if (width <= columns) return name + ' '.repeat(columns - width);
+  let end = '';
+  for (const character of [...name].reverse()) {
+    if (columnsOf(character + end) >= columns) break;
+    end = character + end;
+  }
+  return `…${end}`.padEnd(columns - columnsOf(end) + end.length);
 }
+
+/** Emoji and the characters of East Asia take two columns. */
+function columnsOf(text: string): number {
+  return [...text].reduce((columns, character) => columns + (WIDE.test(character) ? 2 : 1), 0);
+}
+
+const WIDE =
+  /\p{Emoji_Presentation}|[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff01-\uff60]/u;

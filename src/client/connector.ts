@@ -8,6 +8,8 @@ export class Connector implements AsyncDisposable {
   #client: Promise<Client> | undefined;
   #hasConnected = false;
   #peer: Peer | undefined;
+  #waiting = 0;
+  #connecting = new AbortController();
 
   constructor(options: ConnectOptions) {
     this.options = options;
@@ -24,8 +26,15 @@ export class Connector implements AsyncDisposable {
   }
 
   /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`. */
-  use(signal?: AbortSignal): Promise<Client> {
-    return abortable(this.#use(), signal);
+  async use(signal?: AbortSignal): Promise<Client> {
+    this.#waiting += 1;
+    try {
+      return await abortable(this.#use(), signal);
+    } finally {
+      this.#waiting -= 1;
+      // A connection that nobody waits for any more need not come about.
+      if (this.#waiting === 0) this.#connecting.abort();
+    }
   }
 
   async #use(): Promise<Client> {
@@ -34,13 +43,20 @@ export class Connector implements AsyncDisposable {
     if (present?.isAlive === true) return present;
     // Somebody else has begun to connect meanwhile: a second connection would belong to nobody.
     if (this.#client !== known) return this.#use();
-    this.#client = connect({ ...this.options, onConnected: () => (this.#hasConnected = true) });
+    const { signal } = this.options;
+    this.#connecting = new AbortController();
+    this.#client = connect({
+      ...this.options,
+      onConnected: () => (this.#hasConnected = true),
+      signal: AbortSignal.any([this.#connecting.signal, ...(signal === undefined ? [] : [signal])]),
+    });
     const client = await this.#client;
     this.#peer = client.peer;
     return client;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#connecting.abort();
     const present = await this.#client?.catch(() => undefined);
     await present?.close();
   }

@@ -223,7 +223,7 @@ class DownloadRun {
     }
     const raw = assertBlockDigest(content, digest, index);
     this.#receivedBytes += content.length;
-    await this.#options.throttle?.(content.length);
+    await abortable(this.#options.throttle?.(content.length), this.#options.signal);
     await writing.add(async () => {
       await this.#sink.write(index, content);
       blockBuffers.give(content);

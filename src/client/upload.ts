@@ -122,7 +122,7 @@ class UploadRun {
   async #putWhole(client: Client): Promise<Receipt> {
     const content = (await this.#source.block(0)) ?? Buffer.alloc(0);
     await this.#source.assertUnchanged();
-    await this.#options.throttle?.(content.length);
+    await abortable(this.#options.throttle?.(content.length), this.#options.signal);
     const digest = fileDigest(
       client.algorithm,
       content.length === 0 ? [] : [blockDigest(client.algorithm, content)],
@@ -164,7 +164,7 @@ class UploadRun {
         this.#source.release(index, block);
         continue;
       }
-      await throttle?.(block.length);
+      await abortable(throttle?.(block.length), signal);
       await sender.send(index, raw, block, () => {
         held.set(index, raw);
         this.#source.release(index, block);

@@ -1,4 +1,8 @@
+import { isSealiftError } from '../errors.ts';
 import type { Upload } from './upload.ts';
+
+/** Failed blocks remembered for each upload: enough for any client that means well, and the commit finds the rest. */
+const MAX_FAILED = 10_000;
 
 /**
  * The blocks that one connection has sent, in their order: the answer to a block means that all sent before it
@@ -18,7 +22,8 @@ export class BlockTracker {
       await writing;
       this.#failed.get(upload)?.delete(index);
     } catch (error) {
-      this.#failedOf(upload).add(index);
+      // What is no block of this upload at all will never be held, and is not waited for.
+      if (!isSealiftError(error, 'bad-request')) this.#remember(upload, index);
       throw error;
     } finally {
       await both;
@@ -32,9 +37,9 @@ export class BlockTracker {
     this.#failed.delete(upload);
   }
 
-  #failedOf(upload: Upload): Set<number> {
+  #remember(upload: Upload, index: number): void {
     const failed = this.#failed.get(upload) ?? new Set();
     this.#failed.set(upload, failed);
-    return failed;
+    if (failed.size < MAX_FAILED) failed.add(index);
   }
 }

@@ -50,6 +50,8 @@ export class Session {
   readonly #connection: Connection;
   readonly #peer: Peer;
   readonly #requests = new Budget(MAX_REQUESTS);
+  // Of their own, since a client cancels when all places are taken; bounded all the same, for their answers wait too.
+  readonly #cancels = new Budget(MAX_REQUESTS);
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
   readonly #working = new Map<number, AbortController>();
   readonly #tasks = new Set<Promise<void>>();
@@ -158,11 +160,11 @@ export class Session {
   // Reading goes on only when the request has its place: that is the pressure that the client feels.
   async #begin(message: Message, state: SessionState): Promise<void> {
     const isCancel = message.header['action'] === 'cancel';
-    const releaseRequest = isCancel ? undefined : await this.#requests.take(1);
+    const releaseRequest = await (isCancel ? this.#cancels : this.#requests).take(1);
     const releaseBytes = await this.#contentBytes.take(message.content.length);
     this.#connection.inFlight += 1;
     const task = this.#work(message, state).finally(() => {
-      releaseRequest?.();
+      releaseRequest();
       releaseBytes();
       blockBuffers.give(message.content);
       this.#tasks.delete(task);
@@ -260,8 +262,10 @@ export class Session {
 
   async #leave(): Promise<void> {
     this.#abortAll(new SealiftError('cancelled', 'The connection has ended.'));
-    await Promise.all(this.#tasks);
     const state = this.#state;
+    // Told before what is under way has ended: long work for an upload ends when nobody waits for it.
+    for (const upload of state?.ownUploads ?? []) upload.users.delete(state as SessionState);
+    await Promise.all(this.#tasks);
     if (state === undefined) return;
     await state.uploads.leave(state, state.ownUploads).catch((error: unknown) => {
       this.#logger.error({ err: error }, 'closing the uploads of a connection failed');

@@ -192,12 +192,27 @@ export class Upload {
   async #reopen(): Promise<StoredUpload> {
     const { path, size, algorithm } = this.request;
     const known = this.#heldIsKnown ? this.#held : undefined;
-    this.#stored = await this.#store.openUpload(this.key, { path, size, base: 'partial', algorithm, known });
+    this.#stored = await this.#store.openUpload(this.key, {
+      path,
+      size,
+      base: 'partial',
+      algorithm,
+      known,
+      onProgress: () => this.#assertWanted(),
+    });
     if (known === undefined) {
       this.#held = this.#stored.held;
       this.#heldIsKnown = true;
     }
     return this.#stored;
+  }
+
+  // Hashing what is held can take hours, for holes too: not for clients that are gone.
+  #assertWanted(): void {
+    if (this.users.size === 0)
+      throw new SealiftError('cancelled', 'Nobody works with the upload any more.', {
+        details: { upload: this.id },
+      });
   }
 
   #checkLength(index: number, length: number): void {

@@ -55,6 +55,7 @@ export class Uploads {
     const { owner, resumeKey, request } = start;
     const key = `${hashed(owner).slice(0, 16)}-${resumeKey === undefined ? this.#options.random.bytes(20).toString('hex') : hashed(`${request.path}\0${resumeKey}`).slice(0, 40)}`;
     this.#sweepNowAndThen();
+    this.#assertRoom(owner, key);
     return this.#keys.run(key, async () => {
       const before = this.#byKey.get(key);
       await before?.supersede();
@@ -67,10 +68,16 @@ export class Uploads {
     });
   }
 
+  /** The upload `id` of `owner`, if it can be worked with. */
+  peek(owner: string, id: string): Upload | undefined {
+    const upload = this.#byId.get(id);
+    return upload?.owner === owner ? upload : undefined;
+  }
+
   /** The upload `id` of `owner`. Throws `superseded` or `unknown-upload`. */
   find(owner: string, id: string): Upload {
-    const upload = this.#byId.get(id);
-    if (upload?.owner === owner) return upload;
+    const upload = this.peek(owner, id);
+    if (upload !== undefined) return upload;
     if (this.#superseded.get(id) === owner) {
       throw new SealiftError('superseded', 'Another put of the same file has taken this upload over.', {
         details: { upload: id },
@@ -164,6 +171,17 @@ export class Uploads {
     this.#byId.set(upload.id, upload);
     this.#byKey.set(key, upload);
     return { upload, base: stored.base };
+  }
+
+  // What somebody works with is never removed, and keeps a file open: so there must be an end to that too.
+  #assertRoom(owner: string, key: string): void {
+    const running = [...this.#byId.values()].filter(
+      (upload) => upload.owner === owner && upload.users.size > 0 && upload.key !== key,
+    );
+    if (running.length < this.#options.caps.maxCountPerOwner) return;
+    throw new SealiftError('busy', 'You have too many uploads under way; finish or abort some.', {
+      retryAfterMs: 1_000,
+    });
   }
 
   #forget(upload: Upload): void {

@@ -40,7 +40,7 @@ export interface DialOptions {
 /** Opens a connection to a server: every address of the name is tried, the newer family first (RFC 8305), then TLS, then `verify`. */
 export async function dial(options: DialOptions): Promise<{ connection: Connection; peer: Peer }> {
   throwIfAborted(options.signal);
-  const socket = connect(socketOptions(options));
+  const socket = unconnected(options);
   try {
     await secured(socket, options);
     const peer = peerOf(socket);
@@ -64,6 +64,15 @@ export async function dial(options: DialOptions): Promise<{ connection: Connecti
   } catch (error) {
     socket.destroy();
     throw error;
+  }
+}
+
+// A certificate or key that cannot be used is noticed at once, before there is a socket.
+function unconnected(options: DialOptions): TLSSocket {
+  try {
+    return connect(socketOptions(options));
+  } catch (error) {
+    throw handshakeError(systemCode(error) ?? '', error as Error, formatAddress(options.address));
   }
 }
 
@@ -168,7 +177,7 @@ function handshakeError(code: string, error: Error, place: string): SealiftError
     const reason = code.slice('ERR_SSL_'.length).toLowerCase().replaceAll('_', ' ');
     return new SealiftError('tls-refused', `${place} ended the TLS handshake: ${reason}.`, { cause: error });
   }
-  if (code.startsWith('ERR_OSSL_') || code === 'ERR_INVALID_ARG_VALUE') {
+  if (code.startsWith('ERR_OSSL_') || ['ERR_INVALID_ARG_VALUE', 'ERR_MISSING_PASSPHRASE'].includes(code)) {
     return new SealiftError(
       'bad-configuration',
       `The certificate or key for ${place} cannot be used: ${error.message}.`,

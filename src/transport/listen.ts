@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import { existsSync, unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 
@@ -40,13 +40,14 @@ export interface ListenOptions {
 export interface Listener {
   /** Where it really listens: port 0 has become a number. */
   readonly address: Address;
-  /** Stops accepting; connections that stand go on. May be called again. */
+  /** Stops accepting, and ends the handshakes under way; connections that stand go on. May be called again. */
   close(): Promise<void>;
 }
 
 /** Listens for TLS. Throws `bad-configuration` if the certificate cannot be used or the address cannot be had. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const server = tlsServer(options);
+  const handshakes = new Map<string, Socket>();
+  const server = tlsServer(options, handshakes);
   if ('path' in options.address) await removeStaleSocket(options.address.path);
   await listening(server, options.address);
   const bound = server.address();
@@ -57,11 +58,16 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   let closing: Promise<void> | undefined;
   return {
     address,
-    close: () => (closing ??= new Promise((resolve) => void server.close(() => resolve()))),
+    close: () =>
+      (closing ??= new Promise((resolve) => {
+        server.close(() => resolve());
+        // Nobody else knows them, and the last of them would be waited for.
+        for (const socket of handshakes.values()) socket.destroy();
+      })),
   };
 }
 
-function tlsServer(options: ListenOptions): Server {
+function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): Server {
   const { tls } = options;
   let server: ReturnType<typeof createServer>;
   try {
@@ -92,15 +98,28 @@ function tlsServer(options: ListenOptions): Server {
   }
   server.prependListener('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
-    if (options.onAccepted(address)) socket.once('close', () => options.onClosed(address));
-    else socket.destroy();
+    if (!options.onAccepted(address)) return socket.destroy();
+    const name = endpoint(socket);
+    if (address !== '') handshakes.set(name, socket);
+    socket.once('close', () => {
+      if (handshakes.get(name) === socket) handshakes.delete(name);
+      options.onClosed(address);
+    });
   });
-  server.on('secureConnection', (socket) => onSecured(socket, options));
+  server.on('secureConnection', (socket) => {
+    handshakes.delete(endpoint(socket));
+    onSecured(socket, options);
+  });
   server.on('tlsClientError', (error, socket) => {
     options.onHandshakeFailed(systemCode(error) ?? error.message, socket.remoteAddress ?? '');
     socket.destroy();
   });
   return server;
+}
+
+/** What the socket before TLS and the one after it have in common. */
+function endpoint({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function onSecured(
@@ -154,7 +173,8 @@ async function listening(server: Server, address: Address): Promise<void> {
 
 // The socket file of a server that was killed stays behind; one that answers belongs to a server that lives.
 async function removeStaleSocket(path: string): Promise<void> {
-  if (!existsSync(path)) return;
+  // Connecting to a file of another kind is refused too, and that one is nobody's to remove.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const probe = connect({ path });
   probe

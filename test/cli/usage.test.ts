@@ -1,29 +1,9 @@
-import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { run } from '../../src/cli/program.ts';
+import { afterAll, describe, expect, test } from 'vitest';
 import { CliHome } from '../support/cli.ts';
+import { runHere } from './run-here.ts';
 
 const home = new CliHome();
-
-beforeEach(() => {
-  for (const name of ['HOME', 'XDG_CONFIG_HOME', 'XDG_STATE_HOME']) vi.stubEnv(name, home.env[name]);
-});
-afterEach(() => {
-  vi.unstubAllEnvs();
-  vi.restoreAllMocks();
-});
 afterAll(() => home.close());
-
-/** Runs the program in this process, which costs less than one of its own; what needs one is among the integration tests. */
-async function runHere(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const said = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
-      said[stream] += String(text);
-      return true;
-    });
-  }
-  return { code: await run(['node', 'sealift', ...args], new AbortController().signal), ...said };
-}
 
 describe('usage errors are exit code 2, and say what is wrong', () => {
   const nowhere = 'sealift://127.0.0.1:1/';
@@ -68,10 +48,18 @@ describe('usage errors are exit code 2, and say what is wrong', () => {
     ['a directory that cannot be made', ['serve', '/dev/null/x'], {}, '/dev/null/x cannot be made'],
     ['a certificate without a key', ['serve', 'd', '--cert', '/dev/null'], {}, 'give both or neither'],
   ])('%s', async (_, args, env, message) => {
-    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-    const { code, stdout, stderr } = await runHere(args);
+    const { code, stdout, stderr } = await runHere(home, args, env);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(message);
     expect(stderr).not.toContain('    at ');
   });
 });
+
+test.each([[['--help']], [['help', 'put']], [['put', '--help']], [['--version']]])(
+  '%j is no failure',
+  async (args) => {
+    const { code, stdout, stderr } = await runHere(home, args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).not.toBe('');
+  },
+);

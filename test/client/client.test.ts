@@ -106,21 +106,22 @@ describe('with more entries than fit a page', () => {
     expect(new Set(entries.map(({ path }) => path)).size).toBe(entries.length);
     expect(entries.filter(({ type }) => type === 'directory')).toHaveLength(DIRECTORIES);
     const found = await Array.fromAsync(client.search('long'));
-    expect(found.sort()).toEqual(
-      entries.flatMap(({ path, type }) => (type === 'file' ? [path] : [])).sort(),
-    );
+    expect(found.sort()).toEqual(entries.flatMap(({ path, type }) => (type === 'file' ? [path] : [])).sort());
   });
 
-  test.each(['list', 'search'] as const)('who stops to read a %s early can go on with something else', async (how) => {
-    const client = await filled();
-    const items = how === 'list' ? client.list('', { recursive: true }) : client.search('long');
-    for await (const item of items) {
-      expect(item).toBeTruthy();
-      break;
-    }
-    expect(await client.ping()).toBeGreaterThan(0);
-    expect(await Array.fromAsync(client.search('no such name'))).toEqual([]);
-  });
+  test.each(['list', 'search'] as const)(
+    'who stops to read a %s early can go on with something else',
+    async (how) => {
+      const client = await filled();
+      const items = how === 'list' ? client.list('', { recursive: true }) : client.search('long');
+      for await (const item of items) {
+        expect(item).toBeTruthy();
+        break;
+      }
+      expect(await client.ping()).toBeGreaterThan(0);
+      expect(await Array.fromAsync(client.search('no such name'))).toEqual([]);
+    },
+  );
 
   test('an abort between two entries is told, not waited for', async () => {
     const client = await filled();

@@ -70,12 +70,15 @@ describe('SendWindow', () => {
     { rttMs: 100, everyMs: 1_000, expected: 2 },
     { rttMs: 100, everyMs: 10, expected: 21 },
     { rttMs: 500, everyMs: 10, expected: 60 },
-  ])('with a round trip of $rttMs ms and a block every $everyMs ms there are $expected under way', async (given) => {
-    const clock = new FakeClock();
-    const window = new SendWindow({ clock, rttMs: given.rttMs, maxBlocks: 60 });
-    await answer(window, clock, 20, given.everyMs);
-    expect(await room(window)).toBe(given.expected);
-  });
+  ])(
+    'with a round trip of $rttMs ms and a block every $everyMs ms there are $expected under way',
+    async (given) => {
+      const clock = new FakeClock();
+      const window = new SendWindow({ clock, rttMs: given.rttMs, maxBlocks: 60 });
+      await answer(window, clock, 20, given.everyMs);
+      expect(await room(window)).toBe(given.expected);
+    },
+  );
 
   test('begins with two', async () => {
     expect(await room(new SendWindow({ clock: new FakeClock(), rttMs: 300, maxBlocks: 60 }))).toBe(2);

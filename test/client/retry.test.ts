@@ -68,9 +68,12 @@ describe('the delay before a retry', () => {
     { retryAfterMs: 200, expected: 200 },
     { retryAfterMs: 29_999, expected: 29_999 },
     { retryAfterMs: 86_400_000, expected: 30_000 },
-  ])('is at least the $retryAfterMs ms that the server asks for, within reason', ({ retryAfterMs, expected }) => {
-    expect(retryDelay(0, lost(retryAfterMs), DEFAULT_RETRY_POLICY, always(0.1))).toBe(expected);
-  });
+  ])(
+    'is at least the $retryAfterMs ms that the server asks for, within reason',
+    ({ retryAfterMs, expected }) => {
+      expect(retryDelay(0, lost(retryAfterMs), DEFAULT_RETRY_POLICY, always(0.1))).toBe(expected);
+    },
+  );
 
   test('may be longer than what the server asks for', () => {
     expect(retryDelay(4, lost(200), DEFAULT_RETRY_POLICY, always(0.5))).toBe(4_000);
@@ -122,7 +125,10 @@ describe('withRetries', () => {
 
   test('gives up when a further attempt would come later than 15 minutes after the first failure', async () => {
     const policy = { ...DEFAULT_RETRY_POLICY, retries: 1_000 };
-    const { outcome, startsMs } = await run(async () => Promise.reject(lost()), { policy, random: always(1) });
+    const { outcome, startsMs } = await run(async () => Promise.reject(lost()), {
+      policy,
+      random: always(1),
+    });
     expect(outcome).toMatchObject({ code: 'retries-exhausted' });
     expect(startsMs.at(-1)).toBeLessThanOrEqual(900_000);
     expect(startsMs.at(-1)).toBeGreaterThan(870_000 - 1);

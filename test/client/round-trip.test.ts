@@ -22,46 +22,52 @@ const NAMES = [
 function sha256FileDigest(content: Buffer): string {
   const whole = createHash('sha256');
   for (let at = 0; at < content.length; at += MIB)
-    whole.update(createHash('sha256').update(content.subarray(at, at + MIB)).digest());
+    whole.update(
+      createHash('sha256')
+        .update(content.subarray(at, at + MIB))
+        .digest(),
+    );
   return `sha256-1m:${whole.digest('hex')}`;
 }
 
-test.each(SIZES.flatMap((size) => [{ size, digest: 'sha256' as const }, { size, digest: 'blake3' as const }]))(
-  '$size bytes go there and come back, with $digest',
-  async ({ size, digest }) => {
-    const { connector, local, root, directory } = await startSetting();
-    const content = noise(size);
-    const there = connector({ digest });
+test.each(
+  SIZES.flatMap((size) => [
+    { size, digest: 'sha256' as const },
+    { size, digest: 'blake3' as const },
+  ]),
+)('$size bytes go there and come back, with $digest', async ({ size, digest }) => {
+  const { connector, local, root, directory } = await startSetting();
+  const content = noise(size);
+  const there = connector({ digest });
 
-    const sending = watchProgress();
-    const sent = await send(there, await local(content), 'there', { onProgress: sending.onProgress });
-    expect(sent).toMatchObject({
-      sentBytes: size,
-      resumedBytes: 0,
-      retries: 0,
-      receipt: { path: 'there', size, durability: 'disk' },
-    });
-    if (digest === 'sha256') expect(sent.receipt.digest).toBe(sha256FileDigest(content));
-    else expect(sent.receipt.digest).toMatch(/^blake3-1m:[0-9a-f]{64}$/);
-    expect(sending.events.at(-1)).toMatchObject({ totalBytes: size, doneBytes: size, movedBytes: size });
-    expect((await readFile(join(root, 'there'))).equals(content)).toBe(true);
+  const sending = watchProgress();
+  const sent = await send(there, await local(content), 'there', { onProgress: sending.onProgress });
+  expect(sent).toMatchObject({
+    sentBytes: size,
+    resumedBytes: 0,
+    retries: 0,
+    receipt: { path: 'there', size, durability: 'disk' },
+  });
+  if (digest === 'sha256') expect(sent.receipt.digest).toBe(sha256FileDigest(content));
+  else expect(sent.receipt.digest).toMatch(/^blake3-1m:[0-9a-f]{64}$/);
+  expect(sending.events.at(-1)).toMatchObject({ totalBytes: size, doneBytes: size, movedBytes: size });
+  expect((await readFile(join(root, 'there'))).equals(content)).toBe(true);
 
-    const fetching = watchProgress();
-    const target = join(directory, 'back');
-    const fetched = await fetchTo(there, 'there', target, { onProgress: fetching.onProgress });
-    expect(fetched).toMatchObject({
-      path: 'there',
-      size,
-      digest: sent.receipt.digest,
-      etag: sent.receipt.etag,
-      receivedBytes: size,
-      resumedBytes: 0,
-      retries: 0,
-    });
-    expect(fetching.events.at(-1)).toMatchObject({ totalBytes: size, doneBytes: size, movedBytes: size });
-    expect((await readFile(target)).equals(content)).toBe(true);
-  },
-);
+  const fetching = watchProgress();
+  const target = join(directory, 'back');
+  const fetched = await fetchTo(there, 'there', target, { onProgress: fetching.onProgress });
+  expect(fetched).toMatchObject({
+    path: 'there',
+    size,
+    digest: sent.receipt.digest,
+    etag: sent.receipt.etag,
+    receivedBytes: size,
+    resumedBytes: 0,
+    retries: 0,
+  });
+  expect(fetching.events.at(-1)).toMatchObject({ totalBytes: size, doneBytes: size, movedBytes: size });
+  expect((await readFile(target)).equals(content)).toBe(true);
+});
 
 test.each(NAMES)('the name %j is kept there and here', async (name) => {
   const { connector, local, root, directory } = await startSetting();

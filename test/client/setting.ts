@@ -84,11 +84,7 @@ export async function startSetting(
  * Its clock stands still, so that no answer is ever late, and the way seems short: then two blocks at most are on
  * their way without an answer.
  */
-export function connectorTo(
-  address: Address,
-  pin: string,
-  options: Partial<ConnectOptions> = {},
-): Connector {
+export function connectorTo(address: Address, pin: string, options: Partial<ConnectOptions> = {}): Connector {
   const connector = new Connector({ address, pins: [pin], clock: new FakeClock(), ...options });
   onTestFinished(() => connector[Symbol.asyncDispose]());
   return connector;
@@ -161,7 +157,6 @@ export async function passUntilSettled<T>(clock: FakeClock, promise: Promise<T>)
   let isSettled = false;
   const settled = () => (isSettled = true);
   promise.then(settled, settled);
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- changed by the callback
   while (!isSettled) {
     clock.advance(clock.nextDelayMs ?? 0);
     await new Promise((resolve) => setImmediate(resolve));

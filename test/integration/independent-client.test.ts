@@ -18,8 +18,9 @@ describe.skipIf(!hasPython)(`clients written in another language${REASON}`, () =
     const { output, code } = await python('independent-client.py', address, [], tokenOf('tester'));
     expect(output).toMatch(/broken-streams\n$/);
     expect(code).toBe(0);
-    const done = new Map(output.split('\n').map((line) => line.split(' ') as [string, string?]));
-    expect([...done.keys()].filter((line) => line !== '')).toEqual([
+    const lines = output.trimEnd().split('\n');
+    const done = new Map(lines.map((line) => [line.split(' ')[0], line.split(' ')[1]]));
+    expect([...done.keys()]).toEqual([
       'hello',
       'ping-and-echo',
       'put-inline',

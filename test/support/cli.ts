@@ -192,6 +192,13 @@ export class CliHome {
     return started;
   }
 
+  /** Starts the program on a terminal of 80 columns, which `script` of util-linux makes; all that it says is its standard output. */
+  inTerminal(args: readonly string[], options: RunOptions = {}): RunningProcess {
+    const words = [...SEALIFT, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
+    const command = `stty cols 80 rows 24; exec ${words.join(' ')}`;
+    return this.startCommand(['script', '--quiet', '--return', '--command', command, '/dev/null'], options);
+  }
+
   /** Runs the program to its end. */
   run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
     return this.start(args, options).ended;

@@ -57,7 +57,7 @@ export class RawClient {
       this.hasEnded = true;
       this.#tell();
     });
-    socket.on('error', (error) => (this.error = error));
+    socket.on('error', (error: Error) => (this.error = error));
     this.closed = new Promise<void>((resolve) => {
       socket.once('close', () => {
         this.#isClosed = true;

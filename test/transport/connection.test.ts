@@ -126,7 +126,9 @@ test('a peer that is gone is a lost connection, to the reader and to every write
   await received(1);
   await raw.destroy();
   await connection.closed;
-  const failures = (await outcomes).flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  const failures = (await outcomes).flatMap((each) =>
+    each.status === 'rejected' ? [each.reason as unknown] : [],
+  );
   // Some were taken by the kernel before.
   expect(failures.length).toBeGreaterThan(1);
   for (const failure of failures) expect(failure).toMatchObject({ code: 'connection-lost' });

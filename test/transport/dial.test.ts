@@ -107,11 +107,15 @@ test.each([
 });
 
 test.each([
-  ['certificate', { cert: 'no PEM', key: 'no PEM' }],
-  ['authority', { ca: '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n' }],
-])('an %s of our own that cannot be used is told as such', async (_, tls) => {
+  ['is no PEM', async () => ({ cert: 'no PEM', key: 'no PEM' })],
+  [
+    'belongs to another key',
+    async () => ({ ...(await issueCertificate()), cert: (await issueCertificate()).cert }),
+  ],
+])('a certificate of our own that %s is told as such', async (_, tls) => {
   const { listener } = await listening();
-  expect((await failureOf(dialling({ address: listener.address, tls }))).code).toBe('bad-configuration');
+  const failing = failureOf(dialling({ address: listener.address, tls: await tls() }));
+  expect((await failing).code).toBe('bad-configuration');
 });
 
 test('what the judge of the peer throws is thrown, and the connection is closed', async () => {

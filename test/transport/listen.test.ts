@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -88,7 +89,7 @@ describe('TLS', () => {
     },
   );
 
-  test.each(['GET / HTTP/1.1\r\n\r\n', '\0\0\0\0', 'SSH-2.0-OpenSSH_9.9\r\n'])(
+  test.each(['GET / HTTP/1.1\r\n\r\n', '\0\0\0\0\0\0\0\0', 'SSH-2.0-OpenSSH_9.9\r\n'])(
     'another protocol (%j) is refused, and the next client is served',
     async (greeting) => {
       const { listener, refused, until, next, closed } = await listening();
@@ -215,7 +216,6 @@ describe('a Unix socket', () => {
 
 /** Makes what a killed server leaves: a socket file behind which nobody listens. */
 async function leaveSocketBehind(path: string): Promise<void> {
-  const { spawn } = await import('node:child_process');
   const child = spawn(process.execPath, [
     '-e',
     `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`,

@@ -9,7 +9,8 @@ import { tellingWhatStands } from './put.ts';
 export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
   const { fields, state } = exchange;
   const { upload: id, size, digest } = fields;
-  const upload = [...state.ownUploads].find((candidate) => candidate.id === id);
+  // Also one that another connection began; none if it was published before.
+  const upload = state.uploads.peek(state.owner, id);
   try {
     const receipt = await withProgress(
       exchange,

@@ -61,6 +61,8 @@ async function blocks(exchange: Exchange<'get'>, file: StoredFile): Promise<Answ
         fields: { index, digest: formatBlockDigest(state.algorithm, raw) },
         content,
       });
+      // Once the request was cancelled nobody waits for it any more.
+      sending.catch(() => undefined);
     }
     await sending;
     await file.assertUnchanged();

@@ -1,6 +1,7 @@
 import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import type { Action } from '../../protocol/requests.ts';
+import { isWithin } from '../../transfer/remote-path.ts';
 import type { Handler } from '../exchange.ts';
 import { block } from './block.ts';
 import { commit } from './commit.ts';
@@ -66,7 +67,11 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
     return {};
   },
   move: async ({ fields, state }) => {
-    await state.store.move(fields.path, fields.to, replaceOptions(fields, state));
+    const { path, to } = fields;
+    await state.store.move(path, to, replaceOptions(fields, state));
+    // What is not on disk yet has to be synced where it stands now.
+    for (const each of [...state.unsynced])
+      if (isWithin(each, path)) state.unsynced.add(`${to}${each.slice(path.length)}`);
     return {};
   },
   sync: async ({ state }) => {

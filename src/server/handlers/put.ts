@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
 import { BLOCK_BYTES, MAX_DIGESTS_PER_PAGE } from '../../protocol/limits.ts';
@@ -38,7 +39,7 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
 }
 
 async function beginUpload(exchange: Exchange<'put'>): Promise<Answer> {
-  const { fields, state } = exchange;
+  const { fields, state, signal } = exchange;
   const { size, resumeKey, base = 'partial' } = fields;
   let hashedBytes = 0;
   const { upload, base: used } = await withProgress(
@@ -50,7 +51,11 @@ async function beginUpload(exchange: Exchange<'put'>): Promise<Answer> {
         user: state,
         resumeKey,
         base,
-        onProgress: (bytes) => (hashedBytes = bytes),
+        onProgress: (bytes) => {
+          // Hashing what is held can take hours, for holes too: not for a client that is gone.
+          throwIfAborted(signal);
+          hashedBytes = bytes;
+        },
         request: { ...publicationOf(fields, state), size, algorithm: state.algorithm },
       }),
   );

@@ -153,4 +153,14 @@ export function treeContract(subject: Subject): void {
       if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'not-found' });
     }
   });
+
+  test('of those who move to one name at once where nothing may stand, exactly one wins', async () => {
+    const { store } = subject;
+    const sources = Array.from({ length: 8 }, (_, index) => `source ${index}`);
+    for (const source of sources) await putText(store, source, source);
+    const outcomes = await Promise.allSettled(sources.map((source) => store.move(source, 'target', ABSENT)));
+    const winner = sources.filter((_, index) => outcomes[index]?.status === 'fulfilled');
+    expect(winner).toEqual([await textOf(store, 'target')]);
+    expect(await pathsIn(store, '')).toHaveLength(sources.length);
+  });
 }

@@ -63,7 +63,7 @@ describe('of a process that died before it could say that it was done', () => {
   });
 
   test.each<[string, () => Promise<unknown> | void]>([
-    ['replaced', () => putText(subject.store, 'a/file', 'text')],
+    ['replaced', () => putText(subject.store, 'a/file', 'text', { mtimeMs: 1000 })],
     ['removed', () => subject.store.remove('a/file', { recursive: false })],
     ['removed with its directory', () => subject.store.remove('a', { recursive: true })],
     ['moved', () => subject.store.move('a/file', 'b', { condition: { if: 'any' }, mayReplace: true })],
@@ -72,7 +72,14 @@ describe('of a process that died before it could say that it was done', () => {
       () => subject.store.symlink('a/file', 'b', { condition: { if: 'any' }, mayReplace: true }),
     ],
     ['written to', () => writeFileSync(subject.root.at('a', 'file'), 'longer text')],
-    ['given another time', () => subject.store.set('a/file', { mtimeMs: 1000 })],
+    [
+      'written to, with the time that it had',
+      async () => {
+        writeFileSync(subject.root.at('a', 'file'), 'longer text');
+        await subject.store.set('a/file', { mtimeMs: 1000 });
+      },
+    ],
+    ['given another time', () => subject.store.set('a/file', { mtimeMs: 2000 })],
     [
       'below a file now',
       async () => {
@@ -81,7 +88,7 @@ describe('of a process that died before it could say that it was done', () => {
       },
     ],
   ])('it is not found if the file was %s since', async (_, change) => {
-    await putText(subject.store, 'a/file', 'text');
+    await putText(subject.store, 'a/file', 'text', { mtimeMs: 1000 });
     writeFileSync(recordPath(), intentOf('a/file'));
     await change();
     const before = await pathsIn(subject.store, '', true);
@@ -157,6 +164,14 @@ test('a publication that failed is not remembered, even if its record stays', as
   expect(await subject.store.published('upload-1')).toBeUndefined();
   await publish('file');
   expect(await subject.store.published('upload-1')).toMatchObject({ path: 'file' });
+});
+
+test('a publication that may not last is not remembered, although the file stands', async () => {
+  files.failNamed('file.sync', 'EIO', { path: subject.root.path });
+  expect(await codeOf(publish('file'))).toBe('internal');
+  files.heal();
+  expect(await textOf(subject.store, 'file')).toBe('text');
+  expect(await subject.store.published('upload-1')).toBeUndefined();
 });
 
 test('a record that an attempt left behind is in nobody’s way', async () => {

@@ -109,6 +109,12 @@ test('a directory that somebody else makes at the same time is as good', async (
   expect(await codeOf(putText(subject.store, 'b/file', 'text'))).toBe('not-directory');
 });
 
+test('a link is in the way of a directory, whatever the system calls it', async () => {
+  await subject.store.symlink('link', 'target', ANY);
+  files.failNamed('open', 'ELOOP', { path: '/link' });
+  expect(await codeOf(subject.store.mkdir('link', {}))).toBe('exists');
+});
+
 test('a file that is removed as soon as it stands was not published', async () => {
   let isNamed = false;
   files.heal(({ name, path }) => {

@@ -1,5 +1,8 @@
+import { Command } from 'commander';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CliHome, refusingPort, type RunOptions } from '../support/cli.ts';
+import { setting, settingsOf } from '../../src/cli/settings.ts';
+import { CliHome, refusingPort } from '../support/cli.ts';
+import { runHere } from './run-here.ts';
 
 const home = new CliHome();
 let refusing: Awaited<ReturnType<typeof refusingPort>>;
@@ -18,9 +21,9 @@ function configure(text: string): void {
 }
 
 /** How often a command tries again: what `retry` ended up as. */
-async function retries(flags: readonly string[], env: RunOptions['env'] = {}): Promise<number> {
+async function retries(flags: readonly string[], env: Record<string, string> = {}): Promise<number> {
   const command = ['ls', `sealift://127.0.0.1:${refusing.port}/`, '--retry-delay', '1ms', ...flags];
-  const { code, events } = await home.runJson(command, { env });
+  const { code, events } = await runHere(home, [...command, '--json'], env);
   expect(code).toBe(7);
   return events.filter(({ type }) => type === 'retry').length;
 }
@@ -61,13 +64,13 @@ describe('a setting comes from', () => {
 describe('the configuration file', () => {
   test('may hold options that only other commands have', async () => {
     configure('bwlimit = "10M"\nif-exists = "skip"\n');
-    expect(await home.run(['remote', 'list'])).toMatchObject({ code: 0, stderr: '' });
-    expect(await home.run(['completion', 'bash'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await runHere(home, ['remote', 'list'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await runHere(home, ['completion', 'bash'])).toMatchObject({ code: 0, stderr: '' });
   });
 
   test('says yes and no with true and false', async () => {
     configure('json = true\n');
-    const { stdout } = await home.run(['clean', home.at('nowhere')]);
+    const { stdout } = await runHere(home, ['clean', home.at('nowhere')]);
     expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'local-not-found' });
   });
 
@@ -80,21 +83,31 @@ describe('the configuration file', () => {
     ['no TOML', 'retry =', 'config.toml, line 1'],
   ])('with %s is refused', async (_, text, message) => {
     configure(text);
-    const { code, stdout, stderr } = await home.run(['clean']);
+    const { code, stdout, stderr } = await runHere(home, ['clean']);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain('sealift: clean: ');
     expect(stderr).toContain(message);
   });
 
   test('that is named and not there is refused', async () => {
-    const { code, stderr } = await home.run(['clean', '--config', home.at('none.toml')]);
+    const { code, stderr } = await runHere(home, ['clean', '--config', home.at('none.toml')]);
     expect(code).toBe(2);
     expect(stderr).toContain('none.toml cannot be read (ENOENT)');
   });
 });
 
-test.each([['--help'], ['help', 'put'], ['--version']])('%s %s is no failure', async (...args) => {
-  const { code, stdout, stderr } = await home.run(args);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect(stdout).not.toBe('');
+test('no-progress = true in the file is what the flag says, and so is no-clobber', async () => {
+  const settings = (text: string) => {
+    configure(text);
+    const command = new Command('mv')
+      .addOption(setting('--no-clobber', ''))
+      .addOption(setting('--no-progress', ''));
+    return settingsOf(command.parse([], { from: 'user' }), { config: home.at('config/sealift'), state: '' });
+  };
+  expect(await settings('')).toEqual({ clobber: true, progress: true });
+  expect(await settings('no-progress = true\nno-clobber = true')).toEqual({
+    clobber: false,
+    progress: false,
+  });
+  expect(await settings('no-progress = false')).toEqual({ clobber: true, progress: true });
 });

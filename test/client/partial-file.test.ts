@@ -1,0 +1,199 @@
+import { execFileSync } from 'node:child_process';
+import {
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+import { PARTIAL_NAME, PartialFile, partialName, type Completion } from '../../src/client/partial-file.ts';
+import { blockDigest } from '../../src/transfer/digests.ts';
+import { temporaryDirectory } from '../support/test-server.ts';
+import { failureOf, MIB, noise } from './setting.ts';
+
+const content = noise(MIB + 10);
+const whole: Completion = {
+  size: content.length,
+  mtimeMs: 981_173_106_789,
+  mode: undefined,
+  mustBeNew: false,
+};
+
+async function opened(target: string, remote = 'host/path'): Promise<PartialFile> {
+  const partial = await PartialFile.open(target, remote);
+  onTestFinished(() => partial[Symbol.asyncDispose]());
+  return partial;
+}
+
+async function filled(target: string): Promise<PartialFile> {
+  const partial = await opened(target);
+  await partial.write(1, content.subarray(MIB));
+  await partial.write(0, content.subarray(0, MIB));
+  return partial;
+}
+
+async function targetIn(): Promise<{ directory: string; target: string }> {
+  const directory = await temporaryDirectory();
+  return { directory, target: join(directory, 'target') };
+}
+
+test('becomes the target in one step, with its times', async () => {
+  const { directory, target } = await targetIn();
+  const partial = await filled(target);
+  expect(await partial.size()).toBe(content.length);
+  expect((await readdir(directory)).filter((name) => PARTIAL_NAME.test(name))).toHaveLength(1);
+  await partial.complete(whole);
+  await partial[Symbol.asyncDispose]();
+  await partial[Symbol.asyncDispose]();
+  expect(await readdir(directory)).toEqual(['target']);
+  expect((await readFile(target)).equals(content)).toBe(true);
+  const stats = await stat(target);
+  expect(Math.floor(stats.mtimeMs)).toBe(whole.mtimeMs);
+  expect(stats.mode & 0o777).toBe(0o666 & ~process.umask());
+});
+
+test('is readable by nobody else while it grows', async () => {
+  const { directory, target } = await targetIn();
+  await filled(target);
+  for (const name of await readdir(directory))
+    expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600);
+});
+
+test.each([
+  { given: undefined, expected: 0o640, what: 'those of the file that is replaced' },
+  { given: 0o755, expected: 0o755, what: 'those that are asked for' },
+  { given: 0o6755, expected: 0o755, what: 'never more than that' },
+])('has permission bits: $what', async ({ given, expected }) => {
+  const { target } = await targetIn();
+  await writeFile(target, 'old', { mode: 0o640 });
+  const partial = await filled(target);
+  await partial.complete({ ...whole, mode: given });
+  expect((await stat(target)).mode & 0o7777).toBe(expected);
+});
+
+test('knows what it holds by hashing it, up to the first gap', async () => {
+  const { target } = await targetIn();
+  const partial = await filled(target);
+  const held = await partial.hash('sha256', content.length);
+  expect(held.digest(0)?.equals(blockDigest('sha256', content.subarray(0, MIB)))).toBe(true);
+  expect(held.digest(1)?.equals(blockDigest('sha256', content.subarray(MIB)))).toBe(true);
+  expect((await partial.hash('sha256', 3 * MIB)).heldCount).toBe(1);
+  expect((await partial.hash('sha256', 0)).heldCount).toBe(0);
+});
+
+test('a second run on the same target is told to wait; on another it is not', async () => {
+  const { directory, target } = await targetIn();
+  const partial = await filled(target);
+  expect((await failureOf(PartialFile.open(target, 'host/path'))).code).toBe('locked');
+  await opened(target, 'host/another');
+  await opened(join(directory, 'other'));
+  await partial[Symbol.asyncDispose]();
+  expect(await (await opened(target)).size()).toBe(content.length);
+});
+
+test('leaves nothing behind that holds nothing, and nothing when it is discarded', async () => {
+  const { directory, target } = await targetIn();
+  await (await opened(target))[Symbol.asyncDispose]();
+  expect(await readdir(directory)).toEqual([]);
+  await (await filled(target)).discard();
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('makes missing parents, and takes names of 255 bytes', async () => {
+  const target = join(await temporaryDirectory(), 'a', 'b', 'n'.repeat(255));
+  await (await filled(target)).complete(whole);
+  expect((await readFile(target)).length).toBe(content.length);
+});
+
+test('has another name for every remote and target', () => {
+  const names = [
+    partialName('h/p', '/a'),
+    partialName('h/q', '/a'),
+    partialName('h/p', '/b'),
+    partialName('h/p\0', '/a'),
+  ];
+  expect(new Set(names).size).toBe(4);
+  for (const name of names) expect(`${name}.part`).toMatch(PARTIAL_NAME);
+});
+
+describe('what stands at the target', () => {
+  test('a symbolic link is replaced as a name', async () => {
+    const { directory, target } = await targetIn();
+    const behind = join(directory, 'behind');
+    await writeFile(behind, 'precious');
+    await symlink(behind, target);
+    await (await filled(target)).complete(whole);
+    expect((await lstat(target)).isFile()).toBe(true);
+    expect(await readFile(behind, 'utf8')).toBe('precious');
+  });
+
+  test('a directory, a FIFO and a device are left alone', async () => {
+    const { directory } = await targetIn();
+    await mkdir(join(directory, 'directory'));
+    execFileSync('mkfifo', [join(directory, 'fifo')]);
+    for (const target of [join(directory, 'directory'), join(directory, 'fifo'), '/dev/null']) {
+      expect((await failureOf(PartialFile.open(target, 'host/path'))).code).toBe('local-exists');
+    }
+    expect((await lstat(join(directory, 'fifo'))).isFIFO()).toBe(true);
+    expect((await lstat('/dev/null')).isCharacterDevice()).toBe(true);
+    expect((await readdir(directory)).sort()).toEqual(['directory', 'fifo']);
+  });
+
+  test.each([
+    ['a directory', (target: string) => mkdir(target)],
+    ['a FIFO', async (target: string) => void execFileSync('mkfifo', [target])],
+  ])('%s that appears meanwhile is left alone too, and what was fetched is kept', async (_, appear) => {
+    const { directory, target } = await targetIn();
+    const partial = await filled(target);
+    await appear(target);
+    expect((await failureOf(partial.complete(whole))).code).toBe('local-exists');
+    await partial[Symbol.asyncDispose]();
+    expect((await lstat(target)).isFile()).toBe(false);
+    await rm(target, { recursive: true });
+    const again = await opened(target);
+    expect(await again.size()).toBe(content.length);
+    await again.complete(whole);
+    expect(await readdir(directory)).toEqual(['target']);
+  });
+
+  test('a file that appears meanwhile is not replaced where it must be new', async () => {
+    const { target } = await targetIn();
+    const partial = await filled(target);
+    await writeFile(target, 'precious');
+    expect((await failureOf(partial.complete({ ...whole, mustBeNew: true }))).code).toBe('local-exists');
+    expect(await readFile(target, 'utf8')).toBe('precious');
+    await rm(target);
+    await partial[Symbol.asyncDispose]();
+    await (await opened(target)).complete({ ...whole, mustBeNew: true });
+    expect((await readFile(target)).equals(content)).toBe(true);
+  });
+});
+
+test('a symbolic link where the partial file should be is not followed', async () => {
+  const { directory, target } = await targetIn();
+  const behind = join(directory, 'behind');
+  await writeFile(behind, 'precious');
+  const part = join(directory, `${partialName('host/path', target)}.part`);
+  await symlink(behind, part);
+  expect((await failureOf(PartialFile.open(target, 'host/path'))).code).toBe('local-file');
+  expect(await readFile(behind, 'utf8')).toBe('precious');
+  expect(await readlink(part)).toBe(behind);
+  expect((await readdir(directory)).filter((name) => name.endsWith('.lock'))).toEqual([]);
+});
+
+test('a file where a directory should be is told', async () => {
+  const { directory } = await targetIn();
+  await writeFile(join(directory, 'file'), '');
+  await utimes(join(directory, 'file'), 1, 1);
+  expect((await failureOf(PartialFile.open(join(directory, 'file', 'target'), 'host/path'))).code).toMatch(
+    /^local-/,
+  );
+});

@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+
+import { claimProcessLock } from '../../src/client/process-lock.ts';
+import { temporaryDirectory } from '../support/test-server.ts';
+import { failureOf } from './setting.ts';
+
+const SOURCE = resolve(import.meta.dirname, '../../src/client/process-lock.ts');
+
+async function lockPath(): Promise<string> {
+  return join(await temporaryDirectory(), 'lock');
+}
+
+/** Another process that holds the lock until it is killed. */
+async function claimElsewhere(path: string) {
+  const script = `
+    import { claimProcessLock } from ${JSON.stringify(SOURCE)};
+    await claimProcessLock(${JSON.stringify(path)}, 'it');
+    process.stdout.write('held');
+    process.stdin.resume();`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  return {
+    pid: child.pid,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+test('is held by one at a time, and given back', async () => {
+  const path = await lockPath();
+  const lock = await claimProcessLock(path, 'the file');
+  const error = await failureOf(claimProcessLock(path, 'the file'));
+  expect(error).toMatchObject({ code: 'locked', retryable: false, hint: 'Wait for it, or end it.' });
+  expect(error.message).toContain(`process ${process.pid}`);
+  expect(error.message).toContain('the file');
+  await lock.release();
+  const again = await claimProcessLock(path, 'the file');
+  // The first has nothing to give back any more.
+  await lock.release();
+  expect((await failureOf(claimProcessLock(path, 'the file'))).code).toBe('locked');
+  await again.release();
+});
+
+test.each([
+  ['no lock', undefined],
+  ['a dead one', { host: hostname(), pid: 999_999_999, began: '1' }],
+])('of many who claim it at once, one gets it, where there is %s', async (_, stale) => {
+  for (let round = 0; round < 20; round += 1) {
+    const path = await lockPath();
+    if (stale) await writeFile(path, JSON.stringify(stale));
+    const claims = await Promise.allSettled(Array.from({ length: 10 }, () => claimProcessLock(path, 'it')));
+    const held = claims.filter(({ status }) => status === 'fulfilled');
+    expect(held).toHaveLength(1);
+    for (const { status, reason } of claims as PromiseRejectedResult[])
+      if (status === 'rejected') expect(reason).toMatchObject({ code: 'locked' });
+    expect(await readdir(join(path, '..'))).toEqual(['lock']);
+  }
+});
+
+test('belongs to a process for as long as it lives, and no longer', async () => {
+  const path = await lockPath();
+  const other = await claimElsewhere(path);
+  const error = await failureOf(claimProcessLock(path, 'it'));
+  expect(error.code).toBe('locked');
+  expect(error.message).toContain(`process ${other.pid}`);
+  await other.kill();
+  await (await claimProcessLock(path, 'it')).release();
+});
+
+test('a killed process does not keep it by having had our number', async () => {
+  const path = await lockPath();
+  const lock = await claimProcessLock(path, 'it');
+  const owner = JSON.parse(await readFile(path, 'utf8')) as { pid: number; began: string };
+  await lock.release();
+  expect(owner).toMatchObject({ host: hostname(), pid: process.pid, began: expect.stringMatching(/^\d+$/) });
+  await writeFile(path, JSON.stringify({ ...owner, began: `${Number(owner.began) - 1}` }));
+  await (await claimProcessLock(path, 'it')).release();
+});
+
+test('a process on another machine counts as alive', async () => {
+  const path = await lockPath();
+  await writeFile(path, JSON.stringify({ host: 'elsewhere.example', pid: 1, began: '1' }));
+  expect(await failureOf(claimProcessLock(path, 'it'))).toMatchObject({
+    code: 'locked',
+    hint: `If it is gone, remove ${path}.`,
+  });
+});
+
+test.each(['', '{"host":"he', 'null', '[]', '{"pid":"1"}', '\0\0\0\0'])(
+  'one that names nobody (%j) is being written, or is taken over when it is old',
+  async (text) => {
+    const path = await lockPath();
+    await writeFile(path, text);
+    expect((await failureOf(claimProcessLock(path, 'it'))).code).toBe('locked');
+    const longAgo = new Date('2001-01-01');
+    await utimes(path, longAgo, longAgo);
+    await (await claimProcessLock(path, 'it')).release();
+    expect(await readdir(join(path, '..'))).toEqual([]);
+  },
+);
+
+test('a directory that does not exist is told', async () => {
+  await expect(claimProcessLock(join(await lockPath(), 'no', 'lock'), 'it')).rejects.toMatchObject({
+    code: 'ENOENT',
+  });
+});

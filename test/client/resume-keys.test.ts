@@ -1,0 +1,39 @@
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+import { ResumeKeys } from '../../src/client/resume-keys.ts';
+import { systemRandom } from '../../src/random.ts';
+import { temporaryDirectory } from '../support/test-server.ts';
+import { failureOf } from './setting.ts';
+
+test('keeps one key for each name until the transfer is done', async () => {
+  const directory = join(await temporaryDirectory(), 'made', 'when needed');
+  const key = await new ResumeKeys(directory).keyFor('a to b', systemRandom);
+  expect(key).toMatch(/^[0-9a-f]{32}$/);
+  const keys = new ResumeKeys(directory);
+  expect(await keys.keyFor('a to b', systemRandom)).toBe(key);
+  expect(await keys.keyFor(`a to ${'c'.repeat(5_000)}/../\0`, systemRandom)).not.toBe(key);
+  expect(await readdir(directory)).toHaveLength(2);
+  await keys.done('a to b');
+  await keys.done('a to b');
+  expect(await keys.keyFor('a to b', systemRandom)).not.toBe(key);
+});
+
+test.each([
+  ['nothing, as after a crash', '', undefined],
+  ['something else', 'hello\n', 'bad-configuration'],
+  ['half a key', 'abcdef', 'bad-configuration'],
+])('a file that holds %s', async (_, text, code) => {
+  const directory = await temporaryDirectory();
+  const keys = new ResumeKeys(directory);
+  const key = await keys.keyFor('name', systemRandom);
+  const [file = ''] = await readdir(directory);
+  await writeFile(join(directory, file), text);
+  if (code === undefined) expect(await keys.keyFor('name', systemRandom)).not.toBe(key);
+  else
+    expect(await failureOf(keys.keyFor('name', systemRandom))).toMatchObject({
+      code,
+      hint: expect.any(String),
+    });
+});

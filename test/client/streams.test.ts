@@ -1,0 +1,176 @@
+import { once } from 'node:events';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, Readable, Writable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+
+import { streamSource } from '../../src/client/block-source.ts';
+import { streamSink } from '../../src/client/block-sink.ts';
+import { download } from '../../src/client/download.ts';
+import { upload } from '../../src/client/upload.ts';
+import { AT_ONCE, failureOf, MIB, NEVER, noise, startSetting, watchProgress } from './setting.ts';
+
+const SIZES = [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB, 7 * MIB + 5];
+
+/** The content in pieces of odd lengths, as a pipe brings it. */
+function piecesOf(content: Buffer, length = 70_001): Readable {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < content.length; at += length) pieces.push(content.subarray(at, at + length));
+  return Readable.from(pieces);
+}
+
+/** Collects what is written to it. */
+function collector() {
+  const pieces: Buffer[] = [];
+  const stream = new Writable({
+    write(piece: Buffer, _, done) {
+      // Copied: the buffer is used again as soon as the stream has taken it.
+      pieces.push(Buffer.from(piece));
+      done();
+    },
+  });
+  return { stream, bytes: () => Buffer.concat(pieces) };
+}
+
+describe('a stream of unknown length', () => {
+  test.each(SIZES)('of %i bytes is sent', async (size) => {
+    const { connector, root } = await startSetting();
+    const content = noise(size);
+    const { events, onProgress } = watchProgress();
+    const result = await upload(connector(), streamSource(piecesOf(content)), 'file', { onProgress });
+    expect(result).toMatchObject({ sentBytes: size, receipt: { size } });
+    expect((await readFile(join(root, 'file'))).equals(content)).toBe(true);
+    if (size > 0) expect(events.at(-1)).toMatchObject({ doneBytes: size, movedBytes: size });
+  });
+
+  test('in one huge piece is sent', async () => {
+    const { connector, root } = await startSetting();
+    const content = noise(4 * MIB + 1);
+    await upload(connector(), streamSource(piecesOf(content, 5 * MIB)), 'file');
+    expect((await readFile(join(root, 'file'))).equals(content)).toBe(true);
+  });
+
+  test.each(['fin', 'rst'] as const)(
+    'goes on when it is cut by %s, and keeps no more than was not held',
+    async (mode) => {
+      const { connector, root } = await startSetting({
+        cut: { afterBytes: 3 * MIB, mode, direction: 'up', times: 4 },
+      });
+      const content = noise(12 * MIB + 3);
+      const source = streamSource(piecesOf(content));
+      const released = new Set<number>();
+      const release = source.release.bind(source);
+      source.release = (index, block) => {
+        released.add(index);
+        release(index, block);
+      };
+      const result = await upload(connector(), source, 'file', { retry: AT_ONCE });
+      expect(result.retries).toBe(4);
+      expect(result.sentBytes - content.length).toBeLessThanOrEqual(4 * 2 * MIB);
+      expect((await readFile(join(root, 'file'))).equals(content)).toBe(true);
+      expect(released.size).toBe(13);
+    },
+  );
+
+  test('is not published when it fails', async () => {
+    const { connector, root } = await startSetting();
+    const stream = new PassThrough();
+    const sending = upload(connector(), streamSource(stream), 'file');
+    stream.write(noise(2 * MIB));
+    stream.destroy(new Error('the pipe broke'));
+    expect(await failureOf(sending)).toMatchObject({ code: 'local-file' });
+    expect(await readdir(root)).not.toContain('file');
+  });
+
+  test('cannot go on when the server has lost what was given away', async () => {
+    const setting = await startSetting();
+    const stream = new PassThrough();
+    const { events, onProgress } = watchProgress();
+    let restarting: Promise<void> | undefined;
+    const sending = upload(setting.connector(), streamSource(stream), 'file', {
+      retry: { ...AT_ONCE, retries: 10_000, baseDelayMs: 10, maxDelayMs: 10 },
+      onProgress: (event) => {
+        onProgress(event);
+        if (event.doneBytes < 2 * MIB) return;
+        restarting ??= (async () => {
+          setting.server.destroyConnections();
+          await setting.server.close({ graceMs: 0 });
+          for (const name of await readdir(setting.root, { recursive: true }))
+            if (/upload/.test(name)) await rm(join(setting.root, name), { recursive: true, force: true });
+          await setting.restart();
+          stream.end(noise(MIB, 2));
+        })();
+      },
+    });
+    stream.write(noise(4 * MIB));
+    expect(await failureOf(sending)).toMatchObject({ code: 'retries-exhausted' });
+    await restarting;
+    expect(events.length).toBeGreaterThan(0);
+    expect(await readdir(setting.root)).not.toContain('file');
+  });
+});
+
+describe('a stream to fetch into', () => {
+  test.each(SIZES)('gets %i bytes', async (size) => {
+    const { connector, remote } = await startSetting();
+    const content = noise(size);
+    await remote(content);
+    const { stream, bytes } = collector();
+    const result = await download(connector(), 'file', streamSink(stream));
+    expect(result).toMatchObject({ size, receivedBytes: size });
+    expect(bytes().equals(content)).toBe(true);
+  });
+
+  test('gets everything once and in order, however often it is cut', async () => {
+    const { connector, remote } = await startSetting({
+      cut: { afterBytes: 3 * MIB + 7, mode: 'fin', direction: 'down' },
+    });
+    const content = noise(13 * MIB + 3);
+    await remote(content);
+    const { stream, bytes } = collector();
+    const result = await download(connector(), 'file', streamSink(stream), { retry: AT_ONCE });
+    expect(result.retries).toBeGreaterThan(3);
+    expect(bytes().equals(content)).toBe(true);
+  });
+
+  test('fails when the file is another after a cut, because nothing can be taken back', async () => {
+    const { connector, remote, proxy } = await startSetting();
+    await remote(noise(6 * MIB));
+    const { stream, bytes } = collector();
+    let replacing: Promise<unknown> | undefined;
+    const fetching = download(connector(), 'file', streamSink(stream), {
+      retry: { ...AT_ONCE, baseDelayMs: 20, maxDelayMs: 20 },
+      throttle: async () => {
+        if (bytes().length < 2 * MIB || replacing !== undefined) return;
+        await (replacing = remote(noise(6 * MIB, 2)));
+        proxy.cutAll();
+      },
+    });
+    expect((await failureOf(fetching)).code).toBe('precondition-failed');
+    expect(bytes().equals(noise(6 * MIB).subarray(0, bytes().length))).toBe(true);
+  });
+
+  test('that breaks ends the download at once', async () => {
+    const { connector, remote, proxy } = await startSetting();
+    await remote(noise(3 * MIB));
+    const stream = new Writable({ write: (_piece, _encoding, done) => done(new Error('no reader')) });
+    const closed = once(stream, 'close').catch(() => undefined);
+    stream.on('error', () => undefined);
+    const error = await failureOf(download(connector(), 'file', streamSink(stream), { retry: AT_ONCE }));
+    expect(error).toMatchObject({ code: 'local-file', cause: expect.any(Error) });
+    expect(proxy.connections).toBe(1);
+    await closed;
+  });
+
+  test('that nobody reads does not keep an aborted download', async () => {
+    const { connector, remote } = await startSetting();
+    await remote(noise(3 * MIB));
+    const controller = new AbortController();
+    const stream = new Writable({ write: () => controller.abort() });
+    const fetching = download(connector(), 'file', streamSink(stream), {
+      signal: controller.signal,
+      retry: NEVER,
+    });
+    expect((await failureOf(fetching)).code).toBe('aborted');
+  });
+});

@@ -1,0 +1,193 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { appendFileSync, existsSync, readdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { SealiftError } from '../../src/errors.ts';
+import { MAX_CONTENT_BYTES } from '../../src/protocol/limits.ts';
+import { systemRandom } from '../../src/random.ts';
+import { helloAnswer } from '../../src/server/hello.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import type { Faults } from '../../src/transport/fault-settings.ts';
+import { startFaultProxy } from '../../src/transport/fault-proxy.ts';
+import { certificatePin } from '../../src/trust/pins.ts';
+import { loopbackCertificate } from '../support/certificates.ts';
+import { CliHome, refusingPort, type Event, type ServeProcess } from '../support/cli.ts';
+import { listening, tcpServer } from '../support/listening.ts';
+import { startTestServer, tokenOf } from '../support/test-server.ts';
+
+const MIB = 2 ** 20;
+const ONCE_MORE = ['--retry', '1', '--retry-delay', '1ms'];
+const home = new CliHome();
+let server: ServeProcess;
+let four: string;
+
+beforeAll(async () => {
+  server = await home.serve();
+  four = home.write('four', randomBytes(4 * MIB));
+});
+afterAll(() => home.close());
+
+const types = (told: readonly Event[]) => told.map(({ type }) => type);
+
+/** A place on the server behind a proxy that damages what it forwards. */
+async function behind(faults: Faults, path: string): Promise<string> {
+  const { host, port } = server;
+  const proxy = await startFaultProxy({
+    target: { host, port },
+    faults,
+    clock: systemClock,
+    random: systemRandom,
+  });
+  onTestFinished(() => proxy.close());
+  home.trust(`127.0.0.1:${proxy.port}`, server.pin);
+  return `sealift://127.0.0.1:${proxy.port}/${path}`;
+}
+
+test('a connection that is refused: 7, after the retries', async () => {
+  const refusing = await refusingPort();
+  onTestFinished(() => refusing[Symbol.asyncDispose]());
+  const put = await home.runJson(['put', ...ONCE_MORE, four, `sealift://127.0.0.1:${refusing.port}/x`]);
+  expect(put.code).toBe(7);
+  const { stderr } = await home.run(['ls', ...ONCE_MORE, `sealift://127.0.0.1:${refusing.port}/`]);
+  expect(stderr).toMatch(
+    /Trying again\.\nsealift: ls: retries-exhausted: 127\.0\.0\.1:\d+ refused .*after 1 retry/,
+  );
+});
+
+test('a socket that is not there: 7', async () => {
+  expect((await home.run(['ls', '--retry', '0', `unix:${home.at('none.sock')}:`])).code).toBe(7);
+});
+
+describe('8', () => {
+  test('a server that accepts and never speaks', async () => {
+    const { port } = await tcpServer(() => undefined);
+    const flags = ['--retry', '0', '--connect-timeout', '100ms'];
+    const { code, stderr } = await home.run(['ls', ...flags, `sealift://127.0.0.1:${port}/`]);
+    expect(code).toBe(8);
+    expect(stderr).toMatch(/^sealift: ls: stalled: 127\.0\.0\.1:\d+ /);
+  });
+
+  test('a server that goes silent half-way', async () => {
+    const place = await behind({ stallAfterBytes: { up: 2 * MIB } }, 'silent');
+    const { code, events } = await home.runJson(['put', '--retry', '0', '--timeout', '300ms', four, place]);
+    expect(code).toBe(8);
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: 'error', code: 'stalled', retryable: true }),
+    );
+  });
+
+  test('a line that is cut before there is progress', async () => {
+    const place = await behind({ cut: { afterBytes: MIB / 2, direction: 'up' } }, 'cut');
+    const { code, events } = await home.runJson(['put', '--retry', '2', '--retry-delay', '1ms', four, place]);
+    expect(code).toBe(8);
+    expect(types(events)).toEqual(['start', 'retry', 'retry', 'error', 'summary']);
+    expect(events[1]).toMatchObject({
+      path: four,
+      code: 'connection-lost',
+      retry: 1,
+      delayMs: expect.any(Number),
+    });
+    expect(events[3]).toMatchObject({ code: 'retries-exhausted' });
+    expect(events[4]).toMatchObject({ files: 0, failed: 1, exitCode: 8 });
+  });
+
+  test('but not a line that is cut again and again with progress in between', async () => {
+    const place = await behind({ cut: { afterBytes: 1.5 * MIB, direction: 'up' } }, 'cut');
+    const { code, events } = await home.runJson(['put', '--retry', '2', '--retry-delay', '1ms', four, place]);
+    expect(code).toBe(0);
+    expect(events.find(({ type }) => type === 'file')?.['retries']).toBeGreaterThan(1);
+    expect(home.read('root/cut').equals(home.read('four'))).toBe(true);
+  });
+});
+
+test('a server that sends something else than it says: 9', async () => {
+  const liar = await listening({
+    connection: { clock: systemClock, timeoutCode: 'timeout', maxContentBytes: MAX_CONTENT_BYTES },
+  });
+  const { port } = liar.listener.address as { port: number };
+  const command = ['get', ...ONCE_MORE, '--insecure', `sealift://127.0.0.1:${port}/x`, home.at('lie')];
+  const get = home.runJson(command);
+  const { connection } = await liar.next();
+  const hello = helloAnswer({
+    agent: 'liar',
+    identity: { principal: null, permissions: new Set(['read']) },
+    digest: 'sha256',
+    clock: systemClock,
+    features: { symlinks: false },
+    idleTimeoutMs: 60_000,
+  });
+  const file = { size: 3, 'mtime-ms': 0, mode: 0o644, etag: 'x', digest: `sha256:${'0'.repeat(64)}` };
+  for (let message = await connection.receive(); message; message = await connection.receive()) {
+    const { id, action } = message.header;
+    const answer = action === 'hello' ? { fields: hello } : { fields: file, content: Buffer.from('lie') };
+    await connection.send({ ...answer, fields: { id, status: 'ok', ...answer.fields } });
+  }
+  const { code, events } = await get;
+  expect(code).toBe(9);
+  expect(events.find(({ type }) => type === 'error')).toMatchObject({ code: 'retries-exhausted' });
+  expect(existsSync(home.at('lie'))).toBe(false);
+});
+
+test('a server that is full: 11', async () => {
+  class FullStore extends MemoryStore {
+    override openUpload(): Promise<never> {
+      return Promise.reject(new SealiftError('no-space', 'There is no space left.'));
+    }
+  }
+  const { address } = await startTestServer({ store: new FullStore() });
+  const place = `sealift://127.0.0.1:${(address as { port: number }).port}/x`;
+  const pin = certificatePin(new X509Certificate((await loopbackCertificate()).cert));
+  const env = { SEALIFT_TOKEN: tokenOf('tester') };
+  const { code, stderr } = await home.run(['put', '--pin', pin, four, place], { env });
+  expect(code).toBe(11);
+  expect(stderr).toMatch(/^sealift: put: no-space: .*\n$/);
+});
+
+test('who may not write: 5, and no further file is tried', async () => {
+  const token = home.write('token', `${tokenOf('reader')}\n`);
+  const { address } = await startTestServer({ users: { reader: { permissions: ['read', 'list'] } } });
+  const place = `sealift://127.0.0.1:${(address as { port: number }).port}/`;
+  const flags = ['--insecure', '--token-file', token];
+  expect((await home.run(['ls', ...flags, place])).code).toBe(0);
+  const put = await home.runJson(['put', ...flags, four, four, place]);
+  expect(put.code).toBe(5);
+  expect(types(put.events).filter((type) => type === 'error')).toHaveLength(1);
+  expect(put.events.at(-1)).toMatchObject({ failed: 2, exitCode: 5 });
+  const wrong = { env: { SEALIFT_TOKEN: 'wrong-and-secret' } };
+  const refused = await home.run(['ls', '--insecure', place], wrong);
+  expect(refused.code).toBe(5);
+  expect(refused.stderr).not.toContain('wrong-and-secret');
+});
+
+describe('while a transfer runs', () => {
+  const slowly = ['--json', '--bwlimit', '1M'];
+
+  test('another get of the same to the same place is locked out: 12', async () => {
+    home.write('root/four', home.read('four'));
+    const get = ['get', ...slowly, server.place('four'), home.at('locked')];
+    const first = home.start(get);
+    await first.event('progress');
+    const second = await home.run(get);
+    expect(second.code).toBe(12);
+    expect(second.stdout).toContain('"locked"');
+    await first.kill('SIGKILL');
+  });
+
+  test('another put of the same takes it over, and the first ends with 12', async () => {
+    const place = server.place('taken');
+    const first = home.start(['put', ...slowly, four, place]);
+    await first.event('progress');
+    expect(await home.run(['put', four, place])).toMatchObject({ code: 0 });
+    expect(await first.ended).toMatchObject({ code: 12, stdout: expect.stringContaining('"superseded"') });
+    expect(home.read('root/taken').equals(home.read('four'))).toBe(true);
+  });
+
+  test('a source that changes is not published: 16', async () => {
+    const source = home.write('growing', randomBytes(3 * MIB));
+    const put = home.start(['put', ...slowly, source, server.place('growing')]);
+    await put.event('progress');
+    appendFileSync(source, 'more');
+    expect(await put.ended).toMatchObject({ code: 16, stdout: expect.stringContaining('"source-changed"') });
+    expect(readdirSync(server.root)).not.toContain('growing');
+  });
+});

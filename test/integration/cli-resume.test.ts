@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CliHome, events, type ServeProcess } from '../support/cli.ts';
+
+const MIB = 2 ** 20;
+const home = new CliHome();
+let server: ServeProcess;
+
+beforeAll(async () => {
+  server = await home.serve();
+});
+afterAll(() => home.close());
+
+const arrived = (name: string, content: Buffer) => home.read(name).equals(content);
+
+test('a put outlives the kill of the server, and sends little twice', async () => {
+  const content = randomBytes(64 * MIB);
+  const source = home.write('large', content);
+  const flags = ['--json', '--bwlimit', '28M', '--retry', '30', '--retry-delay', '50ms'];
+  const put = home.start(['put', ...flags, source, server.place('large')]);
+  await put.event('progress', ({ doneBytes }) => (doneBytes as number) > 16 * MIB);
+  await server.process.kill('SIGKILL');
+  // The client has noticed before the server is there again.
+  await put.event('retry');
+  expect(existsSync(home.at('root/large'))).toBe(false);
+  server = await home.serve(['--port', `${server.port}`]);
+
+  const { code, stdout } = await put.ended;
+  expect(code).toBe(0);
+  const file = events(stdout).find(({ type }) => type === 'file');
+  expect(file).toMatchObject({ size: content.length });
+  expect(file?.['retries']).toBeGreaterThan(0);
+  expect((file?.['sentBytes'] as number) - content.length).toBeLessThanOrEqual(32 * MIB);
+  expect(arrived('root/large', content)).toBe(true);
+});
+
+describe.each([
+  ['SIGKILL', null],
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('the same command again goes on after %s', (signal, exit) => {
+  const content = randomBytes(12 * MIB);
+
+  /** Runs a command at a limited rate until half is there, ends it, and runs it again. */
+  async function interrupted(command: 'put' | 'get', from: string, to: string) {
+    const first = home.start([command, '--json', '--bwlimit', '6M', from, to]);
+    await first.event('progress', ({ doneBytes }) => (doneBytes as number) >= 4 * MIB);
+    const ended = await first.kill(signal);
+    expect(ended).toMatchObject({ code: exit, signal: exit === null ? signal : null, stderr: '' });
+    const second = await home.runJson([command, from, to]);
+    expect(second).toMatchObject({ code: 0 });
+    const file = second.events.find(({ type }) => type === 'file');
+    const moved = file?.[command === 'put' ? 'sentBytes' : 'receivedBytes'] as number;
+    expect(file?.['resumedBytes']).toBeGreaterThan(0);
+    expect(moved + (file?.['resumedBytes'] as number)).toBe(content.length);
+  }
+
+  test('put', async () => {
+    await interrupted('put', home.write(`put-${signal}`, content), server.place(`put-${signal}`));
+    expect(arrived(`root/put-${signal}`, content)).toBe(true);
+    // Of a transfer that is done no key is kept.
+    expect(readdirSync(home.at('state/sealift/resume'))).toEqual([]);
+  });
+
+  test('get, and what stood there before stays until then', async () => {
+    home.write(`root/get-${signal}`, content);
+    const target = home.write(`got/${signal}`, 'precious');
+    const watched = interrupted('get', server.place(`get-${signal}`), target);
+    await watched;
+    expect(arrived(`got/${signal}`, content)).toBe(true);
+    expect(readdirSync(home.at('got')).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+});
+
+test('a get that is ended leaves the old file, and its partial file for clean', async () => {
+  home.write('root/twelve', randomBytes(12 * MIB));
+  const target = home.write('kept/file', 'precious');
+  const get = home.start(['get', '--json', '--bwlimit', '6M', server.place('twelve'), target]);
+  await get.event('progress', ({ doneBytes }) => (doneBytes as number) >= MIB);
+  const busy = await home.runJson(['clean', home.at('kept')]);
+  expect(busy.events).toMatchObject([{ type: 'partial', removed: false }]);
+  await get.kill('SIGKILL');
+  expect(home.read('kept/file').toString()).toBe('precious');
+  const { events: told } = await home.runJson(['clean', home.at('kept')]);
+  expect(told).toMatchObject([{ type: 'partial', removed: true }]);
+  expect(readdirSync(home.at('kept')).filter((name) => name.endsWith('.part'))).toEqual([]);
+});

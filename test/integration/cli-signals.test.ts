@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CliHome, SEALIFT, type RunningProcess, type ServeProcess } from '../support/cli.ts';
+
+const MIB = 2 ** 20;
+const home = new CliHome();
+let server: ServeProcess;
+
+beforeEach(async () => {
+  server = await home.serve(['--grace', '1h']);
+});
+afterEach(() => server.process.kill('SIGKILL'));
+afterAll(() => home.close());
+
+/** A get whose answer the server cannot finish sending, because the client takes it at a trickle. */
+async function endlessGet(): Promise<RunningProcess> {
+  home.write('root/large', randomBytes(64 * MIB));
+  const get = home.start(['get', '--json', '--bwlimit', '2M', server.place('large'), home.at('large')]);
+  await get.event('progress');
+  return get;
+}
+
+const stopping = (line: string) => line.includes('"msg":"stopping');
+
+describe('serve', () => {
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('ends well at %s', async (signal) => {
+    expect(await server.process.kill(signal)).toMatchObject({ code: 0, signal: null });
+  });
+
+  test('lets a request under way end, takes no new connection, and ends with 0', async () => {
+    home.write('root/eight', randomBytes(8 * MIB));
+    const get = home.start(['get', '--json', '--bwlimit', '4M', server.place('eight'), home.at('eight')]);
+    await get.event('progress');
+    server.process.child.kill('SIGTERM');
+    await server.process.line(stopping);
+    expect((await home.run(['ls', '--retry', '0', server.place()])).code).toBe(7);
+    expect(await get.ended).toMatchObject({ code: 0 });
+    expect(await server.process.ended).toMatchObject({ code: 0, signal: null });
+  });
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('at a second %s ends at once, with %i', async (signal, exit) => {
+    const get = await endlessGet();
+    server.process.child.kill(signal);
+    await server.process.line(stopping);
+    expect(await server.process.kill(signal)).toMatchObject({ code: exit, signal: null });
+    await get.kill('SIGKILL');
+  });
+});
+
+test('a client that waits to try again ends at once when told to', async () => {
+  const get = await endlessGet();
+  await server.process.kill('SIGKILL');
+  await get.event('retry');
+  expect(await get.kill('SIGINT')).toMatchObject({ code: 130, signal: null, stderr: '' });
+});
+
+test('a client whose server stops to answer ends at once when told to', async () => {
+  const get = await endlessGet();
+  server.process.child.kill('SIGSTOP');
+  expect(await get.kill('SIGINT')).toMatchObject({ code: 130, signal: null, stderr: '' });
+});
+
+describe('standard output', () => {
+  test('closed before the end, as by head, ends the program without a word', async () => {
+    home.write('root/large', randomBytes(8 * MIB));
+    const pipe = `"${SEALIFT.join('" "')}" cat "${server.place('large')}" | head --bytes 10`;
+    const { bytes, stderr } = await home.startCommand(['bash', '-c', pipe]).ended;
+    expect(bytes).toHaveLength(10);
+    expect(stderr).toBe('');
+  });
+
+  test.each([
+    ['data', ['cat']],
+    ['a listing', ['ls']],
+  ])('that takes no more (%s): exit code 11, and one sentence', async (_, command) => {
+    home.write('root/file', 'content');
+    const full = openSync('/dev/full', 'w');
+    const { code, stderr } = await home.run([...command, server.place('file')], { stdout: full });
+    closeSync(full);
+    expect(stderr).toBe('sealift: The output cannot be written (ENOSPC).\n');
+    expect(code).toBe(11);
+  });
+});
+
+describe('a home', () => {
+  const none = { HOME: undefined, XDG_CONFIG_HOME: undefined, XDG_STATE_HOME: undefined };
+
+  test('that is not known does not matter where nothing is kept', async () => {
+    const flags = ['--pin', server.pin, '--config', '/dev/null'];
+    expect(await home.run(['ls', ...flags, server.place()], { env: none })).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+  });
+
+  // Where even root can write nothing.
+  const readOnly = { ...none, HOME: '/sys' };
+
+  test('that cannot be written to is enough for small files', async () => {
+    const put = ['put', '-q', '--pin', server.pin, home.write('small', 'x'), server.place('small')];
+    expect(await home.run(put, { env: readOnly })).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test.each([
+    ['a large file', () => ['put', home.write('two', randomBytes(2 * MIB)), server.place('two')]],
+    ['a pin', () => ['trust', `${server.host}:${server.port}`]],
+  ])('that cannot be written to for %s: one sentence says so', async (_, command) => {
+    const { code, stderr } = await home.run([...command(), '--pin', server.pin], { env: readOnly });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/local-file: .*\/sys\/.*\n$/);
+    expect(stderr).not.toContain('    at ');
+  });
+});

@@ -1,0 +1,174 @@
+import { createServer as createPlainServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { createServer } from '../../src/server/create-server.ts';
+import {
+  issueAuthority,
+  issueCertificate,
+  type CertificateRequest,
+  type Pair,
+} from '../support/certificates.ts';
+import { CliHome } from '../support/cli.ts';
+
+const HOUR_MS = 3_600_000;
+const OTHER_PIN = `sha256//${'A'.repeat(43)}=`;
+const home = new CliHome();
+let servers = 0;
+let authority: Pair;
+let ca: string;
+
+beforeAll(async () => {
+  authority = await issueAuthority();
+  ca = home.write('ca.pem', authority.cert);
+});
+afterAll(() => home.close());
+
+/** A server of this process that anybody may write to, its pin, and where it is. */
+async function serve(certificate: CertificateRequest) {
+  const server = await createServer({
+    root: home.at('served', `${(servers += 1)}`),
+    host: '127.0.0.1',
+    port: 0,
+    anonymous: 'write',
+    ...(await issueCertificate(certificate)),
+  });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const { port } = server.address as { port: number };
+  return { pin: server.pin, port, place: `127.0.0.1:${port}`, url: `sealift://127.0.0.1:${port}/` };
+}
+
+describe('exit code 6, the reason, the remedy, and nothing sent', () => {
+  test.each([
+    [
+      'expired',
+      () => ({
+        ca: authority,
+        notBefore: new Date(Date.now() - 2 * HOUR_MS),
+        notAfter: new Date(Date.now() - HOUR_MS),
+      }),
+      () => ['--ca', ca],
+      /certificate-expired: The certificate of 127\.0\.0\.1:\d+ expired on .*\. Its operator has to renew it\./,
+    ],
+    [
+      'not yet valid',
+      () => ({
+        ca: authority,
+        notBefore: new Date(Date.now() + HOUR_MS),
+        notAfter: new Date(Date.now() + 2 * HOUR_MS),
+      }),
+      () => ['--ca', ca],
+      /certificate-not-yet-valid: .* is valid only from .*\. Look at the clocks of both machines\./,
+    ],
+    [
+      'another name',
+      () => ({ ca: authority, names: ['other.example'] }),
+      () => ['--ca', ca],
+      /certificate-wrong-name: .* is for other names \(DNS:other\.example\)\. Use one of these names/,
+    ],
+    [
+      'an authority that is not ours',
+      () => ({ ca: authority }),
+      () => [],
+      /certificate-untrusted: .* no CA here signed \(pin sha256\/\/.*\)\. To trust it: sealift trust 127\.0\.0\.1:\d+/,
+    ],
+    [
+      'self-signed',
+      () => ({}),
+      () => [],
+      /certificate-untrusted: .* no CA here signed \(pin sha256\/\/.*\)\. To trust it: sealift trust 127\.0\.0\.1:\d+/,
+    ],
+    [
+      'another pin',
+      () => ({}),
+      () => ['--pin', OTHER_PIN],
+      /pin-mismatch: .* presented another key \(sha256.* if the key is really new: sealift trust --replace 127/,
+    ],
+  ])('%s', async (_, certificate, flags, message) => {
+    const { url } = await serve(certificate());
+    const source = home.write('secret', 'secret');
+    const { code, stdout, stderr } = await home.run(['put', ...flags(), source, `${url}sent`]);
+    expect({ code, stdout }).toEqual({ code: 6, stdout: '' });
+    expect(stderr).toMatch(message);
+    // At once: no retry can mend it.
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(readdirSync(home.at('served', `${servers}`))).toEqual(['.sealift']);
+  });
+
+  test('somebody who speaks no TLS', async () => {
+    const plain = createPlainServer((socket) =>
+      socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    );
+    onTestFinished(() => void plain.close());
+    await once(plain.listen(0, '127.0.0.1'), 'listening');
+    const { port } = plain.address() as AddressInfo;
+    const { code, stderr } = await home.run(['ls', `sealift://127.0.0.1:${port}/`]);
+    expect(code).toBe(6);
+    expect(stderr).toContain('does not speak TLS');
+  });
+});
+
+test('a server is believed because of the authority that signed it', async () => {
+  const { url } = await serve({ ca: authority });
+  expect(await home.run(['ls', '--ca', ca, url])).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('anybody is believed with --insecure, which is said every time', async () => {
+  const { url, place } = await serve({});
+  const { code, stderr } = await home.run(['ls', '-q', '--insecure', url]);
+  expect(code).toBe(0);
+  expect(stderr).toContain(`whoever answers at ${place} is believed`);
+});
+
+test('a pin alone decides, whatever else the certificate says', async () => {
+  const past = { notBefore: new Date(Date.now() - 2 * HOUR_MS), notAfter: new Date(Date.now() - HOUR_MS) };
+  const { url, pin } = await serve({ names: ['other.example'], ...past });
+  expect(await home.run(['ls', '--pin', OTHER_PIN, '--pin', pin, url])).toMatchObject({ code: 0 });
+});
+
+describe('trust', () => {
+  const known = () => readFileSync(home.at('config/sealift/known_servers'), 'utf8');
+
+  test('asks nobody without a terminal, and says what to do instead', async () => {
+    const { place, pin } = await serve({});
+    const { code, stderr } = await home.run(['trust', place]);
+    expect(code).toBe(6);
+    expect(stderr).toContain(`run: sealift trust ${place} --pin ${pin}`);
+  });
+
+  test('with --pin, and not with another one', async () => {
+    const { place, pin, url } = await serve({});
+    expect((await home.run(['trust', place, '--pin', OTHER_PIN])).code).toBe(6);
+    expect((await home.run(['trust', place, '--pin', pin])).code).toBe(0);
+    expect((await home.run(['ls', url])).code).toBe(0);
+  });
+
+  test('with --yes; a new key then needs --replace', async () => {
+    const first = await serve({});
+    const { events } = await home.runJson(['trust', '--yes', first.place]);
+    expect(events).toEqual([{ type: 'trust', place: first.place, pin: first.pin, added: true }]);
+    expect(statSync(home.at('config/sealift/known_servers')).mode & 0o777).toBe(0o600);
+    expect((await home.runJson(['trust', '--yes', first.place])).events).toMatchObject([{ added: false }]);
+
+    const second = await serve({});
+    home.trust(second.place, first.pin);
+    const refused = await home.run(['trust', '--yes', second.place]);
+    expect(refused.code).toBe(6);
+    expect(refused.stderr).toContain(`sealift trust --replace ${second.place}`);
+    expect((await home.run(['trust', '--yes', '--replace', second.place])).code).toBe(0);
+    expect(known()).toContain(`${second.place} ${second.pin}\n`);
+    expect((await home.run(['ls', second.url])).code).toBe(0);
+  });
+
+  test.each([
+    ['y', 0, 'is trusted from now on'],
+    ['n', 6, 'was not trusted'],
+  ])('on a terminal asks, and takes %s for an answer', async (answer, exit, message) => {
+    const { place, pin } = await serve({});
+    const { code, stdout } = await home.inTerminal(['trust', place], { input: `${answer}\n` }).ended;
+    expect(code).toBe(exit);
+    expect(stdout).toContain(pin);
+    expect(stdout).toContain('Trust it? [y/N]');
+    expect(stdout).toContain(message);
+  });
+});

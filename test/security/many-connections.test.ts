@@ -1,0 +1,71 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+import { ALPN_ID } from '../../src/protocol/limits.ts';
+import { startAttackedServer } from '../support/attacked-server.ts';
+import { inlinePut } from '../support/raw-files.ts';
+
+describe('hazard 26: silent connections', () => {
+  test('with 300 of them, half before and half after TLS, others are served', async () => {
+    const { address, connect: secure, login, server } = await startAttackedServer();
+    const silent = await Promise.all(Array.from({ length: 150 }, () => open(address)));
+    await Promise.all(Array.from({ length: 150 }, () => secure()));
+    const client = await login();
+    expect((await client.ask(...inlinePut('served', 'all the same'))).header['status']).toBe('ok');
+    expect(server.connectionCount).toBe(151);
+    expect(silent.every((socket) => !socket.destroyed)).toBe(true);
+  });
+});
+
+describe('hazard 27: one address that takes all', () => {
+  test('is refused beyond its limit, gets its places back, and takes none from another address', async () => {
+    const { address, connect: secure, assertAlive, log } = await startAttackedServer({ maxConnectionsPerAddress: 3 });
+    const [first] = [await secure(), await secure(), await secure()];
+    await expect(secure()).rejects.toThrow();
+    await expect(secure()).rejects.toThrow();
+    expect(log().match(/too many connections/g)).toHaveLength(2);
+
+    const { host, port } = address as { host: string; port: number };
+    const other = connectTls({
+      socket: connect({ host, port, localAddress: '127.0.0.2' }),
+      ALPNProtocols: [ALPN_ID],
+      rejectUnauthorized: false,
+    });
+    onTestFinished(() => void other.destroy());
+    await once(other, 'secureConnect');
+
+    await first.destroy();
+    await eventually(assertAlive);
+  });
+
+  test('handshakes that fail give their places back too', async () => {
+    const { address, assertAlive } = await startAttackedServer({ maxConnections: 2 });
+    for (let round = 0; round < 10; round += 1) {
+      const socket = await open(address);
+      socket.resume().end('GET / HTTP/1.1\r\n\r\n');
+      await once(socket, 'close');
+    }
+    await eventually(assertAlive);
+  });
+});
+
+async function open(address: object): Promise<Socket> {
+  const socket = connect(address as { host: string; port: number });
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Tries again until the server has noticed what the other side did; the time of the test is the limit. */
+async function eventually(task: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await task();
+    } catch {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}

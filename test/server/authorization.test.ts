@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+
+import { REQUESTS, type Request } from '../../src/protocol/requests.ts';
+import { PERMISSIONS, type Permission } from '../../src/protocol/responses.ts';
+import { authorize } from '../../src/server/authorization.ts';
+import { startTestServer } from '../support/test-server.ts';
+import { codeThrownBy } from '../thrown.ts';
+
+/** Every request that is judged differently, with the sets of permissions of which any one is enough. */
+const CASES: readonly (readonly [string, Record<string, unknown>, readonly string[]])[] = [
+  ['hello', {}, ['']],
+  ['ping', {}, ['']],
+  ['echo', {}, ['']],
+  ['cancel', {}, ['']],
+  ['put', {}, ['write']],
+  ['put', { base: 'partial' }, ['write']],
+  ['put', { base: 'existing' }, ['write read']],
+  ['block', {}, ['write']],
+  ['commit', {}, ['write']],
+  ['abort', {}, ['write']],
+  ['get', {}, ['read']],
+  ['digests', {}, ['read']],
+  ['stat', {}, ['list', 'read']],
+  ['stat', { digest: true }, ['read']],
+  ['list', {}, ['list']],
+  ['search', {}, ['list']],
+  ['set', {}, ['write']],
+  ['mkdir', {}, ['write']],
+  ['symlink', {}, ['write']],
+  ['remove', {}, ['delete']],
+  ['move', {}, ['write delete']],
+  ['sync', {}, ['write']],
+  ['lock', {}, ['write']],
+  ['unlock', {}, ['write']],
+];
+
+/** All subsets of the permissions. */
+const SUBSETS = Array.from({ length: 2 ** PERMISSIONS.length }, (_, bits) =>
+  PERMISSIONS.filter((__, index) => (bits >> index) & 1),
+);
+
+test.each(CASES)('%s %j needs %j', (action, fields, enough) => {
+  const request = { action, id: 1, fields } as unknown as Request;
+  for (const permissions of SUBSETS) {
+    const isAllowed = enough.some((set) =>
+      set.split(' ').every((each) => each === '' || permissions.includes(each as Permission)),
+    );
+    const outcome = isAllowed
+      ? authorize(request, new Set(permissions))
+      : codeThrownBy(() => authorize(request, new Set(permissions)));
+    expect(outcome, permissions.join(' ')).toBe(isAllowed ? undefined : 'forbidden');
+  }
+});
+
+test('the table above names every action', () => {
+  expect(new Set(CASES.map(([action]) => action))).toEqual(new Set(Object.keys(REQUESTS)));
+});
+
+describe('over the wire', () => {
+  const UPLOAD = 'x'.repeat(22);
+  const hex = '0'.repeat(64);
+  const requests: readonly (readonly [string, Record<string, unknown>])[] = [
+    ['put', { path: 'a', size: 2_000_000 }],
+    ['block', { upload: UPLOAD, index: 0, digest: `sha256:${hex}` }],
+    ['commit', { upload: UPLOAD, size: 0, digest: `sha256-1m:${hex}` }],
+    ['abort', { upload: UPLOAD }],
+    ['get', { path: 'a' }],
+    ['digests', { path: 'a' }],
+    ['stat', { path: '' }],
+    ['list', { path: '' }],
+    ['search', { query: 'a' }],
+    ['set', { path: 'a' }],
+    ['mkdir', { path: 'a' }],
+    ['symlink', { path: 'a', target: 'b' }],
+    ['remove', { path: 'a' }],
+    ['move', { path: 'a', to: 'b' }],
+    ['sync', {}],
+    ['lock', { name: 'a', 'ttl-ms': 1 }],
+    ['unlock', { name: 'a' }],
+  ];
+
+  test('who may do nothing is forbidden everything but to talk', async () => {
+    const { login } = await startTestServer({ users: { nobody: { permissions: [] } } });
+    const client = await login();
+    for (const [action, fields] of requests) {
+      const { header } = await client.ask(action, fields);
+      expect(header, action).toMatchObject({ status: 'error', code: 'forbidden', retryable: false });
+    }
+    await client.askOk('ping');
+    await client.askOk('echo');
+    await client.askOk('cancel', { target: 99 });
+  });
+});

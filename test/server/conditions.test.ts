@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+
+import type { RawAnswer, RawClient } from '../support/raw-client.ts';
+import {
+  beginUpload,
+  bytesOf,
+  commit,
+  fetched,
+  fileDigestOf,
+  putInline,
+  sendBlock,
+} from '../support/raw-upload.ts';
+import { startTestServer, type TestServerOptions } from '../support/test-server.ts';
+
+const OLD = bytesOf(100, 1);
+const NEW = bytesOf(200, 2);
+
+type Put = (fields: Record<string, unknown>) => Promise<RawAnswer>;
+/** The ways to put `NEW` under the name `a`: what is asked and answered is the same. */
+const WAYS: Record<string, (clients: [RawClient, RawClient]) => Put> = {
+  inline:
+    ([client]) =>
+    (fields) =>
+      putInline(client, 'a', NEW, fields),
+  'in blocks':
+    ([client]) =>
+    async (fields) => {
+      const { upload } = await beginUpload(client, 'a', NEW.length, fields);
+      await sendBlock(client, upload, 0, NEW);
+      return commit(client, upload, NEW);
+    },
+  'in blocks, and committed over another connection':
+    ([client, other]) =>
+    async (fields) => {
+      const { upload } = await beginUpload(client, 'a', NEW.length, fields);
+      await sendBlock(client, upload, 0, NEW);
+      return commit(other, upload, NEW);
+    },
+};
+
+describe.each(Object.keys(WAYS))('a put %s', (way) => {
+  const start = async (options?: TestServerOptions) => {
+    const { login, connect } = await startTestServer({ users: { tester: {}, ...options?.users } });
+    const user = Object.keys(options?.users ?? {})[0] ?? 'tester';
+    const owner = await login('tester');
+    const clients: [RawClient, RawClient] = [await login(user), await login(user)];
+    return { owner, put: WAYS[way]!(clients), connect };
+  };
+
+  test('if absent succeeds where nothing stands, and tells what does', async () => {
+    const { owner, put } = await start();
+    const { header } = await put({ if: 'absent' });
+    expect(header['status']).toBe('ok');
+    const again = await put({ if: 'absent' });
+    expect(again.header).toMatchObject({
+      code: 'exists',
+      etag: header['etag'],
+      digest: fileDigestOf(NEW),
+      retryable: false,
+    });
+    expect(await fetched(owner, 'a')).toEqual(NEW);
+  });
+
+  test('if match replaces what it names, and nothing else', async () => {
+    const { owner, put } = await start();
+    const { etag } = (await putInline(owner, 'a', OLD)).header;
+    expect((await put({ if: 'match', etag: 'another' })).header).toMatchObject({
+      code: 'precondition-failed',
+      etag,
+      digest: fileDigestOf(OLD),
+    });
+    expect(await fetched(owner, 'a')).toEqual(OLD);
+    expect((await put({ if: 'match', etag })).header['status']).toBe('ok');
+    expect((await put({ if: 'match', etag })).header['code']).toBe('precondition-failed');
+    expect(await fetched(owner, 'a')).toEqual(NEW);
+  });
+
+  test('if match finds nothing where nothing stands', async () => {
+    const { put } = await start();
+    expect((await put({ if: 'match', etag: 'x' })).header['code']).toBe('precondition-failed');
+  });
+
+  test('of who may not read is not told the digest', async () => {
+    const { owner, put } = await start({ users: { writer: { permissions: ['write', 'delete'] } } });
+    await putInline(owner, 'a', OLD);
+    const { header } = await put({ if: 'absent' });
+    expect(header).toMatchObject({ code: 'exists', etag: expect.any(String) });
+    expect(header).not.toHaveProperty('digest');
+  });
+
+  test('of who may not delete adds, and replaces nothing', async () => {
+    const { owner, put } = await start({ users: { adder: { permissions: ['write', 'read'] } } });
+    expect((await put({})).header['status']).toBe('ok');
+    await putInline(owner, 'a', OLD);
+    expect((await put({})).header['code']).toBe('forbidden');
+    expect(await fetched(owner, 'a')).toEqual(OLD);
+  });
+
+  test('does not replace a directory', async () => {
+    const { owner, put } = await start();
+    await owner.askOk('mkdir', { path: 'a/b' });
+    expect((await put({})).header['code']).toBe('is-directory');
+  });
+});
+
+test.each(['inline', 'in blocks'])('of 20 that put %s if absent at once, exactly one wins', async (way) => {
+  const { login } = await startTestServer();
+  const clients = await Promise.all(Array.from({ length: 20 }, () => login()));
+  const contents = clients.map((_, n) => bytesOf(1_000, n));
+  const answers = await Promise.all(
+    clients.map(async (client, n) => {
+      const content = contents[n]!;
+      if (way === 'inline') return putInline(client, 'race', content, { if: 'absent' });
+      const { upload } = await beginUpload(client, 'race', content.length, { if: 'absent' });
+      await sendBlock(client, upload, 0, content);
+      return commit(client, upload, content);
+    }),
+  );
+  const winners = answers.flatMap(({ header }, n) => (header['status'] === 'ok' ? [n] : []));
+  expect(winners).toHaveLength(1);
+  const won = contents[winners[0]!]!;
+  expect(await fetched(clients[0]!, 'race')).toEqual(won);
+  for (const [n, { header }] of answers.entries())
+    if (n !== winners[0]) expect(header).toMatchObject({ code: 'exists', digest: fileDigestOf(won) });
+});

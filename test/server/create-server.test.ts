@@ -1,0 +1,91 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+import { certificatePin } from '../../src/trust/pins.ts';
+import { issueCertificate } from '../support/certificates.ts';
+import { failureOf } from '../support/failure.ts';
+import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
+import { startDirectoryServer, temporaryDirectory, tokenOf, usersToml } from '../support/test-server.ts';
+
+async function usersFile(users: Parameters<typeof usersToml>[0]): Promise<string> {
+  const path = join(await temporaryDirectory(), 'users.toml');
+  writeFileSync(path, usersToml(users), { mode: 0o600 });
+  return path;
+}
+
+test('a directory that is missing is made, and what is put stands in it as a file', async () => {
+  const root = join(await temporaryDirectory(), 'new', 'root');
+  const { connect } = await startDirectoryServer({ root, anonymous: 'write' });
+  const client = await connect();
+  await client.hello();
+  expect((await putInline(client, 'dir/a', bytesOf(10))).header['status']).toBe('ok');
+  expect(readFileSync(join(root, 'dir', 'a'))).toEqual(bytesOf(10));
+  mkdirSync(join(root, 'by hand'));
+  writeFileSync(join(root, 'by hand', 'b'), 'text');
+  expect((await fetched(client, 'by hand/b'))?.toString()).toBe('text');
+});
+
+test('the key that is made is kept, and is the one that is shown', async () => {
+  const first = await startDirectoryServer();
+  const client = await first.connect();
+  const shown = client.socket.getPeerX509Certificate();
+  expect(certificatePin(shown!)).toBe(first.server.pin);
+  await client.destroy();
+  await first.server.close();
+  const second = await startDirectoryServer({ root: first.root });
+  expect(second.server.pin).toBe(first.server.pin);
+});
+
+test('a certificate that is given is shown', async () => {
+  const pair = await issueCertificate();
+  const { server, connect } = await startDirectoryServer(pair);
+  expect(server.pin).toBe(certificatePin(Buffer.from(pair.cert)));
+  const shown = (await connect()).socket.getPeerX509Certificate();
+  expect(certificatePin(shown!)).toBe(server.pin);
+});
+
+test('with a file of users nobody joins', async () => {
+  const { server, login } = await startDirectoryServer({
+    usersFile: await usersFile({ alice: {}, bob: {} }),
+  });
+  expect(server.principalCount).toBe(2);
+  expect(server.issueJoinCode()).toBeUndefined();
+  expect((await login('bob')).messages[0]?.header['principal']).toBe('bob');
+});
+
+test('who joins is counted, and the connections are', async () => {
+  const { server, connect } = await startDirectoryServer();
+  expect([server.principalCount, server.connectionCount]).toEqual([0, 0]);
+  const client = await connect();
+  await client.hello({ join: server.issueJoinCode() });
+  expect([server.principalCount, server.connectionCount]).toEqual([1, 1]);
+  server.destroyConnections();
+  await client.closed;
+});
+
+test('it can be reached over a Unix socket', async () => {
+  const socketPath = join(await temporaryDirectory(), 'server.sock');
+  const { connect, server } = await startDirectoryServer({ socketPath, anonymous: 'read' });
+  expect(server.address).toEqual({ path: socketPath });
+  expect((await (await connect()).hello()).header['status']).toBe('ok');
+});
+
+test.each([
+  ['a certificate without its key', async () => ({ cert: (await issueCertificate()).cert })],
+  ['a key without its certificate', async () => ({ key: (await issueCertificate()).key })],
+  ['a certificate that is none', async () => ({ cert: 'no PEM', key: 'no PEM' })],
+  [
+    'a key of another certificate',
+    async () => ({ ...(await issueCertificate()), key: (await issueCertificate()).key }),
+  ],
+  ['a file of users that is missing', async () => ({ usersFile: join(await temporaryDirectory(), 'none') })],
+  ['a file where the directory should be', async () => ({ root: await usersFile({}) })],
+])('%s is refused', async (_, options) => {
+  expect((await failureOf(startDirectoryServer(await options()))).code).toBe('bad-configuration');
+});
+
+test('the token of a user of one directory is nothing in another', async () => {
+  const { connect } = await startDirectoryServer({ usersFile: await usersFile({ alice: {} }) });
+  expect((await (await connect()).hello({ token: tokenOf('bob') })).header['code']).toBe('unauthenticated');
+});

@@ -1,0 +1,72 @@
+import { beforeEach, expect, test } from 'vitest';
+
+import { SealiftError } from '../../src/errors.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import { bytesOf, putBlocks, putInline } from '../support/raw-upload.ts';
+import { startTestServer, type TestServer } from '../support/test-server.ts';
+
+/** Keeps account of what it was told to sync, and fails where a test says so. */
+class SyncedStore extends MemoryStore {
+  readonly synced: string[][] = [];
+  failure: SealiftError | undefined;
+
+  override async sync(paths: readonly string[]): Promise<void> {
+    this.synced.push([...paths].sort());
+    if (this.failure) throw this.failure;
+  }
+}
+
+const CONTENT = bytesOf(10);
+const MEMORY = { durability: 'memory' };
+
+let store: SyncedStore;
+let server: TestServer;
+let client: RawClient;
+beforeEach(async () => {
+  store = new SyncedStore();
+  server = await startTestServer({ store });
+  client = await server.login();
+});
+
+test.each([
+  [undefined, 'disk'],
+  ['disk', 'disk'],
+  ['memory', 'memory'],
+])('the receipt of a put with durability %s says %s', async (durability, expected) => {
+  const fields = durability === undefined ? {} : { durability };
+  expect((await putInline(client, 'a', CONTENT, fields)).header['durability']).toBe(expected);
+  expect((await putBlocks(client, 'b', CONTENT, fields)).header['durability']).toBe(expected);
+});
+
+test('a sync concerns what this connection left in memory, once', async () => {
+  await putInline(client, 'inline', CONTENT, MEMORY);
+  await putBlocks(client, 'blocks', CONTENT, MEMORY);
+  await putInline(client, 'on disk', CONTENT);
+  await client.askOk('mkdir', { path: 'dir' });
+  await client.askOk('symlink', { path: 'link', target: 'x' });
+  await putInline(await server.login(), 'of another', CONTENT, MEMORY);
+  await client.askOk('sync');
+  await client.askOk('sync');
+  expect(store.synced).toEqual([['blocks', 'dir', 'inline', 'link'], []]);
+});
+
+test('what was moved before it was synced is synced where it stands', async () => {
+  await putInline(client, 'dir/a', CONTENT, MEMORY);
+  await putInline(client, 'b', CONTENT, MEMORY);
+  await putInline(client, 'bc', CONTENT, MEMORY);
+  await client.askOk('move', { path: 'dir', to: 'moved' });
+  await client.askOk('move', { path: 'b', to: 'moved/b' });
+  await client.askOk('sync');
+  expect(store.synced[0]).toEqual(expect.arrayContaining(['moved/a', 'moved/b', 'bc']));
+  expect(store.synced[0]).not.toContain('moved/bc');
+});
+
+test('a sync that failed voids the receipts: the next one does not make up for it', async () => {
+  await putInline(client, 'a', CONTENT, MEMORY);
+  store.failure = new SealiftError('no-space', 'The disk is full.');
+  expect((await client.ask('sync')).header['code']).toBe('no-space');
+  store.failure = undefined;
+  await client.askOk('sync');
+  expect(store.synced).toEqual([['a'], []]);
+});

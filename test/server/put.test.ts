@@ -1,0 +1,244 @@
+import { describe, expect, test } from 'vitest';
+
+import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { isBlake3Available, blockDigest } from '../../src/transfer/digests.ts';
+import {
+  beginUpload,
+  blocksOf,
+  bytesOf,
+  commit,
+  digestOf,
+  fetched,
+  fileDigestOf,
+  heldIn,
+  putBlocks,
+  putInline,
+  sendBlock,
+} from '../support/raw-upload.ts';
+import { startTestServer } from '../support/test-server.ts';
+
+const SMALL = bytesOf(1_000);
+/** Two and a half blocks. */
+const LARGE = bytesOf(2.5 * BLOCK_BYTES);
+
+describe('inline', () => {
+  test.each([0, 1, BLOCK_BYTES - 1, BLOCK_BYTES])('a file of %i bytes', async (length) => {
+    const client = await (await startTestServer()).login();
+    const content = bytesOf(length);
+    const { header } = await putInline(client, 'deep/down/file', content, { 'mtime-ms': 1_000, mode: 0o640 });
+    expect(header).toMatchObject({
+      status: 'ok',
+      path: 'deep/down/file',
+      size: length,
+      digest: fileDigestOf(content),
+      'mtime-ms': 1_000,
+      durability: 'disk',
+      etag: expect.any(String),
+    });
+    expect(await fetched(client, 'deep/down/file')).toEqual(content);
+    const { header: stat } = await client.askOk('stat', { path: 'deep/down/file' });
+    expect(stat).toMatchObject({ mode: 0o640, etag: header['etag'] });
+  });
+
+  test.each([
+    ['another size', { size: 999 }, 'bad-request'],
+    ['no size', { size: null }, 'bad-request'],
+    ['a wrong digest', { digest: digestOf(Buffer.from('other')) }, 'digest-mismatch'],
+    ['a digest of another form', { digest: 'sha256:123' }, 'bad-request'],
+    ['no digest', { digest: undefined }, 'bad-request'],
+    ['the condition match without etag', { if: 'match' }, 'bad-request'],
+    ['a path that climbs', { path: '../a' }, 'bad-name'],
+    ["one of the server's own names", { path: '.sealift/x' }, 'bad-name'],
+    ['the root as its path', { path: '' }, 'bad-name'],
+    ['a size beyond all files', { size: 2 ** 44 + 1 }, 'too-large'],
+  ])('with %s is refused and leaves nothing', async (_, fields, code) => {
+    const client = await (await startTestServer()).login();
+    expect((await putInline(client, 'a', SMALL, fields)).header).toMatchObject({ status: 'error', code });
+    const { content } = await client.askOk('list', { path: '', recursive: true });
+    expect(content.toString()).toBe('{"entries":[]}');
+  });
+
+  test.runIf(isBlake3Available())(
+    'may be checked by either digest, and the receipt is by the same',
+    async () => {
+      const client = await (await startTestServer()).login();
+      const digest = `blake3:${blockDigest('blake3', SMALL).toString('hex')}`;
+      const { header } = await putInline(client, 'a', SMALL, { digest });
+      expect(header).toMatchObject({ status: 'ok', digest: expect.stringMatching(/^blake3-1m:/) });
+    },
+  );
+});
+
+describe('in blocks', () => {
+  test.each([0, 1, BLOCK_BYTES, BLOCK_BYTES + 1, LARGE.length])('a file of %i bytes', async (length) => {
+    const client = await (await startTestServer()).login();
+    const content = bytesOf(length);
+    const { header } = await putBlocks(client, 'a', content, { 'mtime-ms': 5 });
+    expect(header).toMatchObject({ path: 'a', size: length, digest: fileDigestOf(content), 'mtime-ms': 5 });
+    expect(await fetched(client, 'a')).toEqual(content);
+  });
+
+  test('nothing stands under the name before the commit', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    for (const [index, block] of blocksOf(LARGE).entries()) await sendBlock(client, upload, index, block);
+    expect(await fetched(client, 'a')).toBeUndefined();
+    await commit(client, upload, LARGE);
+    expect(await fetched(client, 'a')).toEqual(LARGE);
+  });
+
+  const block = blocksOf(LARGE)[0]!;
+  const last = blocksOf(LARGE)[2]!;
+  test.each<[string, number, Buffer, Record<string, unknown>, string]>([
+    ['beyond the size', 3, block, {}, 'bad-request'],
+    ['far beyond the size', 1_000_000, block, {}, 'bad-request'],
+    ['beyond all sizes', 2 ** 24, block, {}, 'bad-request'],
+    ['before the first', -1, block, {}, 'bad-request'],
+    ['that is too short', 0, last, {}, 'bad-request'],
+    ['that is empty', 0, Buffer.alloc(0), {}, 'bad-request'],
+    ['that is too long for the last', 2, block, {}, 'bad-request'],
+    ['with the digest of another', 0, block, { digest: digestOf(last) }, 'digest-mismatch'],
+    ['with no digest', 0, block, { digest: undefined }, 'bad-request'],
+    ['of an upload that nobody began', 0, block, { upload: 'A'.repeat(22) }, 'unknown-upload'],
+    ['of what cannot be an upload', 0, block, { upload: '../../etc' }, 'unknown-upload'],
+  ])('a block %s is refused alone', async (_, index, content, fields, code) => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    const { header } = await sendBlock(client, upload, index, content, fields);
+    expect(header).toMatchObject({ status: 'error', code });
+    for (const [right, each] of blocksOf(LARGE).entries()) await sendBlock(client, upload, right, each);
+    expect((await commit(client, upload, LARGE)).header['status']).toBe('ok');
+  });
+
+  test('the refusal of a block names the upload and the block', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    const digest = digestOf(last);
+    const { header } = await sendBlock(client, upload, 1, block, { digest });
+    expect(header).toMatchObject({ code: 'digest-mismatch', upload, index: 1, retryable: true });
+    // Also when it bears no id.
+    client.send({ action: 'block', upload, index: 1, digest }, { content: block });
+    expect((await client.take()).header).toMatchObject({ code: 'digest-mismatch', upload, index: 1 });
+    const encoded = { content: Buffer.from('no zstd'), contentEncoding: 'zstd' };
+    client.send({ action: 'block', upload, index: 2, digest, 'decoded-length': 7 }, encoded);
+    expect((await client.take()).header).toMatchObject({ code: 'bad-request', upload, index: 2 });
+    const unknown = 'B'.repeat(22);
+    client.send({ action: 'block', upload: unknown, index: 4, digest }, { content: block });
+    expect((await client.take()).header).toMatchObject({ code: 'unknown-upload', upload: unknown, index: 4 });
+  });
+
+  test('a block sent twice is harmless, and the second counts if it differs', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    const [first, ...others] = blocksOf(LARGE) as [Buffer, ...Buffer[]];
+    await sendBlock(client, upload, 0, bytesOf(BLOCK_BYTES, 9));
+    for (const [index, each] of [first, first, ...others].entries())
+      expect((await sendBlock(client, upload, Math.max(0, index - 1), each)).header['status']).toBe('ok');
+    expect((await commit(client, upload, LARGE)).header['status']).toBe('ok');
+    expect(await fetched(client, 'a')).toEqual(LARGE);
+  });
+
+  test('a block without id is answered by progress', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    client.send({ action: 'block', upload, index: 2, digest: digestOf(last) }, { content: last });
+    const { header } = await client.take();
+    expect(header).toMatchObject({ status: 'progress', upload, held: last.length });
+    expect(header).not.toHaveProperty('id');
+  });
+
+  test('the answer to a block says that those before it are held too', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    client.send({ action: 'block', upload, index: 0, digest: digestOf(last) }, { content: block });
+    const [, second] = blocksOf(LARGE) as [Buffer, Buffer];
+    expect((await sendBlock(client, upload, 1, second)).header).toMatchObject({ code: 'incomplete', upload });
+    await sendBlock(client, upload, 0, block);
+    expect((await sendBlock(client, upload, 2, last)).header).toMatchObject({
+      status: 'ok',
+      held: LARGE.length,
+    });
+  });
+
+  test('a commit that lacks blocks tells which are held, and the upload lives on', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    const [first, second, third] = blocksOf(LARGE) as [Buffer, Buffer, Buffer];
+    await sendBlock(client, upload, 0, first);
+    await sendBlock(client, upload, 2, third);
+    const answer = await commit(client, upload, LARGE);
+    expect(answer.header).toMatchObject({ code: 'incomplete', upload, retryable: true });
+    expect(heldIn(answer)).toEqual([digestOf(first), '', digestOf(third)]);
+    await sendBlock(client, upload, 1, second);
+    expect((await commit(client, upload, LARGE)).header['status']).toBe('ok');
+  });
+
+  test.each([
+    ['another size', { size: LARGE.length - 1 }, 'bad-request'],
+    ['a wrong digest', { digest: fileDigestOf(SMALL) }, 'digest-mismatch'],
+    ['a digest of another algorithm', { digest: `blake3-1m:${'0'.repeat(64)}` }, 'digest-mismatch'],
+  ])('a commit with %s is refused, and the right one follows', async (_, fields, code) => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    for (const [index, each] of blocksOf(LARGE).entries()) await sendBlock(client, upload, index, each);
+    expect((await commit(client, upload, LARGE, fields)).header).toMatchObject({ code });
+    expect(await fetched(client, 'a')).toBeUndefined();
+    expect((await commit(client, upload, LARGE)).header['status']).toBe('ok');
+  });
+
+  test('an aborted upload is gone', async () => {
+    const { login, store } = await startTestServer();
+    const client = await login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    await sendBlock(client, upload, 0, block);
+    await client.askOk('abort', { upload });
+    expect(await Array.fromAsync(store.uploads())).toEqual([]);
+    for (const answer of [
+      await sendBlock(client, upload, 1, block),
+      await commit(client, upload, LARGE),
+      await client.ask('abort', { upload }),
+    ])
+      expect(answer.header['code']).toBe('unknown-upload');
+  });
+
+  test.runIf(isBlake3Available())('blocks may be checked by one digest and the file by another', async () => {
+    const client = await (await startTestServer()).login('tester', { digest: 'blake3' });
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    for (const [index, each] of blocksOf(LARGE).entries()) await sendBlock(client, upload, index, each);
+    expect((await commit(client, upload, LARGE)).header['code']).toBe('digest-mismatch');
+    const { parts } = await client.ask('commit', {
+      upload,
+      size: LARGE.length,
+      digest: `blake3-1m:${'0'.repeat(64)}`,
+    });
+    expect(parts).toEqual([]);
+    const raw = blocksOf(LARGE).map((each) => blockDigest('blake3', each));
+    const digest = `blake3-1m:${blockDigest('blake3', Buffer.concat(raw)).toString('hex')}`;
+    await client.askOk('commit', { upload, size: LARGE.length, digest });
+  });
+});
+
+describe('of unknown size', () => {
+  test.each([1, BLOCK_BYTES, LARGE.length])('%i bytes', async (length) => {
+    const client = await (await startTestServer()).login();
+    const content = bytesOf(length);
+    const { upload } = await beginUpload(client, 'a', null);
+    for (const [index, each] of blocksOf(content).entries()) await sendBlock(client, upload, index, each);
+    expect((await commit(client, upload, content)).header).toMatchObject({ status: 'ok', size: length });
+    expect(await fetched(client, 'a')).toEqual(content);
+  });
+
+  test('only the last block may be short, and it ends the file', async () => {
+    const client = await (await startTestServer()).login();
+    const [first, second, third] = blocksOf(LARGE) as [Buffer, Buffer, Buffer];
+    const { upload } = await beginUpload(client, 'a', null);
+    await sendBlock(client, upload, 0, first);
+    await sendBlock(client, upload, 1, third);
+    await sendBlock(client, upload, 2, third);
+    expect((await commit(client, upload, LARGE)).header['code']).toBe('incomplete');
+    await sendBlock(client, upload, 1, second);
+    const longer = Buffer.concat([LARGE, Buffer.alloc(1)]);
+    expect((await commit(client, upload, longer)).header['code']).toBe('incomplete');
+    expect((await commit(client, upload, LARGE)).header['status']).toBe('ok');
+  });
+});

@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest';
+
+import { encodeMessage } from '../../src/protocol/encoder.ts';
+import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { GatedStore } from '../support/gated-store.ts';
+import { bytesOf, fetched, putBlocks, putInline } from '../support/raw-upload.ts';
+import { startTestServer, tokenOf, type TestServerOptions } from '../support/test-server.ts';
+
+/** A server on a store that can be held, with a file of three blocks and a small one. */
+async function start(options: TestServerOptions = {}) {
+  const store = new GatedStore();
+  const server = await startTestServer({ ...options, store });
+  const client = await server.login();
+  await putBlocks(client, 'large', bytesOf(3 * BLOCK_BYTES));
+  await putInline(client, 'small', bytesOf(10));
+  return { ...server, store, client };
+}
+
+test('requests may be sent before the hello is answered', async () => {
+  const { connect } = await startTestServer();
+  const client = await connect();
+  const hello = { action: 'hello', id: 1, protocol: 1, agent: 'raw', token: tokenOf('tester') };
+  const messages = [hello, ...[2, 3, 4].map((id) => ({ action: 'ping', id }))];
+  client.write(Buffer.concat(messages.map((fields) => encodeMessage({ fields }))));
+  for (const id of [1, 2, 3, 4]) expect((await client.answer(id)).header['status']).toBe('ok');
+});
+
+test('a message may come byte by byte', async () => {
+  const { client } = await start();
+  for (const byte of encodeMessage({ fields: { action: 'ping', id: 77 } })) client.write(Buffer.from([byte]));
+  expect((await client.answer(77)).header['status']).toBe('ok');
+});
+
+test('what is echoed is what was sent, with its type and encoding', async () => {
+  const { client } = await start();
+  const sent = { content: bytesOf(BLOCK_BYTES), contentType: 'image/png', contentEncoding: 'whatever' };
+  const { header, content } = await client.askOk('echo', {}, sent);
+  expect(content.equals(sent.content)).toBe(true);
+  expect(header).toMatchObject({ 'content-type': 'image/png', 'content-encoding': 'whatever' });
+});
+
+test('answers come as they are ready, and the parts of each keep their order', async () => {
+  const { client, store } = await start();
+  const gate = store.hold('read large 1');
+  const slow = client.begin('get', { path: 'large' });
+  await gate.reached();
+  // The one that came later overtakes the other in the middle.
+  expect(await fetched(client, 'small')).toEqual(bytesOf(10));
+  await client.askOk('ping');
+  gate.open();
+  const { parts } = await client.answer(slow);
+  const blocks = parts.filter(({ header }) => header['status'] === 'block');
+  expect(blocks.map(({ header }) => header['index'])).toEqual([0, 1, 2]);
+});
+
+test('an id that is being worked on may not be used, and may be used again afterwards', async () => {
+  const { client, store } = await start();
+  const gate = store.hold('open small');
+  client.send({ action: 'get', id: 500, path: 'small' });
+  await gate.reached();
+  client.send({ action: 'ping', id: 500 });
+  expect((await client.answer(500)).header).toMatchObject({ code: 'bad-request' });
+  gate.open();
+  expect((await client.answer(500)).header).toMatchObject({ status: 'ok', size: 10 });
+  client.send({ action: 'ping', id: 500 });
+  expect((await client.answer(500)).header).toMatchObject({ 'time-ms': expect.any(Number) });
+});
+
+test.each([
+  ['no action', { id: 7 }, { id: 7, code: 'bad-request' }],
+  ['an unknown action', { id: 7, action: 'explode' }, { id: 7, code: 'unsupported' }],
+  ['an action that is none', { id: 7, action: 5 }, { id: 7, code: 'bad-request' }],
+  ['no id', { action: 'ping' }, { id: undefined, code: 'bad-request' }],
+  ['the id 0', { action: 'ping', id: 0 }, { id: undefined, code: 'bad-request' }],
+  ['an id that is a text', { action: 'ping', id: '7' }, { id: undefined, code: 'bad-request' }],
+  ['a field that is wrong', { action: 'get', id: 7, path: 5 }, { id: 7, code: 'bad-request' }],
+  ['a lease', { action: 'lock', id: 7, name: 'a', 'ttl-ms': 5 }, { id: 7, code: 'unsupported' }],
+])('a request with %s is refused, and the connection goes on', async (_, fields, expected) => {
+  const { client } = await start();
+  client.send(fields);
+  const { header } = await client.take();
+  expect(header['status']).toBe('error');
+  expect({ id: header['id'], code: header['code'] }).toEqual(expected);
+  await client.askOk('ping');
+});
+
+describe('64 requests at once', () => {
+  test('are worked on; the next waits, and a cancel does not', async () => {
+    const { client, store, login } = await start();
+    const gate = store.hold('open small');
+    const ids = Array.from({ length: 64 }, () => client.begin('get', { path: 'small' }));
+    await gate.reached(64);
+    await client.askOk('cancel', { target: ids[0] });
+    const ping = client.begin('ping');
+    const other = await login();
+    await other.askOk('ping');
+    gate.open();
+    await Promise.all([...ids, ping].map((id) => client.answer(id)));
+    const order = client.messages.map(({ header }) => header['id']);
+    expect(order.indexOf(ping)).toBeGreaterThan(Math.min(...ids.map((id) => order.indexOf(id))));
+  });
+});
+
+describe('cancel', () => {
+  test('ends a request in the middle, and nothing of it comes afterwards', async () => {
+    const { client, store } = await start();
+    const gate = store.hold('read large 1');
+    const id = client.begin('get', { path: 'large' });
+    await gate.reached();
+    await client.askOk('cancel', { target: id });
+    gate.open();
+    const { header, parts } = await client.answer(id);
+    expect(header).toMatchObject({ code: 'cancelled', retryable: false });
+    expect(parts.length).toBeLessThan(4);
+    await client.askOk('ping');
+    expect(client.messages.filter((message) => message.header['id'] === id)).toHaveLength(parts.length + 1);
+  });
+
+  test.each(['list', 'search'])('ends a %s in the middle', async (action) => {
+    const { client, store } = await start();
+    const gate = store.hold('entry 1');
+    const id = client.begin(action, { path: '', query: 'a' });
+    await gate.reached();
+    await client.askOk('cancel', { target: id });
+    gate.open();
+    expect((await client.answer(id)).header['code']).toBe('cancelled');
+  });
+
+  test.each([
+    ['of a request that is over', 1],
+    ['of one that never was', 12_345],
+  ])('%s is ok', async (_, target) => {
+    const { client } = await start();
+    await client.askOk('cancel', { target });
+  });
+
+  test('does not reach the requests of another connection', async () => {
+    const { client, store, login } = await start();
+    const gate = store.hold('read large 1');
+    const id = client.begin('get', { path: 'large' });
+    await gate.reached();
+    await (await login()).askOk('cancel', { target: id });
+    gate.open();
+    expect((await client.answer(id)).header['status']).toBe('ok');
+  });
+});
+
+test('long work is told now and then', async () => {
+  const clock = new FakeClock();
+  const { client, store } = await start({ clock });
+  const gate = store.hold('read large 1');
+  const id = client.begin('digests', { path: 'large' });
+  await gate.reached();
+  for (let n = 0; n < 3; n += 1) {
+    clock.advance(5_000);
+    const part = await client.take(({ header }) => header['id'] === id);
+    expect(part.header).toMatchObject({ status: 'progress', held: BLOCK_BYTES });
+  }
+  gate.open();
+  const { header, parts } = await client.answer(id);
+  expect(header['status']).toBe('ok');
+  expect(parts.map((part) => part.header['status'])).toEqual(['more']);
+});
+
+test('who has asked and ended its side still gets the answers', async () => {
+  const { client, store } = await start();
+  const gate = store.hold('read large 1');
+  const id = client.begin('get', { path: 'large' });
+  await gate.reached();
+  client.end();
+  gate.open();
+  expect((await client.answer(id)).header['status']).toBe('ok');
+  await client.closed;
+  expect(client.error).toBeUndefined();
+});
+
+test('who is gone leaves nothing behind', async () => {
+  const { client, store, server, login } = await start();
+  const gate = store.hold('read large 1');
+  client.begin('get', { path: 'large' });
+  await gate.reached();
+  await client.destroy();
+  gate.open();
+  await (await login()).askOk('ping');
+  await server.close();
+  expect(server.connectionCount).toBe(0);
+});
