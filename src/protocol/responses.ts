@@ -32,9 +32,9 @@ export const ENTRY_TYPES = ['file', 'directory', 'symlink'] as const;
 /** A part of an answer: any number of the first three, then one of the last two. */
 export const STATUSES = ['more', 'block', 'progress', 'ok', 'error'] as const;
 
-// A server's paths are checked as a client's are: what it answers must not name a place outside.
+// A server's paths are checked as a client's are: what it answers must not name a place outside, nor the root itself.
 const path: Field<string> = (value) => {
-  if (typeof value === 'string' && pathProblem(value) === undefined) return value;
+  if (typeof value === 'string' && value !== '' && pathProblem(value) === undefined) return value;
   throw new FieldError('is not a path by the grammar of the protocol');
 };
 const size = integer(0, MAX_FILE_BYTES);

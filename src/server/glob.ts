@@ -8,22 +8,23 @@ export function matchesSearch(path: string, query: string): boolean {
 }
 
 function matchesGlob(path: string, pattern: string): boolean {
-  const tokens = pattern.match(/\*\*|\*|\?|[^*?]/gsu) ?? [];
-  // reachable[i]: the tokens so far can match the first i characters.
   const characters = [...path];
-  let reachable = new Array<boolean>(characters.length + 1).fill(false);
-  reachable[0] = true;
-  for (const token of tokens) {
-    const next = new Array<boolean>(characters.length + 1).fill(false);
-    for (let end = 0; end <= characters.length; end += 1) {
+  const { length } = characters;
+  // reachable[i]: the tokens so far can match the first i characters.
+  let reachable = new Uint8Array(length + 1);
+  let next = new Uint8Array(length + 1);
+  reachable[0] = 1;
+  for (const token of pattern.match(/\*+|\?|[^*?]/gsu) ?? []) {
+    const isStar = token.startsWith('*');
+    const mayCross = token.length > 1 && isStar;
+    next[0] = isStar ? (reachable[0] as number) : 0;
+    for (let end = 1; end <= length; end += 1) {
       const last = characters[end - 1];
-      if (token === '**') next[end] = reachable[end] === true || (end > 0 && next[end - 1] === true);
-      else if (token === '*')
-        next[end] = reachable[end] === true || (last !== undefined && last !== '/' && next[end - 1] === true);
-      else if (last !== undefined)
-        next[end] = reachable[end - 1] === true && (token === '?' ? last !== '/' : last === token);
+      if (isStar) next[end] = reachable[end] || (mayCross || last !== '/' ? (next[end - 1] as number) : 0);
+      else next[end] = (token === '?' ? last !== '/' : last === token) ? (reachable[end - 1] as number) : 0;
     }
-    reachable = next;
+    if (!next.includes(1)) return false;
+    [reachable, next] = [next, reachable];
   }
-  return reachable[characters.length] === true;
+  return reachable[length] === 1;
 }

@@ -44,6 +44,8 @@ export interface SessionParts {
   helloTimeoutMs?: number | undefined;
 }
 
+const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
+
 /** One client's connection: next message → state → handler → answer, until either side ends it. */
 export class Session {
   readonly #parts: SessionParts;
@@ -70,6 +72,8 @@ export class Session {
   async run(): Promise<void> {
     const { helloTimeoutMs = HELLO_TIMEOUT_MS } = this.#parts;
     this.#connection.setDeadline(helloTimeoutMs, 'The hello');
+    // Also where the client had ended its side before, and what it asked for was still being worked on.
+    void this.#connection.closed.then(() => this.#abortAll(CONNECTION_ENDED));
     try {
       await this.#serve();
       await Promise.all(this.#tasks);
@@ -261,11 +265,9 @@ export class Session {
   }
 
   async #leave(): Promise<void> {
-    this.#abortAll(new SealiftError('cancelled', 'The connection has ended.'));
-    const state = this.#state;
-    // Told before what is under way has ended: long work for an upload ends when nobody waits for it.
-    for (const upload of state?.ownUploads ?? []) upload.users.delete(state as SessionState);
+    this.#abortAll(CONNECTION_ENDED);
     await Promise.all(this.#tasks);
+    const state = this.#state;
     if (state === undefined) return;
     await state.uploads.leave(state, state.ownUploads).catch((error: unknown) => {
       this.#logger.error({ err: error }, 'closing the uploads of a connection failed');
@@ -275,6 +277,8 @@ export class Session {
 
   #abortAll(reason: SealiftError): void {
     for (const controller of this.#working.values()) controller.abort(reason);
+    // Long work for an upload ends when nobody works with it any more.
+    for (const upload of this.#state?.ownUploads ?? []) upload.users.delete(this.#state as SessionState);
   }
 }
 

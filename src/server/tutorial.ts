@@ -1,12 +1,13 @@
 import { SealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { CONTENT_TYPE } from '../protocol/header.ts';
+import { MAX_CONTENT_BYTES, MAX_QUERY_CHARACTERS } from '../protocol/limits.ts';
 import type { Store } from '../storage/store.ts';
 import { matchesSearch } from './glob.ts';
 import type { Answer } from './exchange.ts';
 
-/** File names in one answer: the dialect has no pages, and the answer must fit a content. */
-const MAX_NAMES = 1_000;
+/** Bytes of JSON of the file names in one answer: the dialect has no pages, and the answer must fit a content. */
+const MAX_NAMES_BYTES = MAX_CONTENT_BYTES / 2;
 
 /**
  * Answers a request of the header protocol's classic example application, which knows no `action` in the header,
@@ -29,8 +30,11 @@ export async function answerTutorial({ header, content }: Message, store: Store)
 async function tutorialResult(content: Buffer, store: Store): Promise<string> {
   const { action, value } = parseContent(content);
   if (action !== 'search') return `Error: invalid action '${textOf(action)}'.`;
-  const names = await matchingNames(textOf(value), store);
-  return names.length > 0 ? names.join('\n') : `No match for '${textOf(value)}'.`;
+  const query = textOf(value);
+  if (query.length > MAX_QUERY_CHARACTERS)
+    throw new SealiftError('bad-request', `A search is longer than ${MAX_QUERY_CHARACTERS} characters.`);
+  const names = await matchingNames(query, store);
+  return names.length > 0 ? names.join('\n') : `No match for '${query}'.`;
 }
 
 function parseContent(content: Buffer): { action?: unknown; value?: unknown } {
@@ -43,16 +47,22 @@ function parseContent(content: Buffer): { action?: unknown; value?: unknown } {
   throw new SealiftError('bad-request', 'The content is not a JSON object.');
 }
 
-// A peer may send an object here, whose own conversion is not to be trusted.
+// A peer may send an object here, whose own conversion is not to be trusted, or a list of lists without end.
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : String(JSON.stringify(value));
+  if (typeof value === 'object' && value !== null)
+    throw new SealiftError('bad-request', 'The action and what is searched for have to be texts.');
+  return String(value);
 }
 
 async function matchingNames(value: string, store: Store): Promise<string[]> {
   const names: string[] = [];
+  let bytes = 0;
   for await (const entry of store.list('', { recursive: true })) {
-    if (names.length === MAX_NAMES) break;
-    if (entry.type === 'file' && matchesSearch(entry.path, value)) names.push(entry.path);
+    if (entry.type !== 'file' || !matchesSearch(entry.path, value)) continue;
+    // Escaped as JSON, because that is how it travels.
+    bytes += Buffer.byteLength(JSON.stringify(entry.path));
+    if (bytes > MAX_NAMES_BYTES) break;
+    names.push(entry.path);
   }
   return names;
 }

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { link, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { open, readFile, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
 import { systemClock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
+import { withFileLock } from './file-lock.ts';
 
 /** How long a lock without an owner counts as one that is just being written, in milliseconds. */
 const WRITING_MS = 10_000;
@@ -21,17 +22,11 @@ export interface ProcessLock {
  */
 export async function claimProcessLock(path: string, what: string): Promise<ProcessLock> {
   while (!(await create(path))) {
-    const text = await readLock(path);
-    if (text === undefined) continue;
-    const owner = ownerOf(text);
-    if (owner === undefined ? await isBeingWritten(path) : isAlive(owner)) {
-      const who = owner === undefined ? '' : ` (process ${owner.pid} on ${owner.host})`;
-      throw new SealiftError('locked', `Another run${who} works on ${what}.`, {
-        retryable: false,
-        hint: owner?.host === hostname() ? 'Wait for it, or end it.' : `If it is gone, remove ${path}.`,
-      });
-    }
-    await takeAway(path, text);
+    if (!(await isDead(path, what))) continue;
+    // One after the other: a slow process must not remove the lock that a fast one has just made.
+    await withFileLock(path, async () => {
+      if (await isDead(path, what)) await unlink(path).catch(passOverMissing);
+    });
   }
   let isHeld = true;
   return {
@@ -66,6 +61,20 @@ async function create(path: string): Promise<boolean> {
   }
 }
 
+/** Whether the lock's owner is gone; false if the lock is. Throws `locked` if the owner lives. */
+async function isDead(path: string, what: string): Promise<boolean> {
+  const text = await readLock(path);
+  if (text === undefined) return false;
+  const owner = ownerOf(text);
+  const isHeld = owner === undefined ? await isBeingWritten(path) : isAlive(owner);
+  if (!isHeld) return true;
+  const who = owner === undefined ? '' : ` (process ${owner.pid} on ${owner.host})`;
+  throw new SealiftError('locked', `Another run${who} works on ${what}.`, {
+    retryable: false,
+    hint: owner?.host === hostname() ? 'Wait for it, or end it.' : `If it is gone, remove ${path}.`,
+  });
+}
+
 async function readLock(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -92,26 +101,6 @@ async function isBeingWritten(path: string): Promise<boolean> {
   } catch (error) {
     passOverMissing(error);
     return false;
-  }
-}
-
-let takenAway = 0;
-
-// Another run may have been faster and hold a lock of its own by now. So the file is moved, not removed, and put
-// back if it is not the one that was judged dead.
-async function takeAway(path: string, dead: string): Promise<void> {
-  const aside = `${path}-${process.pid}-${(takenAway += 1)}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    return passOverMissing(error);
-  }
-  try {
-    if ((await readLock(aside)) !== dead) await link(aside, path);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  } finally {
-    await unlink(aside);
   }
 }
 

@@ -1,6 +1,7 @@
 import { vi } from 'vitest';
 import { run } from '../../src/cli/program.ts';
-import { events, type CliHome, type Event } from '../support/cli.ts';
+import type { CliHome } from '../support/cli.ts';
+import { events, type Event } from '../support/running-process.ts';
 
 export interface RanHere {
   code: number;

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { setting, settingsOf } from '../../src/cli/settings.ts';
-import { CliHome, refusingPort } from '../support/cli.ts';
+import { CliHome } from '../support/cli.ts';
+import { refusingPort } from '../support/refusing-port.ts';
 import { runHere } from './run-here.ts';
 
 const home = new CliHome();

@@ -31,6 +31,8 @@ describe('usage errors are exit code 2, and say what is wrong', () => {
     ['standard input without a name', ['put', '-', nowhere], {}, 'the target has to be a file'],
     ['a path that leads out', ['ls', `${nowhere}../x`], {}, '..'],
     ['the root, removed', ['rm', '-r', nowhere], {}, 'The root itself'],
+    ['a move between servers', ['mv', 'a:x', 'b:x'], {}, 'have to be on one server'],
+    ['files of two servers', ['get', 'a:x', 'b:x', '.'], {}, 'have to be on one server'],
     ['an unknown shell', ['completion', 'tcsh'], {}, 'only for bash and zsh'],
     ['a remote without a name', ['remote', 'add', '-x-', nowhere], {}, '-x-'],
     [

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CliHome, events, type ServeProcess } from '../support/cli.ts';
+import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { events } from '../support/running-process.ts';
 
 const home = new CliHome();
 let server: ServeProcess;

@@ -11,7 +11,9 @@ import type { Faults } from '../../src/transport/fault-settings.ts';
 import { startFaultProxy } from '../../src/transport/fault-proxy.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { loopbackCertificate } from '../support/certificates.ts';
-import { CliHome, refusingPort, type Event, type ServeProcess } from '../support/cli.ts';
+import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { refusingPort } from '../support/refusing-port.ts';
+
 import { listening, tcpServer } from '../support/listening.ts';
 import { startTestServer, tokenOf } from '../support/test-server.ts';
 
@@ -26,8 +28,6 @@ beforeAll(async () => {
   four = home.write('four', randomBytes(4 * MIB));
 });
 afterAll(() => home.close());
-
-const types = (told: readonly Event[]) => told.map(({ type }) => type);
 
 /** A place on the server behind a proxy that damages what it forwards. */
 async function behind(faults: Faults, path: string): Promise<string> {
@@ -54,6 +54,15 @@ test('a connection that is refused: 7, after the retries', async () => {
   );
 });
 
+test('a server that cannot have its port, or its directory: 2 and 12', async () => {
+  const port = await home.run(['serve', home.at('other'), '--host', '127.0.0.1', '--port', `${server.port}`]);
+  expect(port.code).toBe(2);
+  expect(port.stderr).toMatch(/^sealift: serve: bad-configuration: .*EADDRINUSE.*\n$/);
+  const directory = await home.run(['serve', server.root, '--host', '127.0.0.1', '--port', '0']);
+  expect(directory.code).toBe(12);
+  expect(directory.stderr).toMatch(/^sealift: serve: locked: .*\n$/);
+});
+
 test('a socket that is not there: 7', async () => {
   expect((await home.run(['ls', '--retry', '0', `unix:${home.at('none.sock')}:`])).code).toBe(7);
 });
@@ -61,7 +70,7 @@ test('a socket that is not there: 7', async () => {
 describe('8', () => {
   test('a server that accepts and never speaks', async () => {
     const { port } = await tcpServer(() => undefined);
-    const flags = ['--retry', '0', '--connect-timeout', '100ms'];
+    const flags = ['--retry', '0', '--connect-timeout', '500ms'];
     const { code, stderr } = await home.run(['ls', ...flags, `sealift://127.0.0.1:${port}/`]);
     expect(code).toBe(8);
     expect(stderr).toMatch(/^sealift: ls: stalled: 127\.0\.0\.1:\d+ /);
@@ -80,7 +89,7 @@ describe('8', () => {
     const place = await behind({ cut: { afterBytes: MIB / 2, direction: 'up' } }, 'cut');
     const { code, events } = await home.runJson(['put', '--retry', '2', '--retry-delay', '1ms', four, place]);
     expect(code).toBe(8);
-    expect(types(events)).toEqual(['start', 'retry', 'retry', 'error', 'summary']);
+    expect(events.map(({ type }) => type)).toEqual(['start', 'retry', 'retry', 'error', 'summary']);
     expect(events[1]).toMatchObject({
       path: four,
       code: 'connection-lost',
@@ -151,7 +160,7 @@ test('who may not write: 5, and no further file is tried', async () => {
   expect((await home.run(['ls', ...flags, place])).code).toBe(0);
   const put = await home.runJson(['put', ...flags, four, four, place]);
   expect(put.code).toBe(5);
-  expect(types(put.events).filter((type) => type === 'error')).toHaveLength(1);
+  expect(put.events.map(({ type }) => type).filter((type) => type === 'error')).toHaveLength(1);
   expect(put.events.at(-1)).toMatchObject({ failed: 2, exitCode: 5 });
   const wrong = { env: { SEALIFT_TOKEN: 'wrong-and-secret' } };
   const refused = await home.run(['ls', '--insecure', place], wrong);
@@ -183,7 +192,7 @@ describe('while a transfer runs', () => {
   });
 
   test('a source that changes is not published: 16', async () => {
-    const source = home.write('growing', randomBytes(3 * MIB));
+    const source = home.write('growing', home.read('four'));
     const put = home.start(['put', ...slowly, source, server.place('growing')]);
     await put.event('progress');
     appendFileSync(source, 'more');

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CliHome, events, type ServeProcess } from '../support/cli.ts';
+import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { events } from '../support/running-process.ts';
 
 const home = new CliHome();
 let server: ServeProcess;

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { CliHome, SEALIFT, type RunningProcess } from '../support/cli.ts';
+import { CliHome, SEALIFT } from '../support/cli.ts';
+import type { RunningProcess } from '../support/running-process.ts';
 
 // A server's home and two clients', all of them new; the tests are one story and run in its order.
 const [operator, client, other] = [new CliHome(), new CliHome(), new CliHome()];
@@ -8,6 +9,7 @@ const homes = [operator, client, other];
 let server: RunningProcess;
 let listening: { port: number; pin: string };
 let line: string;
+let token: string;
 
 async function serve(port: number): Promise<RunningProcess> {
   const started = operator.start(['serve', '--json', '--host', '127.0.0.1', '--port', `${port}`]);
@@ -56,7 +58,7 @@ test('what is kept can be read by its owner alone', () => {
   ];
   for (const path of paths) expect([path, statSync(path).mode & 0o777]).toEqual([path, 0o600]);
   const saved = readFileSync(client.at('config/sealift/remotes.toml'), 'utf8');
-  const token = /token = "(.*)"/.exec(saved)?.[1] ?? '';
+  token = /token = "(.*)"/.exec(saved)?.[1] ?? '';
   expect(token.length).toBeGreaterThan(30);
   // The server keeps a hash of it, and neither side has said it aloud.
   expect(readFileSync(operator.at('work/sealift-data/.sealift/users.toml'), 'utf8')).not.toContain(token);
@@ -88,6 +90,21 @@ test('remotes are listed without their tokens, and forgotten', async () => {
   ]);
   expect(await client.run(['remote', 'rm', 'box'])).toMatchObject({ code: 0, stdout: '' });
   expect((await client.run(['remote', 'rm', 'box'])).code).toBe(4);
+});
+
+test('a URL that holds a token is read from standard input, and shown nowhere', async () => {
+  server = await serve(listening.port);
+  const { port, pin } = listening;
+  const url = `sealift://127.0.0.1:${port}?pin=${pin}&token=${token}`;
+  const added = await other.run(['remote', 'add', 'piped', '-'], { input: `${url}\n` });
+  expect(added).toMatchObject({ code: 0, stdout: '' });
+  expect(added.stderr).not.toContain(token);
+  expect(await other.run(['ls', 'piped:'])).toMatchObject({ code: 0, stdout: 'dir/\n' });
+  const wrong = await other.run(['remote', 'add', 'wrong', '-'], {
+    input: url.replace('&token=', '&token=x'),
+  });
+  expect(wrong.code).toBe(5);
+  expect((await other.run(['remote', 'list'])).stdout).not.toContain('wrong');
 });
 
 test('for people the pin and the line stand in plain text', async () => {

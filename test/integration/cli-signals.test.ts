@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CliHome, SEALIFT, type RunningProcess, type ServeProcess } from '../support/cli.ts';
+import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
+import type { RunningProcess } from '../support/running-process.ts';
 
 const MIB = 2 ** 20;
 const home = new CliHome();

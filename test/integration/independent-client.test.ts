@@ -93,10 +93,18 @@ function python(
 ): Promise<{ output: string; code: number }> {
   const { host, port } = address as { host: string; port: number };
   const file = join(import.meta.dirname, script);
-  const env = { ...process.env, SEALIFT_TOKEN: token, PYTHONIOENCODING: 'utf-8', PYTHONDONTWRITEBYTECODE: '1' };
+  const env = {
+    ...process.env,
+    SEALIFT_TOKEN: token,
+    PYTHONIOENCODING: 'utf-8',
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
   return new Promise((resolve) => {
-    execFile('python3', [file, host, String(port), ...args], { env, timeout: 50_000 }, (error, stdout, stderr) =>
-      resolve({ output: stdout + stderr, code: error === null ? 0 : 1 }),
+    execFile(
+      'python3',
+      [file, host, String(port), ...args],
+      { env, timeout: 50_000 },
+      (error, stdout, stderr) => resolve({ output: stdout + stderr, code: error === null ? 0 : 1 }),
     );
   });
 }

@@ -66,7 +66,9 @@ describe('hazard 37: who may only look', () => {
   });
 
   test('who may write but not delete replaces and hides nothing', async () => {
-    const { login, root } = await startAttackedServer({ users: { adder: { permissions: ['write', 'list'] } } });
+    const { login, root } = await startAttackedServer({
+      users: { adder: { permissions: ['write', 'list'] } },
+    });
     const client = await login('adder');
     await client.askOk(...inlinePut('file', 'first'));
     for (const request of [

@@ -14,22 +14,28 @@ async function hello({ connect }: AttackedServer, fields: Record<string, unknown
 }
 
 describe('hazard 33: guessing', () => {
-  test.each(['token', 'join'])('a %s: each failure after the fifth doubles the wait, for a right one too', async (field) => {
-    const clock = new FakeClock();
-    const server = await startAttackedServer({ clock, ...(field === 'join' ? { users: undefined } : {}) });
-    const right = field === 'join' ? { join: server.server.issueJoinCode() } : { token: tokenOf('tester') };
-    for (let attempt = 0; attempt < 5; attempt += 1)
-      expect((await hello(server, { [field]: `wrong${attempt}` }))['code']).toBe('unauthenticated');
-    for (const waitMs of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
-      expect(await hello(server, right)).toMatchObject({ code: 'rate-limited', 'retry-after-ms': waitMs });
-      clock.advance(waitMs - 1);
-      expect(await hello(server, { [field]: 'wrong' })).toMatchObject({ code: 'rate-limited', 'retry-after-ms': 1 });
-      clock.advance(1);
-      expect((await hello(server, { [field]: 'wrong' }))['code']).toBe('unauthenticated');
-    }
-    clock.advance(30_000);
-    expect((await hello(server, right))['status']).toBe('ok');
-  });
+  test.each(['token', 'join'])(
+    'a %s: each failure after the fifth doubles the wait, for a right one too',
+    async (field) => {
+      const clock = new FakeClock();
+      const server = await startAttackedServer({ clock, ...(field === 'join' ? { users: undefined } : {}) });
+      const right = field === 'join' ? { join: server.server.issueJoinCode() } : { token: tokenOf('tester') };
+      for (let attempt = 0; attempt < 5; attempt += 1)
+        expect((await hello(server, { [field]: `wrong${attempt}` }))['code']).toBe('unauthenticated');
+      for (const waitMs of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+        expect(await hello(server, right)).toMatchObject({ code: 'rate-limited', 'retry-after-ms': waitMs });
+        clock.advance(waitMs - 1);
+        expect(await hello(server, { [field]: 'wrong' })).toMatchObject({
+          code: 'rate-limited',
+          'retry-after-ms': 1,
+        });
+        clock.advance(1);
+        expect((await hello(server, { [field]: 'wrong' }))['code']).toBe('unauthenticated');
+      }
+      clock.advance(30_000);
+      expect((await hello(server, right))['status']).toBe('ok');
+    },
+  );
 
   test('many connections at once, or many hellos on one, are not more guesses', async () => {
     const server = await startAttackedServer({ clock: new FakeClock() });

@@ -19,7 +19,20 @@ const MALFORMED = JSON.parse(
 ) as Malformed[];
 
 /** Values of one field of an otherwise sound header. Most are no JSON that `JSON.stringify` would write. */
-const LENGTHS = ['-1', '-0', '1.5', '1e400', '"12"', 'true', 'null', '[0]', '{}', '9007199254740993', '01', '0x1'];
+const LENGTHS = [
+  '-1',
+  '-0',
+  '1.5',
+  '1e400',
+  '"12"',
+  'true',
+  'null',
+  '[0]',
+  '{}',
+  '9007199254740993',
+  '01',
+  '0x1',
+];
 
 describe('hazard 3: messages that are none', () => {
   test('every malformed vector is told its code and closed, before the hello and after it', async () => {
@@ -42,7 +55,9 @@ describe('hazard 3: messages that are none', () => {
     const { login, root } = await startAttackedServer();
     const client = await login();
     const [action, fields, content] = inlinePut('after', 'evil');
-    client.write(Buffer.concat([Buffer.of(0, 0), encodeMessage({ fields: { action, id: 9, ...fields }, ...content })]));
+    client.write(
+      Buffer.concat([Buffer.of(0, 0), encodeMessage({ fields: { action, id: 9, ...fields }, ...content })]),
+    );
     await client.ended();
     expect(errorCodes(client)).toEqual(['bad-frame']);
     expect(existsSync(join(root, 'after'))).toBe(false);
@@ -79,7 +94,13 @@ describe('hazard 4: content lengths that are no length', () => {
   test('one that is more than is taken is refused before it comes', async () => {
     const { connect, login } = await startAttackedServer();
     for (const [client, limit] of [[await connect(), 65_536] as const, [await login(), 1_048_576] as const]) {
-      const header = { byteorder: 'big', 'content-type': 'a/b', 'content-encoding': 'binary', id: 1, action: 'echo' };
+      const header = {
+        byteorder: 'big',
+        'content-type': 'a/b',
+        'content-encoding': 'binary',
+        id: 1,
+        action: 'echo',
+      };
       client.write(rawMessage(JSON.stringify({ ...header, 'content-length': limit + 1 })));
       await client.ended();
       expect(errorCodes(client)).toEqual(['content-too-large']);
@@ -101,7 +122,8 @@ describe('hazard 2: messages cut anywhere', () => {
     for (const size of [1, 2, 7, session.length]) {
       const client = await connect();
       client.socket.setNoDelay(true);
-      for (let start = 0; start < session.length; start += size) client.write(session.subarray(start, start + size));
+      for (let start = 0; start < session.length; start += size)
+        client.write(session.subarray(start, start + size));
       for (const id of [1, 2, 3, 4]) expect((await client.answer(id)).header['status']).toBe('ok');
       expect(client.messages).toHaveLength(4);
     }
@@ -131,7 +153,15 @@ describe('hazard 5: a body that ends early', () => {
     }
     await assertAlive();
     expect((await client.ask('stat', { path: 'inline' })).header['code']).toBe('not-found');
-    expect((await client.ask('commit', { upload: whole.header['upload'], size: content.length, digest: `sha256-1m:${'0'.repeat(64)}` })).header['code']).toBe('incomplete');
+    expect(
+      (
+        await client.ask('commit', {
+          upload: whole.header['upload'],
+          size: content.length,
+          digest: `sha256-1m:${'0'.repeat(64)}`,
+        })
+      ).header['code'],
+    ).toBe('incomplete');
     expect(existsSync(join(root, 'in blocks'))).toBe(false);
   });
 });

@@ -21,7 +21,12 @@ describe('hazard 26: silent connections', () => {
 
 describe('hazard 27: one address that takes all', () => {
   test('is refused beyond its limit, gets its places back, and takes none from another address', async () => {
-    const { address, connect: secure, assertAlive, log } = await startAttackedServer({ maxConnectionsPerAddress: 3 });
+    const {
+      address,
+      connect: secure,
+      assertAlive,
+      log,
+    } = await startAttackedServer({ maxConnectionsPerAddress: 3 });
     const [first] = [await secure(), await secure(), await secure()];
     await expect(secure()).rejects.toThrow();
     await expect(secure()).rejects.toThrow();

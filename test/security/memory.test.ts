@@ -47,14 +47,17 @@ describe('hazard 28: a reader that never reads', () => {
     const { connect, witness } = await startWithReader();
     const stranger = await connect();
     stranger.socket.pause();
-    expect(await chunksTaken(stranger, repeated({ action: 'ping' }, 500), { times: 200, witness })).toBeLessThan(30);
+    expect(
+      await chunksTaken(stranger, repeated({ action: 'ping' }, 500), { times: 200, witness }),
+    ).toBeLessThan(30);
   });
 });
 
 async function startWithReader(clock?: FakeClock) {
   const socketPath = join(await temporaryDirectory(), 'socket');
   const server = await startAttackedServer({ socketPath, ...(clock && { clock }) });
-  for (let index = 0; index < 200; index += 1) writeFileSync(join(server.root, `${index}`.padStart(250, 'n')), '');
+  for (let index = 0; index < 200; index += 1)
+    writeFileSync(join(server.root, `${index}`.padStart(250, 'n')), '');
   writeFileSync(join(server.root, 'large'), Buffer.alloc(8 * MEBIBYTE));
   const reader: RawClient = await server.login();
   reader.socket.pause();

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -29,7 +38,11 @@ const ATTEMPTS: [string, (path: string) => RawRequest][] = [
   ['move to', (path) => ['move', { path: 'mine', to: path }]],
 ];
 
-const codesOf = async (client: RawClient, request: (path: string) => RawRequest, paths: readonly string[]) => {
+const codesOf = async (
+  client: RawClient,
+  request: (path: string) => RawRequest,
+  paths: readonly string[],
+) => {
   const codes = new Set<unknown>();
   for (const path of paths) codes.add((await client.ask(...request(path))).header['code']);
   return [...codes];
@@ -38,9 +51,22 @@ const codesOf = async (client: RawClient, request: (path: string) => RawRequest,
 describe('hazard 9: names that lead elsewhere', () => {
   const control = [...Array(0x20).keys(), ...Array.from({ length: 0x21 }, (_, index) => 0x7f + index)];
   const paths = [
-    '..', '.', '../x', 'a/../../x', './x', 'a/.', '/etc/passwd', '//x', 'a//b', 'a/', '/',
+    '..',
+    '.',
+    '../x',
+    'a/../../x',
+    './x',
+    'a/.',
+    '/etc/passwd',
+    '//x',
+    'a//b',
+    'a/',
+    '/',
     ...control.map((code) => `a${String.fromCharCode(code)}b`),
-    'x'.repeat(256), 'ü'.repeat(128), 'x/'.repeat(2_500) + 'x', `${'x'.repeat(255)}/`.repeat(16) + 'xx',
+    'x'.repeat(256),
+    'ü'.repeat(128),
+    'x/'.repeat(2_500) + 'x',
+    `${'x'.repeat(255)}/`.repeat(16) + 'xx',
   ];
 
   test.each(ATTEMPTS)('%s', async (_, request) => {
@@ -54,7 +80,20 @@ describe('hazard 9: names that lead elsewhere', () => {
   test('what a shell, a browser or another system would read into a name is its letters', async () => {
     const { login, root } = await startAttackedServer();
     const client = await login();
-    const names = ['~', '$HOME', '%2e%2e%2fx', '..%2f', '`id`', '; rm -rf x', '-rf', 'C:\\x', '..\\x', '*', '\u2024\u2024', '.. '];
+    const names = [
+      '~',
+      '$HOME',
+      '%2e%2e%2fx',
+      '..%2f',
+      '`id`',
+      '; rm -rf x',
+      '-rf',
+      'C:\\x',
+      '..\\x',
+      '*',
+      '\u2024\u2024',
+      '.. ',
+    ];
     for (const name of names) await client.askOk(...inlinePut(name, name));
     for (const name of names) expect(readFileSync(join(root, name), 'utf8')).toBe(name);
     expect(readdirSync(root).sort()).toEqual(['.sealift', ...names].sort());
@@ -103,10 +142,17 @@ describe('hazard 12: links planted in the root', () => {
     const { login, outside, assertOutsideIsUntouched } = await startWithLinks();
     const client = await login();
     await client.askOk(...inlinePut('mine', 'mine'));
-    for (const [path, target] of [['own', outside], ['up', '..'], ['proc', '/proc/self/root'], ['round', 'round']] as const)
+    for (const [path, target] of [
+      ['own', outside],
+      ['up', '..'],
+      ['proc', '/proc/self/root'],
+      ['round', 'round'],
+    ] as const)
       await client.askOk('symlink', { path, target });
     for (const [, request] of ATTEMPTS)
-      expect(await codesOf(client, request, ['own/file', 'up/x', 'proc/etc/passwd', 'round/x'])).toEqual(['not-directory']);
+      expect(await codesOf(client, request, ['own/file', 'up/x', 'proc/etc/passwd', 'round/x'])).toEqual([
+        'not-directory',
+      ]);
     const { content } = await client.askOk('list', { path: '', recursive: true });
     expect(content.toString()).not.toMatch(/own\/|up\/|secret/);
     assertOutsideIsUntouched();
@@ -119,7 +165,8 @@ describe('hazard 12: links planted in the root', () => {
     for (const path of ['dir/file', 'file']) {
       const { header } = await client.askOk('put', { path, size: CONTENT.length });
       const { upload } = header;
-      for (const [index, block] of blocksOf(CONTENT).entries()) await client.askOk(...blockRequest(upload, index, block));
+      for (const [index, block] of blocksOf(CONTENT).entries())
+        await client.askOk(...blockRequest(upload, index, block));
       if (path === 'file') symlinkSync(join(outside, 'file'), join(root, 'file'));
       else {
         renameSync(join(root, 'dir'), join(root, 'was'));
@@ -172,7 +219,9 @@ describe('hazard 13: what is no file', () => {
     const { login, root, assertAlive } = await startAttackedServer();
     execFileSync('mkfifo', [join(root, 'fifo')]);
     const client = await login();
-    for (const [name, request] of ATTEMPTS.filter(([name]) => /^(get|digests|stat|set|remove|move from)/.test(name)))
+    for (const [name, request] of ATTEMPTS.filter(([name]) =>
+      /^(get|digests|stat|set|remove|move from)/.test(name),
+    ))
       expect([name, ...(await codesOf(client, request, ['fifo']))]).toEqual([name, 'not-found']);
     expect((await client.askOk('list', { path: '' })).content.toString()).toBe('{"entries":[]}');
     await assertAlive();
@@ -189,8 +238,22 @@ describe('hazard 13: what is no file', () => {
 });
 
 describe('hazard 14: the state directory', () => {
-  const spellings = ['.sealift', '.SEALIFT', '.Sealift', '.ＳＥＡＬＩＦＴ', '.ſealift', '.sea\u200blift', '\u2060.sealift', '.s\u00adealift'];
-  const paths = spellings.flatMap((name) => [name, `${name}/users.toml`, `${name}/uploads/x`, `${name}/identity/key.pem`]);
+  const spellings = [
+    '.sealift',
+    '.SEALIFT',
+    '.Sealift',
+    '.ＳＥＡＬＩＦＴ',
+    '.ſealift',
+    '.sea\u200blift',
+    '\u2060.sealift',
+    '.s\u00adealift',
+  ];
+  const paths = spellings.flatMap((name) => [
+    name,
+    `${name}/users.toml`,
+    `${name}/uploads/x`,
+    `${name}/identity/key.pem`,
+  ]);
 
   test.each(ATTEMPTS)('%s', async (_, request) => {
     const { login, root } = await startAttackedServer();
@@ -203,7 +266,11 @@ describe('hazard 14: the state directory', () => {
   test('is in no listing and no search', async () => {
     const { login } = await startAttackedServer();
     const client = await login();
-    for (const [action, fields] of [['list', { path: '', recursive: true }], ['search', { query: '' }], ['search', { query: '**' }]] as const)
+    for (const [action, fields] of [
+      ['list', { path: '', recursive: true }],
+      ['search', { query: '' }],
+      ['search', { query: '**' }],
+    ] as const)
       expect((await client.askOk(action, fields)).content.toString()).not.toContain('sealift');
   });
 });

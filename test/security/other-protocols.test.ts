@@ -5,7 +5,12 @@ import { describe, expect, test } from 'vitest';
 import { errorCodes, startAttackedServer } from '../support/attacked-server.ts';
 
 /** The first bytes of a handshake that promises extensions which never come, of one too long, and of SSL 2. */
-const HELLOS = ['160301000501000001ff03', '16030100050100ffffff', '1603014000', '802e0103010015000000100100800700c0'];
+const HELLOS = [
+  '160301000501000001ff03',
+  '16030100050100ffffff',
+  '1603014000',
+  '802e0103010015000000100100800700c0',
+];
 
 const STRANGERS: [string, Buffer][] = [
   ['a request of HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: here\r\n\r\n')],

@@ -12,7 +12,8 @@ const outcome = ({ header }: { header: Record<string, unknown> }) => header['cod
 
 async function uploaded(client: RawClient, path: string, content: Buffer, fields = {}): Promise<unknown> {
   const { upload } = (await client.askOk('put', { path, size: content.length, ...fields })).header;
-  for (const [index, block] of blocksOf(content).entries()) await client.askOk(...blockRequest(upload, index, block));
+  for (const [index, block] of blocksOf(content).entries())
+    await client.askOk(...blockRequest(upload, index, block));
   return upload;
 }
 
@@ -22,15 +23,21 @@ describe('hazard 21: two who put the same name', () => {
     const clients = await Promise.all(['a', 'b', 'c', 'd'].map(() => login()));
     for (let round = 0; round < 15; round += 1) {
       const inline = await Promise.all(
-        clients.map((client, index) => client.ask(...inlinePut(`inline${round}`, `${index}`, { if: 'absent' }))),
+        clients.map((client, index) =>
+          client.ask(...inlinePut(`inline${round}`, `${index}`, { if: 'absent' })),
+        ),
       );
       expect(inline.map(outcome).sort()).toEqual(['exists', 'exists', 'exists', 'ok']);
       const winner = inline.findIndex((answer) => outcome(answer) === 'ok');
       expect(readFileSync(join(root, `inline${round}`), 'utf8')).toBe(`${winner}`);
     }
     const contents = ['a', 'b', 'c', 'd'].map(contentOf);
-    const uploads = await Promise.all(clients.map((client, index) => uploaded(client, 'blocks', contents[index] as Buffer, { if: 'absent' })));
-    const answers = await Promise.all(clients.map((client, index) => client.ask(...commitRequest(uploads[index], contents[index] as Buffer))));
+    const uploads = await Promise.all(
+      clients.map((client, index) => uploaded(client, 'blocks', contents[index] as Buffer, { if: 'absent' })),
+    );
+    const answers = await Promise.all(
+      clients.map((client, index) => client.ask(...commitRequest(uploads[index], contents[index] as Buffer))),
+    );
     expect(answers.map(outcome).sort()).toEqual(['exists', 'exists', 'exists', 'ok']);
   });
 
@@ -64,7 +71,12 @@ describe('hazard 21: two who put the same name', () => {
 
   test('put, commit, remove and move at once leave something whole or nothing', async () => {
     const { login, log } = await startAttackedServer();
-    const clients = await Promise.all(['p', 'c', 'r', 'm'].map(() => login())) as [RawClient, RawClient, RawClient, RawClient];
+    const clients = (await Promise.all(['p', 'c', 'r', 'm'].map(() => login()))) as [
+      RawClient,
+      RawClient,
+      RawClient,
+      RawClient,
+    ];
     const content = contentOf('u');
     for (let round = 0; round < 15; round += 1) {
       const upload = await uploaded(clients[1], 'tree/file', content);
@@ -74,10 +86,14 @@ describe('hazard 21: two who put the same name', () => {
         clients[2].ask('remove', { path: 'tree', recursive: true }),
         clients[3].ask('move', { path: 'tree', to: `moved${round % 2}/tree` }),
       ]);
-      for (const answer of answers) expect(['ok', 'not-found', 'not-empty', 'not-directory', 'exists']).toContain(outcome(answer));
+      for (const answer of answers)
+        expect(['ok', 'not-found', 'not-empty', 'not-directory', 'exists']).toContain(outcome(answer));
       for (const path of ['tree/file', 'moved0/tree/file', 'moved1/tree/file']) {
         const stat = await clients[0].ask('stat', { path, digest: true });
-        if (outcome(stat) === 'ok') expect([fileDigestOf(content), fileDigestOf(Buffer.from('inline'))]).toContain(stat.header['digest']);
+        if (outcome(stat) === 'ok')
+          expect([fileDigestOf(content), fileDigestOf(Buffer.from('inline'))]).toContain(
+            stat.header['digest'],
+          );
       }
       for (const path of ['moved0', 'moved1']) await clients[2].ask('remove', { path, recursive: true });
     }
@@ -97,7 +113,11 @@ describe('hazard 22: an answer that was lost', () => {
       const [action, fields] = commitRequest(upload, content);
       const message = (id: number) => encodeMessage({ fields: { action, id, ...fields } });
       client.write(Buffer.concat([message(1001), message(1002)]));
-      const answers = await Promise.all([client.answer(1001), client.answer(1002), other.ask(action, fields)]);
+      const answers = await Promise.all([
+        client.answer(1001),
+        client.answer(1002),
+        other.ask(action, fields),
+      ]);
       answers.push(await other.ask(action, fields));
       expect(answers.map(outcome)).toEqual(['ok', 'ok', 'ok', 'ok']);
       expect(new Set(answers.map(({ header }) => header['etag'])).size).toBe(1);
@@ -115,7 +135,9 @@ describe('hazard 22: an answer that was lost', () => {
       const committing = client.ask(...commitRequest(upload, content));
       const meddling = [
         other.ask(...blockRequest(upload, 0, Buffer.alloc(1_048_576, 'y'))),
-        ...(round % 2 === 0 ? [other.ask('put', { path, size: content.length, ...key })] : [other.ask('abort', { upload })]),
+        ...(round % 2 === 0
+          ? [other.ask('put', { path, size: content.length, ...key })]
+          : [other.ask('abort', { upload })]),
       ];
       const committed = outcome(await committing);
       await Promise.all(meddling);
@@ -138,7 +160,9 @@ describe('hazard 19: an old connection that ends late', () => {
     const resumed = await again.askOk('put', put);
     expect(resumed.header['base']).toBe('partial');
     // The old one does not know yet, and goes on.
-    expect(outcome(await old.ask(...blockRequest(upload, 1, blocksOf(content)[1] as Uint8Array)))).toBe('superseded');
+    expect(outcome(await old.ask(...blockRequest(upload, 1, blocksOf(content)[1] as Uint8Array)))).toBe(
+      'superseded',
+    );
     await again.askOk(...blockRequest(resumed.header['upload'], 1, blocksOf(content)[1] as Uint8Array));
     await again.askOk(...commitRequest(resumed.header['upload'], content));
     expect(outcome(await old.ask('abort', { upload }))).toBe('superseded');

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { startAttackedServer } from '../support/attacked-server.ts';
+import { CliHome } from '../support/cli.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { inlinePut } from '../support/raw-files.ts';
 import { rawMessage } from '../protocol/frames.ts';
 
@@ -15,7 +17,18 @@ describe('hazard 35: secrets in logs and errors', () => {
     const wrong = `${token.slice(0, -6)}wrong1`;
 
     const others = [];
-    for (const fields of [{ token }, { token: wrong }, { join: code }, { join: wrong }, { token: [token] }, { token: { token } }, { token, join: 7 }, { token, protocol: 2 }, { token: token.repeat(50) }, { token, agent: 5 }]) {
+    for (const fields of [
+      { token },
+      { token: wrong },
+      { join: code },
+      { join: wrong },
+      { token: [token] },
+      { token: { token } },
+      { token, join: 7 },
+      { token, protocol: 2 },
+      { token: token.repeat(50) },
+      { token, agent: 5 },
+    ]) {
       const client = await connect();
       await client.hello(fields);
       others.push(client);
@@ -29,10 +42,12 @@ describe('hazard 35: secrets in logs and errors', () => {
     broken.write(rawMessage(`{"action":"hello","id":1,"protocol":1,"agent":"x","token":"${token}"`));
     await broken.ended();
     const huge = await connect();
-    huge.write(`  {"token":"${token}"}`);
+    huge.write(`~~{"token":"${token}"}`);
     await huge.ended();
 
-    const answers = [...others, user, broken, huge].flatMap(({ messages }) => messages.map(({ header, content }) => JSON.stringify(header) + content.toString()));
+    const answers = [...others, user, broken, huge].flatMap(({ messages }) =>
+      messages.map(({ header, content }) => JSON.stringify(header) + content.toString()),
+    );
     for (const secret of [token, wrong, code, token.slice(8)]) {
       expect(log()).not.toContain(secret);
       expect(answers.join('\n')).not.toContain(secret);
@@ -43,7 +58,8 @@ describe('hazard 35: secrets in logs and errors', () => {
     expect(readFileSync(users, 'utf8')).not.toContain(token.slice(8));
     expect(statSync(users).mode & 0o077).toBe(0);
     const identity = join(root, '.sealift/identity');
-    for (const name of readdirSync(identity).filter((each) => each.includes('key'))) expect(statSync(join(identity, name)).mode & 0o077).toBe(0);
+    for (const name of readdirSync(identity).filter((each) => each.includes('key')))
+      expect(statSync(join(identity, name)).mode & 0o077).toBe(0);
   });
 
   test('errors tell no path of the server and no stack', async () => {
@@ -88,7 +104,11 @@ describe('hazard 36: forged lines in the log', () => {
       ['abort', { upload: evil }],
     ] as [string, Record<string, unknown>][])
       await client.ask(action, fields);
-    await client.ask('put', { path: 'a', size: 1, digest: `sha256:${'0'.repeat(64)}` }, { content: Buffer.of(1), contentEncoding: evil.slice(0, 50), contentType: evil.slice(0, 50) });
+    await client.ask(
+      'put',
+      { path: 'a', size: 1, digest: `sha256:${'0'.repeat(64)}` },
+      { content: Buffer.of(1), contentEncoding: evil.slice(0, 50), contentType: evil.slice(0, 50) },
+    );
     const lines = log().split('\n').slice(0, -1);
     expect(lines.length).toBeGreaterThan(3);
     for (const line of lines) {
@@ -96,5 +116,24 @@ describe('hazard 36: forged lines in the log', () => {
       // eslint-disable-next-line no-control-regex -- control characters are what is looked for
       expect(line).not.toMatch(/[\u0000-\u001f]/);
     }
+  });
+});
+
+describe('hazard 36: what a terminal would obey in the log of serve', () => {
+  test.each(['as JSON', 'on a terminal'])('stands there escaped, %s', async (kind) => {
+    const home = new CliHome();
+    onTestFinished(() => home.close());
+    const args = ['serve', home.at('root'), '--host', '127.0.0.1', '--port', '0', '--anonymous', 'read'];
+    const serving = kind === 'as JSON' ? home.start(args) : home.inTerminal(args);
+    const said = await serving.line((line) => /127\.0\.0\.1:\d+/.test(line));
+    const port = Number(/127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
+    const client = await RawClient.connect({ address: { host: '127.0.0.1', port } });
+    await client.hello({ agent: 'evil\u009b2J\u009d0;title\u009c\u202e\u007f\u001b[2J' });
+    await client.destroy();
+    const line = await serving.line((each) => each.includes('evil'));
+    // Without the colour that a terminal gets after the fields.
+    const shown = line.slice(line.indexOf('evil')).replaceAll('\u001b[39m', '').trimEnd();
+    expect(shown).toMatch(/^evil\\+u009b2J/);
+    expect(shown).not.toMatch(/[\p{Cc}\u202e]/u);
   });
 });

@@ -28,6 +28,21 @@ test('tasks of one key run one after the other, in the order in which they came'
   expect(log).toEqual(['first', 'second', 'third']);
 });
 
+test('who comes when some have ended waits for those who have not', async () => {
+  const mutex = new KeyedMutex();
+  const log: string[] = [];
+  const [first, second, third] = [task(log, 'first'), task(log, 'second'), task(log, 'third')];
+  const results = [mutex.run('key', first.run), mutex.run('key', second.run)];
+  first.end();
+  await settled();
+  results.push(mutex.run('key', third.run));
+  await settled();
+  expect(log).toEqual(['first', 'second']);
+  second.end();
+  third.end();
+  await Promise.all(results);
+});
+
 test('tasks of different keys do not wait for each other', async () => {
   const mutex = new KeyedMutex();
   const log: string[] = [];

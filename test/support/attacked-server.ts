@@ -76,18 +76,18 @@ export async function chunksTaken(
   { times, witness }: { times: number; witness: RawClient },
 ): Promise<number> {
   for (let taken = 0; taken < times; taken += 1) {
-    let isTaken = false;
+    const state = { isTaken: false };
     const writing = new Promise<void>((resolve) =>
       client.socket.write(chunk, () => {
-        isTaken = true;
+        state.isTaken = true;
         resolve();
       }),
     );
     const waiting = (async () => {
-      for (let round = 0; round < 200 && !isTaken; round += 1) await witness.ask('ping');
+      for (let round = 0; round < 200 && !state.isTaken; round += 1) await witness.ask('ping');
     })();
     await Promise.race([writing, waiting]);
-    if (!isTaken) return taken;
+    if (!state.isTaken) return taken;
   }
   return times;
 }

@@ -1,5 +1,5 @@
 import { MemoryStore } from '../../src/storage/memory-store.ts';
-import type { Entry, StoredFile } from '../../src/storage/store.ts';
+import type { Entry, StoredFile, StoredUpload } from '../../src/storage/store.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 
 /** A step of a store that waits. */
@@ -12,7 +12,7 @@ export interface Gate {
 
 /**
  * A store in memory in which a test can hold a step, to do something in the middle of a request. Steps are
- * `open PATH`, `read PATH BLOCK`, `put PATH`, `entry NUMBER` of a listing, and `sync`.
+ * `open PATH`, `read PATH BLOCK`, `put PATH`, `write BLOCK` of an upload, `entry NUMBER` of a listing, and `sync`.
  */
 export class GatedStore extends MemoryStore {
   readonly #gates = new Map<string, { waiting: number; arrived: () => void; opened: Promise<void> }>();
@@ -48,6 +48,21 @@ export class GatedStore extends MemoryStore {
       },
       assertUnchanged: () => file.assertUnchanged(),
       close: () => file.close(),
+    };
+  }
+
+  override async openUpload(...args: Parameters<MemoryStore['openUpload']>): Promise<StoredUpload> {
+    const upload = await super.openUpload(...args);
+    return {
+      base: upload.base,
+      held: upload.held,
+      write: async (index, content) => {
+        await this.#pass(`write ${index}`);
+        await upload.write(index, content);
+      },
+      publish: (...publication) => upload.publish(...publication),
+      close: () => upload.close(),
+      discard: () => upload.discard(),
     };
   }
 

@@ -5,11 +5,11 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 
-import { claimProcessLock } from '../../src/client/process-lock.ts';
+import { claimProcessLock } from '../../src/trust/process-lock.ts';
+import { failureOf } from '../client/setting.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
-import { failureOf } from './setting.ts';
 
-const SOURCE = resolve(import.meta.dirname, '../../src/client/process-lock.ts');
+const SOURCE = resolve(import.meta.dirname, '../../src/trust/process-lock.ts');
 
 async function lockPath(): Promise<string> {
   return join(await temporaryDirectory(), 'lock');
@@ -59,10 +59,11 @@ test.each([
     const path = await lockPath();
     if (stale) await writeFile(path, JSON.stringify(stale));
     const claims = await Promise.allSettled(Array.from({ length: 10 }, () => claimProcessLock(path, 'it')));
-    const held = claims.filter(({ status }) => status === 'fulfilled');
-    expect(held).toHaveLength(1);
-    for (const { status, reason } of claims as PromiseRejectedResult[])
-      if (status === 'rejected') expect(reason).toMatchObject({ code: 'locked' });
+    const refusals = claims.flatMap((claim) =>
+      claim.status === 'rejected' ? [claim.reason as unknown] : [],
+    );
+    expect(refusals).toHaveLength(9);
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'locked' });
     expect(await readdir(join(path, '..'))).toEqual(['lock']);
   }
 });

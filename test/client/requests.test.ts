@@ -1,0 +1,191 @@
+import { expect, test } from 'vitest';
+
+import type { Client } from '../../src/client/client.ts';
+import { startScriptedServer, HELLO, type Script, type ScriptedRequest } from '../support/scripted-server.ts';
+import { connectorTo, failureOf, MIB, noise } from './setting.ts';
+
+async function connected(script: Script) {
+  const server = await startScriptedServer(script);
+  const client: Client = await connectorTo(server.address, server.pin).use();
+  return { server, client };
+}
+
+test('answers find their requests, in whatever order they come, part by part', async () => {
+  const waiting: ScriptedRequest[] = [];
+  const { client } = await connected({
+    list: async (request) => {
+      if (waiting.push(request) < 3) return;
+      const part = (nth: number, name: string, status = 'more') =>
+        waiting[nth]?.answer({ status }, { content: Buffer.from(name), contentType: 'text/json' });
+      await part(2, 'c1');
+      await part(0, 'a1');
+      await part(2, 'c2');
+      await part(1, 'b', 'ok');
+      await part(0, 'a2', 'ok');
+      await part(2, 'c3', 'ok');
+    },
+  });
+  const ask = async (path: string) => {
+    const parts: string[] = [];
+    const last = await client.request(
+      'list',
+      { path },
+      { onPart: ({ content }) => void parts.push(content.toString()) },
+    );
+    return [...parts, last.content.toString()];
+  };
+  expect(await Promise.all([ask('a'), ask('b'), ask('c')])).toEqual([
+    ['a1', 'a2'],
+    ['b'],
+    ['c1', 'c2', 'c3'],
+  ]);
+});
+
+test('answers to unknown ids are passed over', async () => {
+  const { client } = await connected({
+    ping: async ({ answer }) => {
+      for (const id of [999, 0, -1, 'x', null, 1.5]) await answer({ id, status: 'ok', 'time-ms': 1 });
+      await answer({ id: undefined, status: 'progress', upload: 'u', held: 1 });
+      await answer({ id: 77, status: 'error', code: 'internal', message: 'No.' });
+      await answer({ status: 'progress' });
+      await answer({ status: 'ok', 'time-ms': 42 });
+      await answer({ status: 'ok', 'time-ms': 43 });
+    },
+  });
+  expect(await client.ping()).toBe(42);
+  expect(await client.ping()).toBe(42);
+});
+
+test('no more requests are under way than the server takes, and one place is kept for cancel', async () => {
+  const waiting: ScriptedRequest[] = [];
+  const full = Promise.withResolvers<void>();
+  const { client, server } = await connected({
+    hello: ({ answer }) => void answer({ ...HELLO, 'max-requests': 4 }),
+    ping: (request) => {
+      if (waiting.push(request) === 3) full.resolve();
+    },
+    echo: ({ answer }) => void answer({ status: 'ok' }),
+  });
+  const pings = Array.from({ length: 5 }, () => client.ping());
+  await full.promise;
+  expect(server.requests).toHaveLength(3);
+  for (let answered = 0; answered < 5; answered += 1) {
+    while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await waiting.shift()?.answer({ status: 'ok', 'time-ms': 5 });
+  }
+  expect(await Promise.all(pings)).toEqual([5, 5, 5, 5, 5]);
+});
+
+test('an abort cancels the request, and the connection lives on', async () => {
+  const { client, server } = await connected({
+    echo: () => undefined,
+    cancel: ({ answer }) => void answer({ status: 'ok' }),
+    ping: ({ answer }) => void answer({ status: 'ok', 'time-ms': 1 }),
+  });
+  const controller = new AbortController();
+  const asking = client.echo(Buffer.from('x'), { signal: controller.signal });
+  const asked = await server.requested('echo');
+  controller.abort();
+  expect((await failureOf(asking)).code).toBe('aborted');
+  expect((await server.requested('cancel')).header['target']).toBe(asked.header['id']);
+  expect(await client.ping()).toBe(1);
+});
+
+test('what is aborted before it is sent is not sent', async () => {
+  const { client, server } = await connected({
+    ping: ({ answer }) => void answer({ status: 'ok', 'time-ms': 1 }),
+  });
+  expect((await failureOf(client.echo(Buffer.from('x'), { signal: AbortSignal.abort() }))).code).toBe(
+    'aborted',
+  );
+  await client.ping();
+  expect(server.requests.map(({ header }) => header['action'])).toEqual(['ping']);
+});
+
+test('a part that the caller cannot take cancels the rest of the answer', async () => {
+  const { client, server } = await connected({
+    get: ({ answer }) => answer({ status: 'more', size: 5 * MIB, 'mtime-ms': 0, mode: 0o644, etag: 'e' }),
+  });
+  const asking = client.request(
+    'get',
+    { path: 'file' },
+    { onPart: () => Promise.reject(new RangeError('full')) },
+  );
+  await expect(asking).rejects.toThrow(RangeError);
+  const asked = await server.requested('get');
+  expect((await server.requested('cancel')).header['target']).toBe(asked.header['id']);
+});
+
+test('a content is not given back before all of it has left, whatever the server answers', async () => {
+  const { client, server } = await connected({
+    echo: ({ header, socket, answer }) => {
+      // Reads no further, and says that it has what is still to come.
+      socket.pause();
+      const last = Number(header['id']) + 29;
+      void answer({ id: last, status: 'ok' });
+      void answer({ id: last - 1, status: 'error', code: 'internal', message: 'No.', retryable: false });
+    },
+  });
+  // More than the buffers of the kernel take.
+  const block = noise(MIB);
+  let isGivenBack = false;
+  const outcomes = Array.from({ length: 30 }, () =>
+    client.echo(block).then(
+      () => (isGivenBack = true),
+      (e: unknown) => e,
+    ),
+  );
+  expect(await outcomes[28]).toMatchObject({ code: 'internal' });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isGivenBack).toBe(false);
+  server.destroyConnections();
+  expect(await outcomes[29]).toMatchObject({ code: 'connection-lost' });
+});
+
+test('an error of the server comes as it was sent, without what we do not know', async () => {
+  const { client } = await connected({
+    stat: ({ answer }) =>
+      void answer({ status: 'error', code: 'busy', message: 'Later.', retryable: true, 'retry-after-ms': 5 }),
+    ping: ({ answer }) =>
+      void answer({ status: 'error', code: 'of-the-future', message: 'What?', retryable: false }),
+  });
+  expect(await failureOf(client.stat('x'))).toMatchObject({ code: 'busy', retryable: true, retryAfterMs: 5 });
+  const unknown = await failureOf(client.ping());
+  expect(unknown.retryable).toBe(false);
+  expect(unknown.message).toContain('What?');
+});
+
+test('an error of the stream ends all requests', async () => {
+  const { client } = await connected({
+    ping: ({ answer, socket }) => {
+      void answer({
+        id: undefined,
+        status: 'error',
+        code: 'bad-frame',
+        message: 'What was that?',
+        retryable: false,
+      });
+      socket.end();
+    },
+  });
+  const failures = await Promise.all([failureOf(client.echo(Buffer.from('x'))), failureOf(client.ping())]);
+  expect(failures.map(({ code }) => code)).toEqual(['bad-frame', 'bad-frame']);
+  expect(client.isAlive).toBe(false);
+  expect((await failureOf(client.ping())).code).toBe('bad-frame');
+});
+
+test('a server that found us too slow is worth another connection', async () => {
+  const { client } = await connected({
+    ping: ({ answer, socket }) => {
+      void answer({
+        id: undefined,
+        status: 'error',
+        code: 'timeout',
+        message: 'Too slow.',
+        retryable: false,
+      });
+      socket.end();
+    },
+  });
+  expect(await failureOf(client.ping())).toMatchObject({ code: 'stalled', retryable: true });
+});
