@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -78,8 +79,8 @@ export class RunContext implements AsyncDisposable {
     return {
       address,
       pins,
-      ca: await pem((ca as string | undefined) ?? saved?.ca),
-      cert: await pem((cert as string | undefined) ?? saved?.cert),
+      ca: await certificates((ca as string | undefined) ?? saved?.ca),
+      cert: await certificates((cert as string | undefined) ?? saved?.cert),
       key: await pem(keyFile),
       token: (await this.#token()) ?? saved?.token,
       insecure: insecure === true,
@@ -106,6 +107,23 @@ export class RunContext implements AsyncDisposable {
     const { tokenFile } = this.settings;
     if (typeof tokenFile === 'string') return (await readText(tokenFile)).trim();
     return process.env['SEALIFT_TOKEN'];
+  }
+}
+
+/** The text of a PEM file of certificates. Checked here, because Node passes over what it cannot read in a CA file. */
+export async function certificates(file: string): Promise<string>;
+export async function certificates(file: string | undefined): Promise<string | undefined>;
+export async function certificates(file: string | undefined): Promise<string | undefined> {
+  const text = await pem(file);
+  if (text === undefined || isCertificate(text)) return text;
+  throw new SealiftError('bad-configuration', `${file ?? ''} holds no certificate in PEM.`);
+}
+
+function isCertificate(text: string): boolean {
+  try {
+    return new X509Certificate(text).raw.length > 0;
+  } catch {
+    return false;
   }
 }
 

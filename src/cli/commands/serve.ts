@@ -9,7 +9,7 @@ import { formatAddress } from '../../transport/address.ts';
 import { assertPrivate } from '../../trust/private-file.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
-import { readText, type RunContext } from '../run-context.ts';
+import { certificates, readText, type RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 import { parseCount, parseDuration, parsePort, parseSize } from '../units.ts';
 import { version } from '../version.ts';
@@ -115,9 +115,9 @@ async function tlsOptions({
   const { cert, key, clientCa } = settings;
   if (typeof key === 'string') await assertPrivate(key);
   return {
-    ...(typeof cert === 'string' ? { cert: await readText(cert) } : {}),
+    ...(typeof cert === 'string' ? { cert: await certificates(cert) } : {}),
     ...(typeof key === 'string' ? { key: await readText(key) } : {}),
-    ...(typeof clientCa === 'string' ? { clientCa: await readText(clientCa) } : {}),
+    ...(typeof clientCa === 'string' ? { clientCa: await certificates(clientCa) } : {}),
   };
 }
 
