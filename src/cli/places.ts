@@ -9,7 +9,7 @@ export type PlaceText =
   | { kind: 'local'; path: string }
   | { kind: 'remote'; server: ServerText; path: string; hasTrailingSlash: boolean };
 
-/** A server as it was written: an address, or a name that may be a saved remote or a host. */
+/** A server as it was written: an address, or a host whose port is told elsewhere, or the name of a saved remote. */
 export type ServerText = { address: Address } | { name: string };
 
 /**
@@ -46,41 +46,52 @@ export function sourcesAndTarget(places: readonly string[]): { sources: string[]
 }
 
 function parseRemote(text: string): { server: ServerText; path: string } | undefined {
-  const url = /^sealift:\/\/(\[[^\]]+\]|[^/:?#]*)(?::(\d+))?(?:\/(.*))?$/s.exec(text);
-  if (url)
+  const url = /^sealift:\/\/(\[[^\]]+\]|[^/:?#]+)(?::(\d+))?(?:\/(.*))?$/s.exec(text);
+  if (url) {
+    const host = unbracketed(url[1] ?? '');
     return {
-      server: { address: { host: hostOf(url[1] ?? '', text), port: portOf(url[2]) } },
+      server: url[2] === undefined ? { name: host } : { address: { host, port: portOf(url[2]) } },
       path: url[3] ?? '',
     };
-  if (text.startsWith('sealift://'))
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
+  if (scheme !== undefined) {
     throw new SealiftError('usage', `${JSON.stringify(text)} is not of the form sealift://host:port/path.`);
+  }
   const unix = /^unix:(\/[^:]*):(.*)$/s.exec(text);
   if (unix) return { server: { address: { path: unix[1] ?? '' } }, path: unix[2] ?? '' };
-  const bracketed = /^\[([^\]]+)\]:(.*)$/s.exec(text);
-  if (bracketed)
-    return {
-      server: { address: { host: bracketed[1] ?? '', port: DEFAULT_PORT } },
-      path: bracketed[2] ?? '',
-    };
-  const named = /^([^/:[]+):(.*)$/s.exec(text);
-  return named ? { server: { name: named[1] ?? '' }, path: named[2] ?? '' } : undefined;
+  if (text.startsWith('unix:')) {
+    throw new SealiftError('usage', `${JSON.stringify(text)} is not of the form unix:/socket:path.`, {
+      hint: 'A colon has to follow the path of the socket.',
+    });
+  }
+  const named = /^(?:\[([^\]]+)\]|([^/:[]+)):(.*)$/s.exec(text);
+  const host = named?.[1] ?? named?.[2];
+  if (host === undefined) return undefined;
+  if (host.includes('@')) {
+    throw new SealiftError(
+      'usage',
+      `${JSON.stringify(host)} names a user, and a token or a certificate does that here.`,
+      { hint: 'Write host:path.' },
+    );
+  }
+  return { server: { name: host }, path: named?.[3] ?? '' };
 }
 
 // A leading slash is the same root, and a trailing one says "into this directory".
 function remotePath(text: string): { path: string; hasTrailingSlash: boolean } {
   const hasTrailingSlash = text.endsWith('/');
-  const path = text.replace(/^\/+|\/+$/g, '');
+  // Scripts write "$directory/$file": what is doubled or stays where it is means nothing else.
+  const path = text
+    .split('/')
+    .filter((component) => component !== '' && component !== '.')
+    .join('/');
   try {
     checkPath(path, { allowRoot: true });
   } catch (cause) {
     throw new SealiftError('usage', (cause as Error).message, { cause });
   }
   return { path, hasTrailingSlash };
-}
-
-function hostOf(host: string, text: string): string {
-  if (host === '') throw new SealiftError('usage', `${JSON.stringify(text)} names no host.`);
-  return unbracketed(host);
 }
 
 function unbracketed(host: string): string {

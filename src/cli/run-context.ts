@@ -72,12 +72,19 @@ export class RunContext implements AsyncDisposable {
     const savedPins = saved?.pins ?? [...(await this.knownServers()).pinsFor(address)];
     // A CA that is named now is to be asked, whatever was trusted before.
     const pins = (pin as string[] | undefined) ?? (ca === undefined ? savedPins : []);
+    if ((cert === undefined) !== (key === undefined)) {
+      throw new SealiftError(
+        'usage',
+        'A client certificate needs its key, and a key its certificate: give --cert and --key.',
+      );
+    }
     if (insecure === true)
       this.terminal.warn(`--insecure: whoever answers at ${formatAddress(address)} is believed.`);
     const keyFile = (key as string | undefined) ?? saved?.key;
     if (keyFile !== undefined) await assertPrivate(keyFile);
     return {
       address,
+      calledBy: 'name' in server ? server.name : formatAddress(address),
       pins,
       ca: await certificates((ca as string | undefined) ?? saved?.ca),
       cert: await certificates((cert as string | undefined) ?? saved?.cert),
@@ -97,10 +104,10 @@ export class RunContext implements AsyncDisposable {
 
   #addressOf(server: ServerText, saved: SavedRemote | undefined): Address {
     if ('address' in server) return server.address;
+    const port = this.settings['port'] as number | undefined;
     const address = saved === undefined ? undefined : parseAddress(saved.address);
-    return (
-      address ?? { host: server.name, port: (this.settings['port'] as number | undefined) ?? DEFAULT_PORT }
-    );
+    if (address === undefined) return { host: server.name, port: port ?? DEFAULT_PORT };
+    return 'path' in address || port === undefined ? address : { ...address, port };
   }
 
   async #token(): Promise<string | undefined> {

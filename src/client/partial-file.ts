@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, mkdir, open, realpath, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 import { systemClock, throwIfAborted } from '../clock.ts';
@@ -14,8 +14,8 @@ import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
 export interface Completion {
   size: number;
   mtimeMs: number;
-  /** Permission bits; undefined: those of the file that is replaced, or the usual ones of a new file. */
-  mode: number | undefined;
+  /** Permission bits of a new file, from which the umask takes some away; one that is replaced passes its own on. */
+  mode: number;
   /** Fail with `local-exists` instead of replacing a file that appeared meanwhile. */
   mustBeNew: boolean;
 }
@@ -41,8 +41,7 @@ export class PartialFile implements AsyncDisposable {
 
   /** Opens what an earlier run left of it, or a new one; makes missing parents. Throws `locked` if another run works on it. */
   static async open(target: string, remoteName: string): Promise<PartialFile> {
-    const absolute = resolve(target);
-    await assertReplaceable(absolute);
+    const absolute = await destinationOf(target);
     const name = partialName(remoteName, absolute);
     const path = join(dirname(absolute), `${name}.part`);
     return explaining(target, async () => {
@@ -107,7 +106,7 @@ export class PartialFile implements AsyncDisposable {
         await link(this.#path, this.#target);
         await unlink(this.#path);
       } else {
-        await assertReplaceable(this.#target);
+        await assertReplaceable(this.#target, this.#target);
         await rename(this.#path, this.#target);
       }
       await syncDirectory(dirname(this.#target));
@@ -141,22 +140,36 @@ function partialName(remoteName: string, absoluteTarget: string): string {
 /** Names of partial files and of their locks, as they may be found in a directory. */
 export const PARTIAL_NAME = /^\.sealift-[0-9a-f]{16}\.part$/;
 
+// Through symbolic links, which are the user's own here, as cp, scp and curl do it.
+async function destinationOf(target: string): Promise<string> {
+  const absolute = resolve(target);
+  const isLink = await lstat(absolute).then(
+    (stats) => stats.isSymbolicLink(),
+    () => false,
+  );
+  const destination = isLink ? await realpath(absolute).catch(() => undefined) : absolute;
+  if (destination === undefined)
+    throw new SealiftError('local-exists', `${target} is a symbolic link to nothing that could be replaced.`);
+  await assertReplaceable(destination, target);
+  return destination;
+}
+
 // To put a file in the place of a device or a FIFO would destroy it, and to write into one is not what `get` does.
-async function assertReplaceable(target: string): Promise<void> {
-  const stats = await lstat(target).catch((error: unknown) => {
+async function assertReplaceable(path: string, target: string): Promise<void> {
+  const stats = await lstat(path).catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
     throw localError(error, target);
   });
-  if (stats === undefined || stats.isFile() || stats.isSymbolicLink()) return;
+  if (stats === undefined || stats.isFile()) return;
   if (stats.isDirectory()) throw new SealiftError('local-exists', `${target} is a directory.`);
   throw new SealiftError('local-exists', `${target} is no ordinary file, and is not replaced.`, {
     hint: 'To write into it, fetch to standard output: sealift cat SOURCE > FILE',
   });
 }
 
-async function usualMode(target: string): Promise<number> {
-  const existing = await lstat(target).catch(() => undefined);
-  return existing?.isFile() === true ? existing.mode & 0o777 : 0o666 & ~process.umask();
+async function modeFor(path: string, mode: number): Promise<number> {
+  const existing = await lstat(path).catch(() => undefined);
+  return existing?.isFile() === true ? existing.mode & 0o777 : mode & 0o777 & ~process.umask();
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -6,6 +6,8 @@ import { certificatePin } from './pins.ts';
 export interface ServerTrust {
   /** Pins of accepted keys. If there are any, they alone decide: no CA, name or date is looked at. */
   pins?: readonly string[] | undefined;
+  /** How the user calls the server, for what is advised. Default: its address. */
+  calledBy?: string | undefined;
   /** Believe anyone. For tests of a set-up, never for files that matter. */
   insecure?: boolean | undefined;
 }
@@ -14,7 +16,7 @@ export interface ServerTrust {
 export function verifyServer(
   { certificate, certificateProblem }: Peer,
   place: string,
-  { pins = [], insecure }: ServerTrust,
+  { pins = [], insecure, calledBy = place }: ServerTrust,
 ): void {
   if (insecure === true) return;
   if (certificate === undefined)
@@ -26,7 +28,7 @@ export function verifyServer(
       'pin-mismatch',
       `${place} presented another key (${pin}) than the one that is trusted (${pins.join(', ')}).`,
       {
-        hint: `Either the server has a new key, or somebody is in between. Ask its operator; if the key is really new: sealift trust --replace ${place}`,
+        hint: `Either the server has a new key, or somebody is in between. Ask its operator; if the key is really new: sealift trust --replace ${calledBy}`,
         details: { pin },
       },
     );

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
+import { loopbackCertificate } from '../support/certificates.ts';
 import { CliHome } from '../support/cli.ts';
 import { runHere } from './run-here.ts';
 
@@ -48,7 +49,7 @@ describe('usage errors are exit code 2, and say what is wrong', () => {
       '"frob" that is not understood',
     ],
     ['a directory that cannot be made', ['serve', '/dev/null/x'], {}, '/dev/null/x cannot be made'],
-    ['a certificate without a key', ['serve', 'd', '--cert', '/dev/null'], {}, 'give both or neither'],
+    ['a certificate that is none', ['serve', 'd', '--cert', '/dev/null'], {}, 'holds no certificate'],
   ])('%s', async (_, args, env, message) => {
     const { code, stdout, stderr } = await runHere(home, args, env);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -65,3 +66,10 @@ test.each([[['--help']], [['help', 'put']], [['put', '--help']], [['--version']]
     expect(stdout).not.toBe('');
   },
 );
+
+test('a certificate without its key is a usage error too', async () => {
+  const cert = home.write('cert.pem', (await loopbackCertificate()).cert);
+  const { code, stderr } = await runHere(home, ['serve', home.at('served'), '--cert', cert]);
+  expect(code).toBe(2);
+  expect(stderr).toContain('give both or neither');
+});

@@ -137,8 +137,9 @@ describe('without progress', () => {
       onRetry: () => (proxy.faults = { cut: { afterBytes: MIB / 2, direction: 'up' } }),
     });
     expect((await failureOf(sending)).code).toBe('retries-exhausted');
-    // The first brought something, and eight retries brought nothing.
-    expect(proxy.connections).toBe(9);
+    // The first brought something, and eight retries brought nothing. If the cut took an answer with it, the second
+    // attempt finds a block more, which is progress too.
+    expect([9, 10]).toContain(proxy.connections);
   });
 });
 

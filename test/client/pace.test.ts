@@ -83,4 +83,13 @@ describe('SendWindow', () => {
   test('begins with two', async () => {
     expect(await room(new SendWindow({ clock: new FakeClock(), rttMs: 300, maxBlocks: 60 }))).toBe(2);
   });
+
+  test('takes a long way for a short one as soon as an answer was fast', async () => {
+    const clock = new FakeClock();
+    const window = new SendWindow({ clock, rttMs: 500, maxBlocks: 60 });
+    await answer(window, clock, 20, 10);
+    await window.enter();
+    window.leave(1);
+    expect(await room(window)).toBe(2);
+  });
 });

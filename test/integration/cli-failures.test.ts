@@ -13,7 +13,6 @@ import { certificatePin } from '../../src/trust/pins.ts';
 import { loopbackCertificate } from '../support/certificates.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { refusingPort } from '../support/refusing-port.ts';
-
 import { listening, tcpServer } from '../support/listening.ts';
 import { startTestServer, tokenOf } from '../support/test-server.ts';
 

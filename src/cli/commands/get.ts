@@ -134,7 +134,7 @@ async function getFile(
       await partial.complete({
         size: result.size,
         mtimeMs: result.mtimeMs,
-        mode: undefined,
+        mode: result.mode,
         mustBeNew: ifExists !== 'overwrite',
       });
     } catch (error) {
