@@ -108,7 +108,7 @@ async function runOne(
   } catch (error) {
     bars?.finish(0);
     if (context.signal.aborted) throw error;
-    tally.fail(toSealiftError(error));
+    tally.fail(toSealiftError(error), job.name);
   }
 }
 
@@ -153,17 +153,22 @@ class Tally {
     this.retries += outcome.retries;
     terminal.event('file', {
       ...rest,
-      seconds,
+      seconds: rounded(seconds),
       [this.#command === 'put' ? 'sentBytes' : 'receivedBytes']: movedBytes,
     });
     terminal.note(fileLine(job, outcome, seconds));
     terminal.detail(`  ${outcome.digest}`);
   }
 
-  fail(error: SealiftError): void {
+  fail(error: SealiftError, path: string): void {
     this.failures.push(exitCodeOf(error, this.#context.hasConnected));
-    this.#context.terminal.failure(this.#command, error);
+    this.#context.terminal.failure(this.#command, error, path);
   }
+}
+
+// To the millisecond: what is behind it is noise.
+function rounded(seconds: number): number {
+  return Math.round(seconds * 1_000) / 1_000;
 }
 
 function fileLine(
@@ -198,7 +203,7 @@ function summarize(
     bytes: tally.bytes,
     movedBytes: tally.movedBytes,
     resumedBytes: tally.resumedBytes,
-    seconds,
+    seconds: rounded(seconds),
     retries: tally.retries,
     tlsVersion: peer?.tlsVersion,
     cipher: peer?.cipher,

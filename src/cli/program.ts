@@ -33,7 +33,7 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    fallbackTerminal().failure('usage', toSealiftError(error));
+    fallbackTerminal().failure('', toSealiftError(error));
     return exitCodeOf(toSealiftError(error), false);
   }
 }
@@ -96,11 +96,17 @@ async function runAction(
   } catch (error) {
     const known = toSealiftError(error);
     if (signal.aborted) return interruptedCode(signal);
-    terminal.failure(command.name(), known);
+    terminal.failure(fullName(command), known);
     return exitCodeOf(known, context?.hasConnected ?? false);
   } finally {
     await context?.[Symbol.asyncDispose]();
   }
+}
+
+/** `put`, or `remote add` for a command inside another. */
+function fullName(command: Command): string {
+  const above = command.parent;
+  return above?.parent ? `${above.name()} ${command.name()}` : command.name();
 }
 
 /** 130 or 143, by the signal that `main` gave as the reason. */

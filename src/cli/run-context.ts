@@ -41,9 +41,8 @@ export class RunContext implements AsyncDisposable {
     return new Remotes(this.directories.config);
   }
 
-  knownServers(): Promise<KnownServers> {
-    return KnownServers.load(join(this.directories.config, 'known_servers'));
-  }
+  readonly knownServers = (): Promise<KnownServers> =>
+    KnownServers.load(join(this.directories.config, 'known_servers'));
 
   get retryPolicy(): RetryPolicy {
     const { retry, retryDelay, retryMaxTime } = this.settings;
@@ -58,7 +57,8 @@ export class RunContext implements AsyncDisposable {
   /** The connector to a server, the same one for the same server. */
   async connector(server: ServerText): Promise<Connector> {
     const options = await this.connectOptions(server);
-    const name = formatAddress(options.address);
+    // By name too: two saved remotes may be one server with two tokens.
+    const name = `${options.calledBy ?? ''} ${formatAddress(options.address)}`;
     const present = this.#connectors.get(name) ?? new Connector(options);
     this.#connectors.set(name, present);
     return present;

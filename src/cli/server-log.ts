@@ -1,4 +1,4 @@
-import { destination, pino } from 'pino';
+import { destination, pino, stdTimeFunctions } from 'pino';
 import { PinoPretty } from 'pino-pretty';
 
 import type { Logger } from '../logger.ts';
@@ -8,7 +8,8 @@ import type { TerminalOptions } from './terminal.ts';
 /** The log of `serve`, on standard error: lines for a person on a terminal, JSON elsewhere. */
 export function serverLogger({ verbose, quiet }: TerminalOptions): Logger {
   const level = verbose ? 'debug' : quiet ? 'warn' : 'info';
-  const options = { level, base: null, formatters: { log: withoutControls } };
+  const formatters = { log: withoutControls, level: (label: string) => ({ level: label }) };
+  const options = { level, base: null, formatters, timestamp: stdTimeFunctions.isoTime };
   // Written at once: what a server said last is what is wanted after it was killed.
   if (!process.stderr.isTTY) return pino(options, destination({ fd: 2, sync: true }));
   const pretty = PinoPretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss', singleLine: true });

@@ -50,6 +50,7 @@ function named<T>({ long }: Option, parse: (text: string) => T): (text: string) 
  * `bad-configuration` for what no command knows.
  */
 export async function settingsOf(command: Command, directories: Directories): Promise<Settings> {
+  refuseOddFlags(command);
   const explicit = command.optsWithGlobals<Record<string, unknown>>()['config'] as string | undefined;
   const file = explicit ?? join(directories.config, 'config.toml');
   const document = await readConfiguration(file, explicit !== undefined);
@@ -75,6 +76,19 @@ export async function settingsOf(command: Command, directories: Directories): Pr
     applyValue(command, key, value, file);
   }
   return command.optsWithGlobals();
+}
+
+// Commander takes a flag as set when its variable is there, whatever it says.
+function refuseOddFlags(command: Command): void {
+  for (const option of command.options.filter((each) => each.isBoolean() || each.negate)) {
+    if (command.getOptionValueSource(option.attributeName()) !== 'env') continue;
+    const text = process.env[option.envVar ?? '']?.toLowerCase() ?? '';
+    if (['1', 'true', 'yes'].includes(text)) continue;
+    if (!['', '0', 'false', 'no'].includes(text)) {
+      throw new SealiftError('usage', `${option.envVar ?? ''} is neither true nor false.`);
+    }
+    command.setOptionValueWithSource(option.attributeName(), option.negate ? true : undefined, 'default');
+  }
 }
 
 async function readConfiguration(file: string, mustExist: boolean): Promise<Record<string, unknown>> {

@@ -60,14 +60,19 @@ export class Terminal {
     else this.#line(`sealift: ${printable(message)}`);
   }
 
-  /** The last line of a failure: what, where, and how to mend it. */
-  failure(command: string, error: SealiftError): void {
+  /** The last line of a failure: what, where, and how to mend it. `path`: the file that it concerns. */
+  failure(command: string, error: SealiftError, path?: string): void {
     const { code, message, hint, retryable } = error;
-    this.event('error', { code, message, retryable, ...(hint === undefined ? {} : { hint }) });
+    this.event('error', {
+      code,
+      message,
+      retryable,
+      ...(hint === undefined ? {} : { hint }),
+      ...(path === undefined ? {} : { path }),
+    });
     if (this.options.json) return;
-    this.#line(
-      `sealift: ${command}: ${code}: ${printable(message)}${hint === undefined ? '' : ` ${printable(hint)}`}`,
-    );
+    const where = command === '' ? 'sealift' : `sealift: ${command}`;
+    this.#line(`${where}: ${code}: ${printable(message)}${hint === undefined ? '' : ` ${printable(hint)}`}`);
     if (this.options.verbose && error.cause instanceof Error)
       this.#line(printable(error.cause.stack ?? error.cause.message));
   }

@@ -96,8 +96,7 @@ export class PartialFile implements AsyncDisposable {
   async complete({ size, mtimeMs, mode, mustBeNew }: Completion): Promise<void> {
     await explaining(this.#target, async () => {
       await this.#handle.truncate(size);
-      // What could raise the file's powers (setuid, setgid, sticky) is not taken from a server.
-      await this.#handle.chmod((mode ?? (await usualMode(this.#target))) & 0o777);
+      await this.#handle.chmod(await modeFor(this.#target, mode));
       await this.#handle.utimes(secondsOf(systemClock.now()), secondsOf(mtimeMs));
       await this.#handle.sync();
       this.#isOpen = false;
@@ -167,6 +166,7 @@ async function assertReplaceable(path: string, target: string): Promise<void> {
   });
 }
 
+// What could raise the file's powers (setuid, setgid, sticky) is not taken from a server.
 async function modeFor(path: string, mode: number): Promise<number> {
   const existing = await lstat(path).catch(() => undefined);
   return existing?.isFile() === true ? existing.mode & 0o777 : mode & 0o777 & ~process.umask();

@@ -207,12 +207,19 @@ class UploadRun {
   }
 
   async #commit(client: Client, commit: { upload: string; size: number; digest: string }): Promise<Receipt> {
-    const receipt = await this.#orEarlierSuccess(client, commit.size, commit.digest, async () => {
-      this.#unanswered = commit;
-      const { header } = await client.request('commit', commit, { signal: this.#options.signal });
-      return client.checkedReceipt(header, commit.size, commit.digest);
-    });
-    return receipt;
+    try {
+      return await this.#orEarlierSuccess(client, commit.size, commit.digest, async () => {
+        this.#unanswered = commit;
+        const { header } = await client.request('commit', commit, { signal: this.#options.signal });
+        return client.checkedReceipt(header, commit.size, commit.digest);
+      });
+    } catch (error) {
+      // It will never get this name: what was sent would only lie on the server until it is old.
+      if (isSealiftError(error, 'exists', 'precondition-failed', 'forbidden')) {
+        await client.request('abort', { upload: commit.upload }).catch(() => undefined);
+      }
+      throw error;
+    }
   }
 
   // The answer to a commit was lost: said again it gives the same receipt, unless the server knows nothing of it.

@@ -46,6 +46,18 @@ export interface SessionParts {
 
 const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
 
+/** What an operator wants to find in the log: what was fetched, and what changed. */
+const LOGGED: ReadonlySet<Action> = new Set([
+  'put',
+  'commit',
+  'get',
+  'mkdir',
+  'symlink',
+  'set',
+  'remove',
+  'move',
+]);
+
 /** One client's connection: next message → state → handler → answer, until either side ends it. */
 export class Session {
   readonly #parts: SessionParts;
@@ -189,6 +201,7 @@ export class Session {
       if (id !== undefined) this.#register(id, controller);
       authorize(request, state.permissions);
       const answer = await this.#handle(request, { header, content, state, signal: controller.signal });
+      this.#logDone(request, answer);
       if (id !== undefined) await this.#send({ id, status: 'ok' }, answer);
       else await this.#tellHeld(answer, request);
     } catch (error) {
@@ -196,6 +209,12 @@ export class Session {
     } finally {
       if (id !== undefined && this.#working.get(id) === controller) this.#working.delete(id);
     }
+  }
+
+  #logDone({ action, fields }: Request, { fields: answer }: Answer): void {
+    if (!LOGGED.has(action) || (action === 'put' && answer?.['upload'] !== undefined)) return;
+    const { path, to } = { path: undefined, to: undefined, ...fields };
+    this.#logger.info({ action, path: path ?? answer?.['path'], to, size: answer?.['size'] }, 'done');
   }
 
   #register(id: number, controller: AbortController): void {

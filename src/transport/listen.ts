@@ -7,7 +7,7 @@ import { SealiftError, systemCode } from '../errors.ts';
 import { ALPN_ID, HANDSHAKE_TIMEOUT_MS } from '../protocol/limits.ts';
 import { formatAddress, type Address } from './address.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { peerOf, type Peer } from './peer.ts';
+import { peerOf, plainAddress, type Peer } from './peer.ts';
 
 export interface ListenOptions {
   address: Address;
@@ -97,7 +97,7 @@ function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): Ser
     );
   }
   server.prependListener('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
+    const address = plainAddress(socket.remoteAddress);
     if (!options.onAccepted(address)) return socket.destroy();
     const name = endpoint(socket);
     if (address !== '') handshakes.set(name, socket);
@@ -111,7 +111,7 @@ function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): Ser
     onSecured(socket, options);
   });
   server.on('tlsClientError', (error, socket) => {
-    options.onHandshakeFailed(systemCode(error) ?? error.message, socket.remoteAddress ?? '');
+    options.onHandshakeFailed(systemCode(error) ?? error.message, plainAddress(socket.remoteAddress));
     socket.destroy();
   });
   return server;

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 
 /** What the TLS layer knows of the other side of a connection. */
 export interface Peer {
-  /** As in `203.0.113.5` or `::1`; empty for a Unix socket. */
+  /** As in `203.0.113.5` or `::1` (an IPv4 address is one, also on a socket for both); empty for a Unix socket. */
   address: string;
   port: number;
   /** `TLSv1.3` */
@@ -23,7 +23,7 @@ export interface Peer {
 export function peerOf(socket: TLSSocket): Peer {
   const problem = socket.authorizationError as Error | string | null | undefined;
   return {
-    address: socket.remoteAddress ?? '',
+    address: plainAddress(socket.remoteAddress),
     port: socket.remotePort ?? 0,
     tlsVersion: socket.getProtocol() ?? '',
     cipher: socket.getCipher().standardName,
@@ -36,4 +36,9 @@ export function peerOf(socket: TLSSocket): Peer {
         : (problem ?? 'no certificate'),
     isResumed: socket.isSessionReused(),
   };
+}
+
+/** An address as it is logged and counted: `::ffff:203.0.113.5`, as a socket for both families tells it, is `203.0.113.5`. */
+export function plainAddress(address: string | undefined): string {
+  return address?.replace(/^::ffff:(?=\d+\.)/, '') ?? '';
 }

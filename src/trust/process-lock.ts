@@ -1,13 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { open, readFile, stat, unlink } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
-import { systemClock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { withFileLock } from './file-lock.ts';
-
-/** How long a lock without an owner counts as one that is just being written, in milliseconds. */
-const WRITING_MS = 10_000;
 
 /** A lock that a process holds for as long as it works, however long that is. */
 export interface ProcessLock {
@@ -18,22 +14,21 @@ export interface ProcessLock {
 /**
  * Claims `path`, a file that names its owner: this machine, the process, and when that began, so that neither a
  * killed process nor another one with its number keeps the lock. `what` is named in the error, `locked`, if the
- * owner lives. On a directory shared by machines the owner on another one counts as alive.
+ * owner lives. On a directory shared by machines the owner on another one counts as alive. The file is looked at
+ * and written under a short lock of its own, so that one that names nobody can only have been left by a crash.
  */
 export async function claimProcessLock(path: string, what: string): Promise<ProcessLock> {
-  while (!(await create(path))) {
-    if (!(await isDead(path, what))) continue;
-    // One after the other: a slow process must not remove the lock that a fast one has just made.
-    await withFileLock(path, async () => {
-      if (await isDead(path, what)) await unlink(path).catch(passOverMissing);
-    });
-  }
+  await withFileLock(path, async () => {
+    const owner = ownerOf(await readLock(path));
+    if (owner !== undefined && isAlive(owner)) throw heldBy(owner, path, what);
+    await writeLock(path);
+  });
   let isHeld = true;
   return {
     async release() {
       if (!isHeld) return;
       isHeld = false;
-      await unlink(path).catch(passOverMissing);
+      await rm(path, { force: true });
     },
   };
 }
@@ -45,43 +40,30 @@ interface Owner {
   began: string;
 }
 
-async function create(path: string): Promise<boolean> {
-  const owner: Owner = { host: hostname(), pid: process.pid, began: beginningOf(process.pid) ?? '' };
+async function readLock(path: string): Promise<string> {
   try {
-    const handle = await open(path, 'wx', 0o600);
-    try {
-      await handle.writeFile(JSON.stringify(owner));
-    } finally {
-      await handle.close();
-    }
-    return true;
+    return await readFile(path, 'utf8');
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
+    if (systemCode(error) === 'ENOENT') return '';
     throw error;
   }
 }
 
-/** Whether the lock's owner is gone; false if the lock is. Throws `locked` if the owner lives. */
-async function isDead(path: string, what: string): Promise<boolean> {
-  const text = await readLock(path);
-  if (text === undefined) return false;
-  const owner = ownerOf(text);
-  const isHeld = owner === undefined ? await isBeingWritten(path) : isAlive(owner);
-  if (!isHeld) return true;
-  const who = owner === undefined ? '' : ` (process ${owner.pid} on ${owner.host})`;
-  throw new SealiftError('locked', `Another run${who} works on ${what}.`, {
-    retryable: false,
-    hint: owner?.host === hostname() ? 'Wait for it, or end it.' : `If it is gone, remove ${path}.`,
-  });
+async function writeLock(path: string): Promise<void> {
+  const owner: Owner = { host: hostname(), pid: process.pid, began: processState(process.pid)?.began ?? '' };
+  try {
+    await writeFile(path, JSON.stringify(owner), { mode: 0o600 });
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
 }
 
-async function readLock(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    passOverMissing(error);
-    return undefined;
-  }
+function heldBy({ host, pid }: Owner, path: string, what: string): SealiftError {
+  return new SealiftError('locked', `Another run (process ${pid} on ${host}) works on ${what}.`, {
+    retryable: false,
+    hint: host === hostname() ? 'Wait for it, or end it.' : `If it is gone, remove ${path}.`,
+  });
 }
 
 function ownerOf(text: string): Owner | undefined {
@@ -94,16 +76,6 @@ function ownerOf(text: string): Owner | undefined {
   }
 }
 
-// A lock that names nobody is either a moment old, or was left by a process that was killed while it wrote it.
-async function isBeingWritten(path: string): Promise<boolean> {
-  try {
-    return Math.abs(systemClock.now() - (await stat(path)).mtimeMs) < WRITING_MS;
-  } catch (error) {
-    passOverMissing(error);
-    return false;
-  }
-}
-
 function isAlive({ host, pid, began }: Owner): boolean {
   if (host !== hostname()) return true;
   try {
@@ -111,20 +83,19 @@ function isAlive({ host, pid, began }: Owner): boolean {
   } catch (error) {
     return systemCode(error) === 'EPERM';
   }
-  const now = beginningOf(pid);
-  return now === undefined || began === '' || now === began;
+  const now = processState(pid);
+  if (now === undefined) return true;
+  // A zombie holds nothing any more; only its parent has not looked yet.
+  return now.state !== 'Z' && (began === '' || now.began === began);
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)): the start time, in ticks since boot. The name before it may hold anything but ends with the last parenthesis. */
-function beginningOf(pid: number): string | undefined {
+/** Fields 3 and 22 of /proc/PID/stat (proc(5)): the state, and the start in ticks since boot. The name before them may hold anything but ends with the last parenthesis. */
+function processState(pid: number): { state: string; began: string } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', began: fields[19] ?? '' };
   } catch {
     return undefined;
   }
-}
-
-function passOverMissing(error: unknown): void {
-  if (systemCode(error) !== 'ENOENT') throw error;
 }

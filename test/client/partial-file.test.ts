@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   lstat,
   mkdir,
+  open,
   readdir,
   readFile,
   readlink,
@@ -23,7 +24,7 @@ const content = noise(MIB + 10);
 const whole: Completion = {
   size: content.length,
   mtimeMs: 981_173_106_789,
-  mode: undefined,
+  mode: 0o666,
   mustBeNew: false,
 };
 
@@ -68,12 +69,12 @@ test('is readable by nobody else while it grows', async () => {
 });
 
 test.each([
-  { given: undefined, expected: 0o640, what: 'those of the file that is replaced' },
-  { given: 0o755, expected: 0o755, what: 'those that are asked for' },
-  { given: 0o6755, expected: 0o755, what: 'never more than that' },
-])('has permission bits: $what', async ({ given, expected }) => {
+  { old: 0o640, given: 0o755, expected: 0o640, what: 'those of the file that is replaced' },
+  { old: undefined, given: 0o700, expected: 0o700, what: 'the given ones for a new file' },
+  { old: undefined, given: 0o6777, expected: 0o777 & ~process.umask(), what: 'never more than is usual' },
+])('has permission bits: $what', async ({ old, given, expected }) => {
   const { target } = await targetIn();
-  await writeFile(target, 'old', { mode: 0o640 });
+  if (old !== undefined) await writeFile(target, 'old', { mode: old });
   const partial = await filled(target);
   await partial.complete({ ...whole, mode: given });
   expect((await stat(target)).mode & 0o7777).toBe(expected);
@@ -126,14 +127,29 @@ test('has another name for every remote and target', async () => {
 });
 
 describe('what stands at the target', () => {
-  test('a symbolic link is replaced as a name', async () => {
+  test('a symbolic link stays one, and what it leads to is replaced in one step', async () => {
     const { directory, target } = await targetIn();
     const behind = join(directory, 'behind');
-    await writeFile(behind, 'precious');
+    await writeFile(behind, 'old');
     await symlink(behind, target);
+    const reader = await open(behind);
     await (await filled(target)).complete(whole);
-    expect((await lstat(target)).isFile()).toBe(true);
-    expect(await readFile(behind, 'utf8')).toBe('precious');
+    expect(await readlink(target)).toBe(behind);
+    expect((await readFile(behind)).equals(content)).toBe(true);
+    expect(await reader.readFile('utf8')).toBe('old');
+    await reader.close();
+  });
+
+  test('a symbolic link to nothing, or to what is no file, is left alone', async () => {
+    const { directory, target } = await targetIn();
+    for (const place of [join(directory, 'nothing'), directory, '/dev/null']) {
+      await symlink(place, target);
+      expect((await failureOf(PartialFile.open(target, 'host/path'))).code).toBe('local-exists');
+      expect(await readlink(target)).toBe(place);
+      await rm(target);
+    }
+    expect((await lstat('/dev/null')).isCharacterDevice()).toBe(true);
+    expect(await readdir(directory)).toEqual([]);
   });
 
   test('a directory, a FIFO and a device are left alone', async () => {
@@ -151,6 +167,7 @@ describe('what stands at the target', () => {
   test.each([
     ['a directory', (target: string) => mkdir(target)],
     ['a FIFO', async (target: string) => void execFileSync('mkfifo', [target])],
+    ['a symbolic link', (target: string) => symlink('/dev/null', target)],
   ])('%s that appears meanwhile is left alone too, and what was fetched is kept', async (_, appear) => {
     const { directory, target } = await targetIn();
     const partial = await filled(target);

@@ -115,7 +115,7 @@ export async function fetchTo(
   const partial = await PartialFile.open(target, path);
   try {
     const result = await download(connector, path, fileSink(partial), { retry: AT_ONCE, ...options });
-    await partial.complete({ ...result, mode: undefined, mustBeNew: false });
+    await partial.complete({ ...result, mustBeNew: false });
     return result;
   } finally {
     await partial[Symbol.asyncDispose]();

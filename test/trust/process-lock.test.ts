@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 
 import { claimProcessLock } from '../../src/trust/process-lock.ts';
 import { failureOf } from '../client/setting.ts';
@@ -98,20 +99,31 @@ test('a process on another machine counts as alive', async () => {
 });
 
 test.each(['', '{"host":"he', 'null', '[]', '{"pid":"1"}', '\0\0\0\0'])(
-  'one that names nobody (%j) is being written, or is taken over when it is old',
+  'one that names nobody (%j) was left by a crash, and is taken over',
   async (text) => {
     const path = await lockPath();
     await writeFile(path, text);
-    expect((await failureOf(claimProcessLock(path, 'it'))).code).toBe('locked');
-    const longAgo = new Date('2001-01-01');
-    await utimes(path, longAgo, longAgo);
     await (await claimProcessLock(path, 'it')).release();
     expect(await readdir(join(path, '..'))).toEqual([]);
   },
 );
 
-test('a directory that does not exist is told', async () => {
-  await expect(claimProcessLock(join(await lockPath(), 'no', 'lock'), 'it')).rejects.toMatchObject({
-    code: 'ENOENT',
+test('a zombie, whose parent has not noticed its end, keeps nothing', async () => {
+  const path = await lockPath();
+  // The parent claims the lock for its child, which ends at once and is never waited for.
+  const parent = spawn('bash', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
+  onTestFinished(() => void parent.kill('SIGKILL'));
+  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+  const pid = Number(line.toString());
+  await vi.waitUntil(() => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')), { timeout: 10_000 });
+  const [, began = ''] = /\) (?:\S+ ){19}(\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+  await writeFile(path, JSON.stringify({ host: hostname(), pid, began }));
+  await (await claimProcessLock(path, 'it')).release();
+});
+
+test('a directory that does not exist is told', async () => {
+  const error = await failureOf(claimProcessLock(join(await lockPath(), 'no', 'lock'), 'it'));
+  expect(error.code).toBe('local-file');
 });

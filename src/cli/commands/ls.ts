@@ -44,8 +44,14 @@ function longLine(entry: ListEntry, recursive: boolean): string {
   const { type, mode, size, mtimeMs, target } = entry;
   const letter = { file: '-', directory: 'd', symlink: 'l' }[type];
   const link = target === undefined ? '' : ` -> ${printable(target)}`;
-  const time = new Date(mtimeMs).toISOString().slice(0, 19).replace('T', ' ');
+  const time = localTime(mtimeMs);
   return `${letter}${permissions(mode)} ${String(size).padStart(14)} ${time} ${shortLine(entry, recursive)}${link}`;
+}
+
+// As `ls --time-style=long-iso` shows it, with seconds.
+function localTime(milliseconds: number): string {
+  const offsetMs = new Date(milliseconds).getTimezoneOffset() * 60_000;
+  return new Date(milliseconds - offsetMs).toISOString().slice(0, 19).replace('T', ' ');
 }
 
 function permissions(mode: number): string {

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { CreatedServer } from '../../server/create-server.ts';
 import { SealiftError } from '../../errors.ts';
 import { DEFAULT_PORT } from '../../protocol/limits.ts';
-import { formatAddress } from '../../transport/address.ts';
+import { formatAddress, type Address } from '../../transport/address.ts';
 import { assertPrivate } from '../../trust/private-file.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
@@ -34,6 +34,7 @@ export function addServe(program: Command, run: Runner): void {
         .choices(['none', 'read', 'write'])
         .default('none'),
     )
+    .addOption(setting('--join', 'print a line that lets one more client in'))
     .addOption(setting('--allow-no-alpn', 'serve clients that offer no ALPN, and the tutorial dialect'))
     .addOption(
       setting('--min-tls <version>', 'the oldest TLS version').choices(['1.2', '1.3']).default('1.3'),
@@ -128,19 +129,25 @@ function announce({ terminal, settings }: RunContext, server: CreatedServer, roo
   else terminal.data(`sealift: serving ${root} on ${listeningOn(server)} with the pin ${pin}`);
   const isOpen =
     settings['anonymous'] !== 'none' || settings['clientCa'] !== undefined || settings['users'] !== undefined;
-  if (server.principalCount > 0 || isOpen) return;
+  const isFirst = server.principalCount === 0 && !isOpen;
+  if (!isFirst && settings['join'] !== true) return;
   const code = server.issueJoinCode();
-  if (code === undefined) throw new SealiftError('internal', 'No join code could be made.');
-  const host = 'path' in address ? undefined : address.host === '' ? hostname() : address.host;
-  const place =
-    'path' in address
-      ? `unix:${address.path}:`
-      : `sealift://${host?.includes(':') === true ? `[${host}]` : host}:${address.port}`;
-  const line = `sealift remote add NAME '${place}?pin=${pin}&join=${code}'`;
+  if (code === undefined) {
+    throw new SealiftError(
+      'usage',
+      '--join adds to the users that the server keeps itself, and --users names a file of yours.',
+    );
+  }
+  const line = `sealift remote add NAME '${urlOf(address)}?pin=${pin}&join=${code}'`;
   terminal.event('join', { command: line, code, minutes: 15 });
-  terminal.note(
-    `Nobody may log in yet. To let a first client in, run this there within 15 minutes; it works once:\n\n  ${line}\n`,
-  );
+  const why = isFirst ? 'Nobody may log in yet. To let a first client in' : 'To let one more client in';
+  terminal.note(`${why}, run this there within 15 minutes; it works once:\n\n  ${line}\n`);
+}
+
+function urlOf(address: Address): string {
+  if ('path' in address) return `unix:${address.path}:`;
+  const host = address.host === '' ? hostname() : address.host;
+  return `sealift://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
 }
 
 function listeningOn({ address }: CreatedServer): string {
