@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
+import { networkOf } from '../transport/peer.ts';
 
 /** Failures that an address may have before it is slowed. */
 const FREE_FAILURES = 5;
@@ -26,7 +27,7 @@ export class FailedLogins {
 
   /** Throws `rate-limited` while `address` has to wait. */
   assertMayTry(address: string): void {
-    const failures = this.#recent(address);
+    const failures = this.#recent(networkOf(address));
     if (failures === undefined || failures.count < FREE_FAILURES) return;
     const delayMs = Math.min(MAX_DELAY_MS, 1_000 * 2 ** (failures.count - FREE_FAILURES));
     const waitMs = failures.lastMs + delayMs - this.#clock.monotonicMs();
@@ -39,7 +40,8 @@ export class FailedLogins {
     }
   }
 
-  record(address: string): void {
+  record(peerAddress: string): void {
+    const address = networkOf(peerAddress);
     const count = (this.#recent(address)?.count ?? 0) + 1;
     // Put at the end, so that the map's order is that of the last failure.
     this.#byAddress.delete(address);

@@ -8,7 +8,7 @@ import type { Store } from '../storage/store.ts';
 import type { Address } from '../transport/address.ts';
 import type { Connection } from '../transport/connection.ts';
 import { listen, type Listener } from '../transport/listen.ts';
-import type { Peer } from '../transport/peer.ts';
+import { networkOf, type Peer } from '../transport/peer.ts';
 import type { Principals } from '../trust/principals.ts';
 import type { AnonymousAccess, AuthenticationOptions } from './authentication.ts';
 import { ConnectionCounts } from './connection-counts.ts';
@@ -130,7 +130,7 @@ export class Server implements AsyncDisposable {
         stallTimeoutMs: options.stallTimeoutMs,
       },
       onAccepted: (address) => server.#admit(address),
-      onClosed: (address) => server.#counts.leave(address),
+      onClosed: (address) => server.#counts.leave(networkOf(address)),
       onSecured: (connection, peer) => server.#serve(connection, peer),
       onHandshakeFailed: (reason, address) => server.#logger.warn({ address, reason }, 'handshake failed'),
     });
@@ -181,7 +181,7 @@ export class Server implements AsyncDisposable {
   }
 
   #admit(address: string): boolean {
-    if (this.#counts.enter(address)) return true;
+    if (this.#counts.enter(networkOf(address))) return true;
     this.#logger.warn({ address }, 'too many connections');
     return false;
   }

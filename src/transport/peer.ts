@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
 /** What the TLS layer knows of the other side of a connection. */
@@ -41,4 +42,14 @@ export function peerOf(socket: TLSSocket): Peer {
 /** An address as it is logged and counted: `::ffff:203.0.113.5`, as a socket for both families tells it, is `203.0.113.5`. */
 export function plainAddress(address: string | undefined): string {
   return address?.replace(/^::ffff:(?=\d+\.)/, '') ?? '';
+}
+
+/** By what an address is counted: an IPv6 network of 64 bits is one customer's, who may use any address in it. */
+export function networkOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [head = '', tail] = address.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const rest = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? [] : new Array<string>(8 - groups.length - rest.length).fill('0');
+  return `${[...groups, ...zeros, ...rest].slice(0, 4).join(':')}::/64`;
 }

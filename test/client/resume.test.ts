@@ -4,7 +4,17 @@ import { describe, expect, test } from 'vitest';
 
 import { ResumeKeys } from '../../src/client/resume-keys.ts';
 import { SealiftError } from '../../src/errors.ts';
-import { failureOf, fetchTo, MIB, NEVER, noise, send, startSetting, watchProgress } from './setting.ts';
+import {
+  AT_ONCE,
+  failureOf,
+  fetchTo,
+  MIB,
+  NEVER,
+  noise,
+  send,
+  startSetting,
+  watchProgress,
+} from './setting.ts';
 
 const SIZE = 6 * MIB + 321;
 const content = noise(SIZE);
@@ -31,6 +41,16 @@ describe('an upload that another run began', () => {
     expect(events.at(-1)).toMatchObject({ doneBytes: SIZE, resumedBytes: result.resumedBytes });
     expect((await readFile(join(root, 'file'))).equals(content)).toBe(true);
     expect(await readdir(join(directory, 'keys'))).toEqual([]);
+  });
+
+  test('counts what was found in place once, also when it is cut again', async () => {
+    const { setting, connector, file, options } = await halfSent();
+    setting.proxy.faults = { cut: { afterBytes: MIB + MIB / 2, direction: 'up', times: 1 } };
+    const { events, onProgress } = watchProgress();
+    const result = await send(connector(), file, 'file', { ...options, retry: AT_ONCE, onProgress });
+    expect(result.retries).toBe(1);
+    expect(result.resumedBytes).toBeGreaterThanOrEqual(2 * MIB);
+    expect(events.at(-1)).toMatchObject({ doneBytes: SIZE, resumedBytes: result.resumedBytes });
   });
 
   test('begins anew with another key', async () => {

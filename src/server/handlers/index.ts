@@ -2,7 +2,7 @@ import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import type { Action } from '../../protocol/requests.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
-import type { Handler } from '../exchange.ts';
+import { withProgress, type Handler } from '../exchange.ts';
 import { block } from './block.ts';
 import { commit } from './commit.ts';
 import { digests } from './digests.ts';
@@ -32,11 +32,16 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   get,
   digests,
-  stat: async ({ fields, state, signal }) => {
+  stat: async (exchange) => {
+    const { fields, state, signal } = exchange;
     const entry = await state.store.stat(fields.path);
     const { path: _path, ...attributes } = entry;
     if (fields.digest !== true || entry.type !== 'file') return { fields: writeFields(attributes) };
-    const found = await state.fileDigests.of(fields.path, state.algorithm, signal);
+    const found = await withProgress(
+      exchange,
+      () => ({}),
+      () => state.fileDigests.of(fields.path, state.algorithm, signal),
+    );
     return {
       fields: writeFields({
         ...attributes,
@@ -74,12 +79,17 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
       if (isWithin(each, path)) state.unsynced.add(`${to}${each.slice(path.length)}`);
     return {};
   },
-  sync: async ({ state }) => {
+  sync: async (exchange) => {
+    const { state } = exchange;
     const paths = [...state.unsynced];
     // Taken out first: what is published meanwhile waits for the next sync, and what fails now is void, since a
     // sync that is said again after a failure would lie.
     state.unsynced.clear();
-    await state.store.sync(paths);
+    await withProgress(
+      exchange,
+      () => ({}),
+      () => state.store.sync(paths),
+    );
     return {};
   },
   lock: () => Promise.reject(new SealiftError('unsupported', 'This server keeps no leases.')),
