@@ -59,6 +59,7 @@ const ERROR_KINDS = {
   'certificate-not-yet-valid': { retryable: false },
   'certificate-wrong-name': { retryable: false },
   'pin-mismatch': { retryable: false },
+  'not-tls': { retryable: false },
   'tls-refused': { retryable: false },
   'alpn-refused': { retryable: false },
   // Here: there was a connection, and it failed us.

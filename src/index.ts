@@ -2,12 +2,15 @@ export { connect, Client, type ConnectOptions, type PutOptions } from './client/
 export { Connector } from './client/connector.ts';
 export { openFileSource, streamSource, type BlockSource } from './client/block-source.ts';
 export { fileSink, streamSink, type BlockSink } from './client/block-sink.ts';
-export { PartialFile } from './client/partial-file.ts';
+export { PartialFile, type Completion } from './client/partial-file.ts';
 export { ResumeKeys } from './client/resume-keys.ts';
 export { upload, type UploadOptions, type UploadResult } from './client/upload.ts';
 export { download, type DownloadOptions, type DownloadResult } from './client/download.ts';
 export { DEFAULT_RETRY_POLICY, type RetryEvent, type RetryPolicy } from './client/retry.ts';
+export type { RequestOptions } from './client/requests.ts';
+export type { TransferOptions } from './client/transfer-options.ts';
 export type { TransferProgress } from './client/transfer-progress.ts';
+export type { HelloAnswer, ListEntry, Receipt, StatAnswer } from './protocol/responses.ts';
 export { createServer, type CreatedServer, type CreateServerOptions } from './server/create-server.ts';
 export { SealiftError, isSealiftError, ERROR_CODES, type ErrorCode } from './errors.ts';
 export type { Address } from './transport/address.ts';

@@ -72,6 +72,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   'certificate-not-yet-valid': EXIT.trust,
   'certificate-wrong-name': EXIT.trust,
   'pin-mismatch': EXIT.trust,
+  'not-tls': EXIT.cannotConnect,
   'tls-refused': EXIT.trust,
   'alpn-refused': EXIT.trust,
   'connection-lost': EXIT.gaveUp,
@@ -89,7 +90,7 @@ export function exitCodeOf(error: SealiftError, hasConnected: boolean): number {
       ? EXIT_CODES[lastCode]
       : EXIT_CODES[error.code];
   // Once there was a connection, whatever then could not be reached any more is "connected, then gave up".
-  return code === EXIT.cannotConnect && hasConnected ? EXIT.gaveUp : code;
+  return code === EXIT.cannotConnect && hasConnected && error.code !== 'not-tls' ? EXIT.gaveUp : code;
 }
 
 /** The exit code for several operations of which some failed: partial, or the one reason that all failed for. */

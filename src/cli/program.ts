@@ -33,7 +33,7 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    fallbackTerminal().failure('', toSealiftError(error));
+    fallbackTerminal(argv.includes('--json')).failure('', toSealiftError(error));
     return exitCodeOf(toSealiftError(error), false);
   }
 }
@@ -95,7 +95,7 @@ async function runAction(
     return await action(context, operands);
   } catch (error) {
     const known = toSealiftError(error);
-    if (signal.aborted) return interruptedCode(signal);
+    if (signal.aborted) return interrupted(command, terminal, signal);
     terminal.failure(fullName(command), known);
     return exitCodeOf(known, context?.hasConnected ?? false);
   } finally {
@@ -109,12 +109,22 @@ function fullName(command: Command): string {
   return above?.parent ? `${above.name()} ${command.name()}` : command.name();
 }
 
+function interrupted(command: Command, terminal: Terminal, signal: AbortSignal): number {
+  const exitCode = interruptedCode(signal);
+  const canGoOn = ['put', 'get'].includes(command.name());
+  const message = canGoOn ? 'Interrupted; the same command goes on where it was.' : 'Interrupted.';
+  terminal.event('error', { code: 'aborted', message, retryable: false });
+  terminal.event('summary', { exitCode });
+  terminal.note(`sealift: ${fullName(command)}: ${message}`);
+  return exitCode;
+}
+
 /** 130 or 143, by the signal that `main` gave as the reason. */
 function interruptedCode(signal: AbortSignal): number {
   const reason = signal.reason instanceof SealiftError ? signal.reason.details['signal'] : undefined;
   return reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
 }
 
-function fallbackTerminal(): Terminal {
-  return new Terminal({ json: false, quiet: false, verbose: false, progress: false, dataOnStdout: false });
+function fallbackTerminal(json = false): Terminal {
+  return new Terminal({ json, quiet: false, verbose: false, progress: false, dataOnStdout: false });
 }

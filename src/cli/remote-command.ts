@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 
+import { abortable } from '../client/abortable.ts';
 import type { Client } from '../client/client.ts';
 import { withRetries } from '../client/retry.ts';
 import { systemClock } from '../clock.ts';
@@ -54,6 +55,6 @@ export async function ask<T>(
         terminal.note(`sealift: ${printable(error.message)} Trying again.`);
       },
     },
-    async () => question(await connector.use()),
+    async () => abortable(question(await connector.use(signal)), signal),
   );
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse, stringify, TomlError } from 'smol-toml';
 
 import { SealiftError } from '../errors.ts';
+import { isPin } from '../trust/pins.ts';
 import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
 import { parseAddress } from '../transport/address.ts';
 
@@ -36,13 +37,15 @@ export class Remotes {
     return (await this.all()).get(name);
   }
 
+  /** Throws unless a remote of that name can be saved: to be asked before a join code is used up for it. */
+  async assertSavable(name: string): Promise<void> {
+    assertName(name);
+    await updatePrivateFile(this.#file, (text) => format(this.#parse(text)));
+  }
+
   /** Saves a remote, in the place of one of the same name. */
   async save(name: string, remote: SavedRemote): Promise<void> {
-    if (!NAME.test(name))
-      throw new SealiftError(
-        'usage',
-        `${JSON.stringify(name)} is no name for a remote: 1 to 64 of A-Z a-z 0-9 . _ -.`,
-      );
+    assertName(name);
     await updatePrivateFile(this.#file, (text) => format(new Map([...this.#parse(text), [name, remote]])));
   }
 
@@ -81,18 +84,38 @@ export function parseToml(text: string, file: string): Record<string, unknown> {
   }
 }
 
+function assertName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new SealiftError(
+    'usage',
+    `${JSON.stringify(name)} is no name for a remote: 1 to 64 of A-Z a-z 0-9 . _ -.`,
+  );
+}
+
+// Strictly: a pin that is overlooked would be a server that is believed for another reason.
 function readRemote(table: unknown, where: string): SavedRemote {
   if (typeof table !== 'object' || table === null)
     throw new SealiftError('bad-configuration', `${where} is no table.`);
-  const { address, pins, token, ca, cert, key } = table as Record<string, unknown>;
-  if (typeof address !== 'string' || parseAddress(address) === undefined)
-    throw new SealiftError('bad-configuration', `${where}.address is no address.`);
-  const texts = Object.fromEntries(
-    Object.entries({ token, ca, cert, key }).filter(([, value]) => typeof value === 'string'),
-  );
-  const list = Array.isArray(pins) ? pins.filter((pin) => typeof pin === 'string') : [];
-  return { address, ...(list.length > 0 ? { pins: list } : {}), ...texts };
+  const remote: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(table)) {
+    const isRight = Object.hasOwn(SHAPE, key) && SHAPE[key as keyof SavedRemote](value);
+    if (!isRight) throw new SealiftError('bad-configuration', `${where}.${key} is not understood.`);
+    remote[key] = value;
+  }
+  if (remote['address'] === undefined)
+    throw new SealiftError('bad-configuration', `${where}.address is missing.`);
+  return remote as unknown as SavedRemote;
 }
+
+const isText = (value: unknown): boolean => typeof value === 'string';
+const SHAPE: Record<keyof SavedRemote, (value: unknown) => boolean> = {
+  address: (value) => typeof value === 'string' && parseAddress(value) !== undefined,
+  pins: (value) => Array.isArray(value) && value.every((pin) => typeof pin === 'string' && isPin(pin)),
+  token: isText,
+  ca: isText,
+  cert: isText,
+  key: isText,
+};
 
 function format(remotes: ReadonlyMap<string, SavedRemote>): string {
   return `${stringify({ remote: Object.fromEntries(remotes) })}\n`;

@@ -112,7 +112,10 @@ export class RunContext implements AsyncDisposable {
 
   async #token(): Promise<string | undefined> {
     const { tokenFile } = this.settings;
-    if (typeof tokenFile === 'string') return (await readText(tokenFile)).trim();
+    if (typeof tokenFile === 'string') {
+      await assertPrivate(tokenFile);
+      return (await readText(tokenFile)).trim();
+    }
     return process.env['SEALIFT_TOKEN'];
   }
 }

@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import { SealiftError } from '../errors.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
+import { blockBuffers } from '../transport/block-buffers.ts';
 import type { PartialFile } from './partial-file.ts';
 
 /** Where the blocks of a download go. */
@@ -13,7 +14,7 @@ export interface BlockSink {
   heldBytes(): Promise<number>;
   /** What it holds of a file of `size` bytes, by hashing it. */
   hash(algorithm: DigestAlgorithm, size: number, signal?: AbortSignal): Promise<BlockMap>;
-  /** Takes a block; one that is not repeatable takes them in order. */
+  /** Takes a block, and `content` with it, which is the sink's from then on; one that is not repeatable takes them in order. */
   write(index: number, content: Buffer): Promise<void>;
 }
 
@@ -23,7 +24,11 @@ export function fileSink(partial: PartialFile): BlockSink {
     isRepeatable: true,
     heldBytes: () => partial.size(),
     hash: (algorithm, size, signal) => partial.hash(algorithm, size, signal),
-    write: (index, content) => partial.write(index, content),
+    write: async (index, content) => {
+      await partial.write(index, content);
+      // On the disk, and nobody else has seen it. A stream may keep what was written to it for as long as it likes.
+      blockBuffers.give(content);
+    },
   };
 }
 

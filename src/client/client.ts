@@ -192,7 +192,7 @@ export class Client implements AsyncDisposable {
     return readAnswer(STAT_ANSWER, (await this.request('stat', fields, { signal })).header);
   }
 
-  /** What a directory holds; page by page, as the server sends it and no faster than it is read. */
+  /** What a directory holds, page by page as the server sends it. */
   async *list(
     path: string,
     { recursive = false, signal }: { recursive?: boolean; signal?: AbortSignal } = {},
@@ -245,7 +245,7 @@ export class Client implements AsyncDisposable {
     if (digest === undefined || size !== answer.content.length) {
       throw new SealiftError('protocol-violation', 'The server answered with a file that is not whole.');
     }
-    assertBlockDigest(answer.content, digest, 0);
+    assertBlockDigest(answer.content, digest, { index: 0, algorithm: this.algorithm });
     return { content: answer.content, ...attributes };
   }
 
@@ -294,12 +294,16 @@ export class Client implements AsyncDisposable {
   }
 }
 
-/** Throws `digest-mismatch` unless `content` has the digest that came with it; returns the raw digest. */
-export function assertBlockDigest(content: Buffer, digest: string, index: number): Buffer {
+/** Throws `digest-mismatch` unless `content` has the digest that came with it, in the algorithm of the connection; returns the raw digest. */
+export function assertBlockDigest(
+  content: Buffer,
+  digest: string,
+  { index, algorithm }: { index: number; algorithm: DigestAlgorithm | undefined },
+): Buffer {
   const parsed = parseBlockDigest(digest);
-  if (parsed === undefined)
-    throw new SealiftError('protocol-violation', 'The server sent a digest that is none.');
-  const raw = blockDigest(parsed.algorithm, content);
+  if (parsed === undefined || parsed.algorithm !== algorithm)
+    throw new SealiftError('protocol-violation', 'The server sent a digest that is none of this connection.');
+  const raw = blockDigest(algorithm, content);
   if (raw.equals(parsed.raw)) return raw;
   throw new SealiftError('digest-mismatch', `Block ${index} does not have the digest that came with it.`, {
     details: { index },

@@ -1,29 +1,17 @@
-import { systemClock, throwIfAborted, type Clock } from '../clock.ts';
+import { throwIfAborted } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_PART, DIGESTS_END, FILE_ANSWER, GET_END, readAnswer } from '../protocol/responses.ts';
-import { systemRandom, type Random } from '../random.ts';
 import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, blockRanges, MAX_FILE_BYTES } from '../transfer/blocks.ts';
 import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
-import { blockBuffers } from '../transport/block-buffers.ts';
 import { abortable } from './abortable.ts';
 import type { BlockSink } from './block-sink.ts';
 import { assertBlockDigest, type Client } from './client.ts';
 import type { Connector } from './connector.ts';
-import { DEFAULT_RETRY_POLICY, withRetries, type RetryEvent, type RetryPolicy } from './retry.ts';
-import type { TransferProgress } from './transfer-progress.ts';
+import { retrying, type TransferOptions } from './transfer-options.ts';
 
-export interface DownloadOptions {
-  retry?: RetryPolicy;
-  signal?: AbortSignal;
-  onProgress?: (progress: TransferProgress) => void;
-  onRetry?: (event: RetryEvent) => void;
-  /** Waits until so many bytes may be taken: a limit of the rate. */
-  throttle?: ((bytes: number) => Promise<void>) | undefined;
-  clock?: Clock;
-  random?: Random;
-}
+export type DownloadOptions = TransferOptions;
 
 /** What a download did. */
 export interface DownloadResult {
@@ -51,26 +39,9 @@ export async function download(
   sink: BlockSink,
   options: DownloadOptions = {},
 ): Promise<DownloadResult> {
-  const {
-    retry = DEFAULT_RETRY_POLICY,
-    clock = systemClock,
-    random = systemRandom,
-    signal,
-    onRetry,
-  } = options;
   const run = new DownloadRun(path, sink, options);
-  return withRetries(
-    {
-      policy: retry,
-      clock,
-      random,
-      signal,
-      onRetry: (event) => {
-        run.retries += 1;
-        onRetry?.(event);
-      },
-    },
-    async (progressed) => run.attempt(await connector.use(signal), progressed),
+  return retrying(options, run, async (progressed) =>
+    run.attempt(await connector.use(options.signal), progressed),
   );
 }
 
@@ -127,21 +98,22 @@ class DownloadRun {
   // What an earlier run left is worth what its digests say, and nothing else: its tail may be zeros.
   async #compare(client: Client): Promise<void> {
     const { signal } = this.#options;
+    const stat = await client.stat(this.#path, signal === undefined ? {} : { signal });
     const reader = new DigestListReader();
-    const [{ header }, stat] = await Promise.all([
-      client.request(
-        'digests',
-        { path: this.#path },
-        {
-          signal,
-          onPart: ({ content }) => {
-            if (!reader.push(content, MAX_FILE_BYTES / BLOCK_BYTES))
-              throw new SealiftError('protocol-violation', 'The server sent a digest list that is none.');
-          },
+    const { header } = await client.request(
+      'digests',
+      { path: this.#path },
+      {
+        signal,
+        onPart: ({ content }) => {
+          if (!reader.push(content, blockCount(Math.min(stat.size, MAX_FILE_BYTES))))
+            throw new SealiftError(
+              'protocol-violation',
+              'The server sent a digest list that does not fit the file.',
+            );
         },
-      ),
-      client.stat(this.#path),
-    ]);
+      },
+    );
     const { size, etag, digest } = readAnswer(DIGESTS_END, header);
     if (stat.etag !== etag)
       throw new SealiftError('precondition-failed', 'The file changed while its digests were read.');
@@ -221,12 +193,11 @@ class DownloadRun {
         `The server sent block ${index} with ${content.length} bytes, which does not fit the file.`,
       );
     }
-    const raw = assertBlockDigest(content, digest, index);
+    const raw = assertBlockDigest(content, digest, { index, algorithm: this.#algorithm });
     this.#receivedBytes += content.length;
     await abortable(this.#options.throttle?.(content.length), this.#options.signal);
     await writing.add(async () => {
       await this.#sink.write(index, content);
-      blockBuffers.give(content);
       this.#have.set(index, raw);
       if (this.#have.heldCount > this.#mostBlocks) {
         this.#mostBlocks = this.#have.heldCount;

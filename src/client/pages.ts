@@ -1,50 +1,59 @@
+import { SealiftError, toSealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import type { RequestOptions } from './requests.ts';
 
+/** Bytes of pages that may have come and not been taken: the listing of a few million files. */
+const MAX_WAITING_BYTES = 256 * 2 ** 20;
+
 /**
- * Turns an answer of many parts into something to iterate over. The next part is read from the connection only
- * when all items of the one before were taken; who stops early cancels the request.
+ * Turns an answer of many parts into something to iterate over. What comes faster than it is taken waits in memory:
+ * if the connection waited instead, who asks something else for each item would wait for ever. Who stops early
+ * cancels the request.
  */
 export async function* pagesOf<T>(
   send: (options: Pick<RequestOptions, 'onPart' | 'signal'>) => Promise<Message>,
   items: (part: Message) => T[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<T> {
-  const stopped = new AbortController();
-  let taken = Promise.withResolvers<void>();
-  let next = Promise.withResolvers<Message | undefined>();
-  const deliver = async (part: Message | undefined) => {
-    taken = Promise.withResolvers();
-    next.resolve(part);
-    await taken.promise;
+  const waiting: Message[] = [];
+  let waitingBytes = 0;
+  let more = Promise.withResolvers<void>();
+  const deliver = (part: Message) => {
+    waitingBytes += part.content.length;
+    if (waitingBytes > MAX_WAITING_BYTES) {
+      throw new SealiftError(
+        'too-large',
+        'The server sent more of a listing than can be kept until it is read.',
+      );
+    }
+    waiting.push(part);
+    more.resolve();
   };
-  let failure: { error: unknown } | undefined;
+  const stopped = new AbortController();
   const both = signal === undefined ? stopped.signal : AbortSignal.any([signal, stopped.signal]);
-  const answered = send({ onPart: deliver, signal: both }).then(
-    async (last) => {
-      await deliver(last);
-      next.resolve(undefined);
-    },
-    (error: unknown) => {
-      // While the reader is at a page nobody waits for the next.
-      failure = { error };
-      next.reject(error);
-    },
-  );
-  // A failure after the reader has left is of no interest to anybody.
-  const forget = () => undefined;
+  let end: { failure?: SealiftError } | undefined;
+  const answered = send({ onPart: deliver, signal: both })
+    .then(deliver)
+    .then(
+      () => (end = {}),
+      (error: unknown) => (end = { failure: toSealiftError(error) }),
+    )
+    .finally(() => more.resolve());
   try {
     for (;;) {
-      const part = await next.promise;
-      if (part === undefined) return;
-      yield* items(part);
-      next = Promise.withResolvers();
-      next.promise.catch(forget);
-      taken.resolve();
-      if (failure !== undefined) throw failure.error;
+      await more.promise;
+      more = Promise.withResolvers();
+      for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
+        yield* items(part);
+        waitingBytes -= part.content.length;
+        if (end?.failure !== undefined) throw end.failure;
+      }
+      if (end !== undefined && waiting.length === 0) {
+        if (end.failure !== undefined) throw end.failure;
+        return;
+      }
     }
   } finally {
-    taken.resolve();
     stopped.abort();
     await answered;
   }

@@ -48,8 +48,7 @@ export class PartialFile implements AsyncDisposable {
       await mkdir(dirname(absolute), { recursive: true });
       const lock = await claimProcessLock(join(dirname(absolute), `${name}.lock`), target);
       try {
-        const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-        return new PartialFile(absolute, path, await open(path, flags, 0o600), lock);
+        return new PartialFile(absolute, path, await openOwn(path), lock);
       } catch (error) {
         await lock.release();
         throw error;
@@ -101,15 +100,27 @@ export class PartialFile implements AsyncDisposable {
       await this.#handle.sync();
       this.#isOpen = false;
       await this.#handle.close();
-      if (mustBeNew) {
-        await link(this.#path, this.#target);
-        await unlink(this.#path);
-      } else {
+      if (mustBeNew) await this.#nameNew();
+      else {
         await assertReplaceable(this.#target, this.#target);
         await rename(this.#path, this.#target);
       }
       await syncDirectory(dirname(this.#target));
     });
+  }
+
+  // A link fails where a name stands, also one that appeared a moment ago; a rename would replace it.
+  async #nameNew(): Promise<void> {
+    try {
+      await link(this.#path, this.#target);
+    } catch (error) {
+      // Some file systems have no links: there a name that appears in the same moment would be replaced.
+      if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '')) throw error;
+      if (await lstat(this.#target).catch(() => undefined))
+        throw new SealiftError('local-exists', `${this.#target} exists already.`);
+      return rename(this.#path, this.#target);
+    }
+    await unlink(this.#path);
   }
 
   /** Removes what was fetched. */
@@ -129,6 +140,16 @@ export class PartialFile implements AsyncDisposable {
     }
     await this.#lock.release();
   }
+}
+
+// A crash between link and unlink leaves the finished file under this name too, and that must not be written to.
+async function openOwn(path: string): Promise<FileHandle> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  const handle = await open(path, flags, 0o600);
+  if ((await handle.stat()).nlink === 1) return handle;
+  await handle.close();
+  await unlink(path);
+  return open(path, flags | constants.O_EXCL, 0o600);
 }
 
 /** The name, without its ending, of what belongs to a download. */

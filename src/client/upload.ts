@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
-import { systemRandom, type Random } from '../random.ts';
+import { systemRandom } from '../random.ts';
 import type { RequestFields } from '../protocol/requests.ts';
 import { readAnswer, UPLOAD_ANSWER, type Receipt } from '../protocol/responses.ts';
 import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
@@ -12,21 +12,13 @@ import { BlockSender } from './block-sender.ts';
 import type { Client, PutOptions } from './client.ts';
 import type { Connector } from './connector.ts';
 import { newResumeKey, type ResumeKeys } from './resume-keys.ts';
-import { DEFAULT_RETRY_POLICY, withRetries, type RetryEvent, type RetryPolicy } from './retry.ts';
-import type { TransferProgress } from './transfer-progress.ts';
+import { retrying, type TransferOptions } from './transfer-options.ts';
 
-export interface UploadOptions extends PutOptions {
+export interface UploadOptions extends TransferOptions, Omit<PutOptions, 'signal'> {
   /** Where the server is to begin: see the protocol's `put`. Default `partial`. */
   base?: RequestFields<'put'>['base'];
   /** Where resume keys are kept between runs, and under what name; none: only this call resumes. */
   resume?: { keys: ResumeKeys; name: string } | undefined;
-  retry?: RetryPolicy;
-  onProgress?: (progress: TransferProgress) => void;
-  onRetry?: (event: RetryEvent) => void;
-  /** Waits until so many bytes may be sent: a limit of the rate. */
-  throttle?: ((bytes: number) => Promise<void>) | undefined;
-  clock?: Clock;
-  random?: Random;
 }
 
 /** What an upload did. */
@@ -50,32 +42,16 @@ export async function upload(
   path: string,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  const {
-    retry = DEFAULT_RETRY_POLICY,
-    clock = systemClock,
-    random = systemRandom,
-    signal,
-    onRetry,
-  } = options;
-  const { resume } = options;
+  const { resume, clock = systemClock, random = systemRandom, signal } = options;
   const resumeKey = isInline(source)
     ? ''
     : await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random));
   const run = new UploadRun(source, path, resumeKey, { ...options, clock });
-  const receipt = await withRetries(
-    {
-      policy: retry,
-      clock,
-      random,
-      signal,
-      onRetry: (event) => {
-        run.retries += 1;
-        onRetry?.(event);
-      },
-    },
-    async (progressed) => run.attempt(await connector.use(signal), progressed),
+  const receipt = await retrying(options, run, async (progressed) =>
+    run.attempt(await connector.use(signal), progressed),
   );
-  if (!isInline(source)) await resume?.keys.done(resume.name);
+  // The file stands. A key that cannot be removed is of no use any more, and of no harm.
+  if (!isInline(source)) await resume?.keys.done(resume.name).catch(() => undefined);
   return { receipt, sentBytes: run.sentBytes, resumedBytes: run.resumedBytes, retries: run.retries };
 }
 
@@ -113,7 +89,10 @@ class UploadRun {
   }
 
   async attempt(client: Client, progressed: () => void): Promise<Receipt> {
-    if (this.#algorithm !== client.algorithm) this.#digests = new BlockMap();
+    if (this.#algorithm !== client.algorithm) {
+      this.#digests = new BlockMap();
+      this.#unanswered = undefined;
+    }
     this.#algorithm = client.algorithm;
     if (isInline(this.#source)) return this.#putWhole(client);
     return (await this.#commitAgain(client)) ?? this.#sendBlocks(client, progressed);
@@ -198,7 +177,7 @@ class UploadRun {
     const { header } = await client.request('put', fields, {
       signal,
       onPart: ({ content }) => {
-        if (!reader.push(content, MAX_FILE_BYTES / BLOCK_BYTES))
+        if (!reader.push(content, blockCount(this.#source.size ?? MAX_FILE_BYTES)))
           throw new SealiftError('protocol-violation', 'The server sent a digest list that is none.');
       },
     });
@@ -228,7 +207,8 @@ class UploadRun {
     try {
       return await this.#commit(client, this.#unanswered);
     } catch (error) {
-      if (isSealiftError(error, 'unknown-upload', 'incomplete', 'superseded')) return undefined;
+      if (isSealiftError(error, 'unknown-upload', 'incomplete', 'superseded', 'digest-mismatch'))
+        return undefined;
       throw error;
     }
   }

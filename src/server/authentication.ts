@@ -21,6 +21,8 @@ export interface AuthenticationOptions {
   /** The principals as they are now. */
   principals: () => Principals;
   anonymous: AnonymousAccess;
+  /** Whether there is a client CA: without one Node asks the public ones, which vouch for nobody here. */
+  hasClientCa: boolean;
   /** Whether a certificate that the client CA vouches for is enough by itself: then its first name is the principal. */
   trustsClientCa: boolean;
   /** Exchanges a join code for a lasting token and the name of the new principal; undefined if the code is wrong. */
@@ -78,7 +80,7 @@ function byCertificate(
   { certificate, certificateProblem }: Peer,
 ): Identity | undefined {
   if (certificate === undefined) return undefined;
-  const caVerified = certificateProblem === undefined;
+  const caVerified = options.hasClientCa && certificateProblem === undefined;
   const names = certificateNames(certificate);
   const found = options.principals().byCertificate({ pin: certificatePin(certificate), names, caVerified });
   if (found) return { principal: found.name, permissions: found.permissions };

@@ -29,6 +29,8 @@ export interface SessionState {
   readonly ownUploads: Set<Upload>;
   /** What was published on this connection with durability `memory` and is not synced yet. */
   readonly unsynced: Set<string>;
+  /** What was made on this connection by a principal who may not delete, who may change the attributes of this only. */
+  readonly made: Set<string>;
   /** Ends the request `id` of this connection, if it is still worked on. */
   cancel(id: number): void;
 }
@@ -43,6 +45,8 @@ export interface Exchange<A extends Action> {
   readonly state: SessionState;
   /** Fires when the client cancels the request or is gone. */
   readonly signal: AbortSignal;
+  /** What a `progress` says of this request besides that it is worked on; a handler may put its own here. */
+  progress: () => Readonly<Record<string, unknown>>;
   /** Sends a part of the answer; resolves when the kernel took it. */
   part(status: 'more' | 'block' | 'progress', answer: Answer): Promise<void>;
 }
@@ -53,6 +57,13 @@ export interface Answer {
   content?: Buffer;
   contentType?: string;
   contentEncoding?: string;
+  /** Gives back what the content takes of a budget: called once the answer is sent, or could not be. */
+  release?: () => void;
+}
+
+/** Takes note that `path` was made now, where nothing had stood. Whoever may delete needs no such note. */
+export function noteMade({ made, permissions }: SessionState, path: string): void {
+  if (!permissions.has('delete')) made.add(path);
 }
 
 /** Works on a request and resolves with its final `ok`; what it throws becomes the `error`. */
@@ -64,7 +75,6 @@ export type Handler<A extends Action> = (exchange: Exchange<A>) => Promise<Answe
  */
 export async function withProgress<A extends Action, T>(
   exchange: Exchange<A>,
-  fields: () => Record<string, unknown>,
   work: () => Promise<T>,
 ): Promise<T> {
   const { clock } = exchange.state;
@@ -74,7 +84,7 @@ export async function withProgress<A extends Action, T>(
     if (isSending) return;
     isSending = true;
     // A connection that is gone ends the request by its signal.
-    exchange.part('progress', { fields: fields() }).then(
+    exchange.part('progress', { fields: exchange.progress() }).then(
       () => (isSending = false),
       () => undefined,
     );

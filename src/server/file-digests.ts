@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../clock.ts';
 import type { Entry, Store, StoredFile } from '../storage/store.ts';
+import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigest, fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 
@@ -25,8 +26,7 @@ export class FileDigests {
     try {
       const { entry } = file;
       const digest =
-        this.#known.get(memoryKey(entry, algorithm)) ??
-        fileDigest(algorithm, await Array.fromAsync(blockDigests(file, algorithm, signal)));
+        this.#known.get(memoryKey(entry, algorithm)) ?? (await digestOf(file, algorithm, signal));
       this.remember(entry, digest, algorithm);
       return { entry, digest };
     } finally {
@@ -59,6 +59,18 @@ export async function* blockDigests(
     yield blockDigest(algorithm, buffer.subarray(0, length));
   }
   await file.assertUnchanged();
+}
+
+async function digestOf(
+  file: StoredFile,
+  algorithm: DigestAlgorithm,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  // Not an object for each block: of a large file there are millions.
+  const digests = new BlockMap();
+  let count = 0;
+  for await (const digest of blockDigests(file, algorithm, signal)) digests.set(count++, digest);
+  return fileDigest(algorithm, digests.digests(count));
 }
 
 function memoryKey({ path, etag }: Entry, algorithm: DigestAlgorithm): string {

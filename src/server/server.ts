@@ -46,6 +46,8 @@ export interface ServerOptions {
   maxConnectionsPerAddress?: number;
   /** What is kept of uploads that nobody goes on with. */
   abandonedUploads?: Partial<AbandonedUploadCaps>;
+  /** Data files of uploads that are open at once, of all clients; beyond it idle ones are closed until they are needed. Default 512. */
+  maxOpenUploadFiles?: number;
   /** A connection with nothing in flight. Default 5 min. */
   idleTimeoutMs?: number;
   /** TLS, from the accepted connection. Default 10 s. */
@@ -93,11 +95,13 @@ export class Server implements AsyncDisposable {
         random,
         logger,
         caps: { ...DEFAULT_ABANDONED_UPLOAD_CAPS, ...options.abandonedUploads },
+        maxOpenFiles: options.maxOpenUploadFiles,
       }),
       fileDigests: new FileDigests(store),
       authentication: {
         principals: options.principals,
         anonymous: options.anonymous ?? 'none',
+        hasClientCa: options.tls.clientCa !== undefined,
         trustsClientCa: options.trustsClientCa ?? false,
         join: options.join,
         failedLogins: new FailedLogins(clock),

@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
 import type { Header } from '../protocol/header.ts';
 import {
+  BLOCK_BYTES,
   HELLO_TIMEOUT_MS,
   MAX_ANSWER_BYTES_IN_FLIGHT,
   MAX_CONTENT_BYTES,
@@ -21,7 +22,7 @@ import { BlockTracker } from './block-tracker.ts';
 import { blockBuffers } from '../transport/block-buffers.ts';
 import { Budget } from '../transport/budget.ts';
 import { decodedContent } from './content-encoding.ts';
-import type { Answer, Exchange, Handler, SessionState } from './exchange.ts';
+import { withProgress, type Answer, type Exchange, type Handler, type SessionState } from './exchange.ts';
 import type { FileDigests } from './file-digests.ts';
 import { HANDLERS } from './handlers/index.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
@@ -43,6 +44,9 @@ export interface SessionParts {
   idleTimeoutMs: number;
   helloTimeoutMs?: number | undefined;
 }
+
+/** Characters of a name in the message of an error. */
+const MAX_TOLD_NAME_CHARACTERS = 300;
 
 const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
 
@@ -168,6 +172,7 @@ export class Session {
       blocks: new BlockTracker(),
       ownUploads: new Set(),
       unsynced: new Set(),
+      made: new Set(),
       cancel: (id) =>
         this.#working.get(id)?.abort(new SealiftError('cancelled', 'The request was cancelled.')),
     };
@@ -177,7 +182,7 @@ export class Session {
   async #begin(message: Message, state: SessionState): Promise<void> {
     const isCancel = message.header['action'] === 'cancel';
     const releaseRequest = await (isCancel ? this.#cancels : this.#requests).take(1);
-    const releaseBytes = await this.#contentBytes.take(message.content.length);
+    const releaseBytes = await this.#contentBytes.take(contentBytes(message));
     this.#connection.inFlight += 1;
     const task = this.#work(message, state).finally(() => {
       releaseRequest();
@@ -199,11 +204,15 @@ export class Session {
         throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
       const request = parseRequest(header);
       if (id !== undefined) this.#register(id, controller);
-      authorize(request, state.permissions);
+      authorize(request, state.permissions, state.made);
       const answer = await this.#handle(request, { header, content, state, signal: controller.signal });
-      this.#logDone(request, answer);
-      if (id !== undefined) await this.#send({ id, status: 'ok' }, answer);
-      else await this.#tellHeld(answer, request);
+      try {
+        this.#logDone(request, answer);
+        if (id !== undefined) await this.#send({ id, status: 'ok' }, answer);
+        else await this.#tellHeld(answer, request);
+      } finally {
+        answer.release?.();
+      }
     } catch (error) {
       await this.#sendError(id, error, blockFields(header));
     } finally {
@@ -231,7 +240,9 @@ export class Session {
     const content = carriesFile ? await decodedContent(rest.header, rest.content) : rest.content;
     const part: Exchange<A>['part'] = (status, answer) => this.#send({ id, status }, answer);
     const handler = HANDLERS[action] as unknown as Handler<A>;
-    return handler({ ...rest, action, fields, content, part });
+    const exchange: Exchange<A> = { ...rest, action, fields, content, part, progress: () => ({}) };
+    // Whatever touches data may take long, on a slow disk if on nothing else. Without an id nobody waits.
+    return id === undefined ? handler(exchange) : withProgress(exchange, () => handler(exchange));
   }
 
   #isTellingHeld = false;
@@ -246,7 +257,10 @@ export class Session {
     }
   }
 
-  async #send(fields: Record<string, unknown>, { fields: more, ...content }: Answer): Promise<void> {
+  async #send(
+    fields: Record<string, unknown>,
+    { fields: more, release: _, ...content }: Answer,
+  ): Promise<void> {
     await this.#connection.send({ fields: { ...fields, ...more }, ...content });
   }
 
@@ -259,10 +273,17 @@ export class Session {
     if (known.code === 'connection-lost' || known.code === 'timeout') return;
     if (known.code === 'internal') this.#logger.error({ err: error, cause: known.cause }, 'a request failed');
     else this.#logger.debug({ code: known.code, reason: known.message }, 'a request was refused');
+    const answer = id === undefined ? {} : { id };
     try {
-      await this.#connection.send({
-        fields: { ...context, ...(id === undefined ? {} : { id }), ...errorFields(known) },
-      });
+      const fields: Record<string, unknown> = { ...context, ...answer, ...errorFields(known) };
+      await this.#connection
+        .send({ fields: { ...fields, message: clipped(String(fields['message'])) } })
+        .catch((sendError: unknown) => {
+          if (!isSealiftError(sendError, 'header-too-large')) throw sendError;
+          return this.#connection.send({
+            fields: { ...answer, ...errorFields(withoutContext(known)) },
+          });
+        });
     } catch (sendError) {
       this.#logger.debug({ err: sendError }, 'an error could not be told');
     }
@@ -297,7 +318,7 @@ export class Session {
   #abortAll(reason: SealiftError): void {
     for (const controller of this.#working.values()) controller.abort(reason);
     // Long work for an upload ends when nobody works with it any more.
-    for (const upload of this.#state?.ownUploads ?? []) upload.users.delete(this.#state as SessionState);
+    for (const upload of this.#state?.ownUploads ?? []) upload.removeUser(this.#state as SessionState);
   }
 }
 
@@ -308,6 +329,28 @@ function blockFields({ action, upload, index }: Header): Record<string, unknown>
     ...(typeof upload === 'string' ? { upload } : {}),
     ...(typeof index === 'number' ? { index } : {}),
   };
+}
+
+// Compressed, a content weighs what it becomes: but for one that declares nonsense, which is never decoded.
+function contentBytes({ header, content }: Message): number {
+  const decoded = header['decoded-length'];
+  const isCompressed = header['content-encoding'] !== 'binary';
+  if (!isCompressed || typeof decoded !== 'number' || !Number.isSafeInteger(decoded)) return content.length;
+  return Math.max(content.length, Math.min(decoded, BLOCK_BYTES));
+}
+
+/** A message with the names in it cut: one that is long and full of quotes would not fit a header. */
+function clipped(message: string): string {
+  return message.replaceAll(/"(?:[^"\\]|\\.)*"/g, (name) =>
+    name.length <= MAX_TOLD_NAME_CHARACTERS
+      ? name
+      : `${name.slice(0, MAX_TOLD_NAME_CHARACTERS).toWellFormed()}…"`,
+  );
+}
+
+/** What is left of an error that does not fit a header. */
+function withoutContext({ code, retryable }: SealiftError): SealiftError {
+  return new SealiftError(code, 'What went wrong is too long to be told.', { retryable });
 }
 
 function bind(logger: Logger, fixed: Record<string, unknown>): Logger {

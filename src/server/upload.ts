@@ -1,10 +1,20 @@
 import { SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { MAX_DIGESTS_PER_PAGE } from '../protocol/limits.ts';
 import type { Receipt } from '../protocol/responses.ts';
 import type { Entry, Publication, Store, StoredUpload } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
 import { blockCount, blockLength, BLOCK_BYTES } from '../transfer/blocks.ts';
-import { blockDigest, fileDigest, parseBlockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+import {
+  blockDigest,
+  DIGEST_BYTES,
+  fileDigest,
+  parseBlockDigest,
+  type DigestAlgorithm,
+} from '../transfer/digests.ts';
+
+/** How far ahead of what is held a block may be where the size is not known: more than any client has in flight. */
+const MAX_BLOCKS_AHEAD = 4_096;
 
 /** What a `put` asked for, as the upload keeps it. */
 export interface UploadRequest extends Omit<Publication, 'condition' | 'mayReplace'> {
@@ -36,14 +46,14 @@ export class Upload {
   readonly owner: string;
   readonly key: string;
   readonly request: UploadRequest;
-  /** Who works with it now; the data file is closed when nobody does. */
-  readonly users = new Set<object>();
-
   readonly #store: Store;
   readonly #logger: Logger;
+  readonly #users = new Set<object>();
   readonly #writing = new Map<number, Promise<void>>();
-  /** Blocks shorter than a block, where the size is not known: only the last may be one. */
-  readonly #shortBlocks = new Map<number, number>();
+  /** The block that is shorter than a block, where the size is not known: only the last may be one. */
+  #short: { index: number; length: number } | undefined;
+  /** Fires when nobody works with it any more. */
+  #left = new AbortController();
   #stored: StoredUpload | undefined;
   #opening: Promise<StoredUpload> | undefined;
   #held: BlockMap;
@@ -76,9 +86,48 @@ export class Upload {
     return this.#state === 'ended';
   }
 
+  /** Whether anybody works with it now; the data file is closed when nobody does. */
+  get hasUsers(): boolean {
+    return this.#users.size > 0;
+  }
+
+  /** Whether its data file could be closed without anybody waiting for that. */
+  get isIdle(): boolean {
+    return this.#writing.size === 0 && this.#opening === undefined && this.#state !== 'committing';
+  }
+
+  addUser(user: object): void {
+    this.#users.add(user);
+    if (!this.#left.signal.aborted) return;
+    this.#left = new AbortController();
+    // What is being given up just now, since nobody was there, is begun again.
+    if (this.#opening !== undefined) this.#awaitOpening(this.#opening.catch(() => this.#reopen()));
+  }
+
+  removeUser(user: object): void {
+    if (!this.#users.delete(user) || this.hasUsers) return;
+    // Hashing what is held can take hours, for holes too: not for clients that are gone.
+    this.#left.abort(
+      new SealiftError('cancelled', 'Nobody works with the upload any more.', {
+        details: { upload: this.id },
+      }),
+    );
+  }
+
+  /** The digest list of what is held, as the wire carries it: never longer than the file has blocks. */
+  *heldPages(): Generator<Buffer> {
+    const { size } = this.request;
+    let bytesLeft = size === null ? Infinity : blockCount(size) * DIGEST_BYTES;
+    for (const page of this.#held.pages(MAX_DIGESTS_PER_PAGE)) {
+      if (bytesLeft <= 0) return;
+      yield page.subarray(0, bytesLeft);
+      bytesLeft -= page.length;
+    }
+  }
+
   /** The blocks held, for whoever takes this upload over; undefined if only hashing the data can tell. */
   get knownBlocks(): BlockMap | undefined {
-    return this.#heldIsKnown && this.#shortBlocks.size === 0 ? this.#held : undefined;
+    return this.#heldIsKnown && this.#short === undefined ? this.#held : undefined;
   }
 
   /** Takes a block. Throws `digest-mismatch`, `bad-request`, `superseded`, or what the store throws. */
@@ -86,6 +135,11 @@ export class Upload {
     this.#assertOpen();
     this.#checkLength(index, content.length);
     const raw = this.#checkDigest(index, digest, content);
+    const isShort = this.request.size === null && content.length < BLOCK_BYTES;
+    if (this.request.size === null) this.#checkPlace(index, isShort);
+    // At once, and not when it is written: several may come at the same time.
+    const short = isShort ? { index, length: content.length } : undefined;
+    if (isShort || this.#short?.index === index) this.#short = short;
     // Two writes of one block must not cross, or the digest kept could be that of the other.
     const before = this.#writing.get(index);
     const writing = (before ?? Promise.resolve()).then(() => this.#writeBlock(index, raw, content));
@@ -93,6 +147,9 @@ export class Upload {
     this.#writing.set(index, settled);
     try {
       await writing;
+    } catch (error) {
+      if (this.#short === short) this.#short = undefined;
+      throw error;
     } finally {
       if (this.#writing.get(index) === settled) this.#writing.delete(index);
     }
@@ -101,7 +158,7 @@ export class Upload {
   /** Publishes. Said again with the same digest it returns the same receipt. Throws `incomplete`, `digest-mismatch`, or what `Publication` can fail with; the upload then lives on. */
   async commit(size: number, digest: string): Promise<Receipt> {
     // The answer to the first may have been lost while it was still at work.
-    await this.#committing;
+    await this.#commitsSettled();
     if (this.#receipt?.digest === digest) return this.#receipt;
     this.#assertOpen();
     if (this.request.size !== null && this.request.size !== size) {
@@ -127,15 +184,18 @@ export class Upload {
   /** Lets a new upload take the data over: resolves once nothing more is written. From then on this one only says so. */
   async supersede(): Promise<void> {
     // A commit under way is allowed to end: then there is nothing left to take over.
-    await this.#committing;
+    await this.#commitsSettled();
     if (this.#state === 'open') this.#state = 'superseded';
-    await this.#writesSettled();
     await this.close();
   }
 
   /** Closes the data file; the next block opens it again. */
   async close(): Promise<void> {
-    await this.#writesSettled();
+    // Looked at again after each wait: the file must not be closed under a block that came meanwhile.
+    while (this.#writing.size > 0 || this.#state === 'committing') {
+      await this.#writesSettled();
+      await this.#commitsSettled();
+    }
     const stored = this.#stored;
     this.#stored = undefined;
     await stored?.close();
@@ -144,6 +204,8 @@ export class Upload {
   async #commitNow(size: number, digest: string): Promise<Receipt> {
     try {
       await this.#writesSettled();
+      // Before what is held is judged: opened again, the data may turn out to be lost.
+      await this.#openStored();
       this.#checkWhole(size, digest);
       this.#receipt = await this.#publish(size, digest);
       this.#state = 'ended';
@@ -161,16 +223,19 @@ export class Upload {
     try {
       await stored.write(index, content);
     } catch (error) {
-      this.#heldIsKnown = false;
-      this.#stored = undefined;
+      this.#held.delete(index);
+      // Another block may have failed before, and the data may be open anew since.
+      if (this.#stored === stored) {
+        this.#stored = undefined;
+        this.#heldIsKnown = false;
+      }
+      // What is being hashed just now may have been read before it was spoilt.
+      await this.#opening?.then(() => this.#held.delete(index), nothing);
       await stored
         .close()
         .catch((closeError: unknown) => this.#logger.warn({ err: closeError }, 'closing a failed upload'));
       throw error;
     }
-    if (content.length < BLOCK_BYTES && this.request.size === null)
-      this.#shortBlocks.set(index, content.length);
-    else this.#shortBlocks.delete(index);
     this.#held.set(index, raw);
   }
 
@@ -185,34 +250,36 @@ export class Upload {
 
   #openStored(): Promise<StoredUpload> {
     if (this.#stored !== undefined) return Promise.resolve(this.#stored);
-    this.#opening ??= this.#reopen().finally(() => (this.#opening = undefined));
-    return this.#opening;
+    return this.#opening ?? this.#awaitOpening(this.#reopen());
+  }
+
+  #awaitOpening(reopening: Promise<StoredUpload>): Promise<StoredUpload> {
+    const opening = reopening.finally(() => {
+      if (this.#opening === opening) this.#opening = undefined;
+    });
+    // Whoever needs it is told; there may be nobody any more.
+    opening.catch(() => undefined);
+    this.#opening = opening;
+    return opening;
   }
 
   async #reopen(): Promise<StoredUpload> {
     const { path, size, algorithm } = this.request;
-    const known = this.#heldIsKnown ? this.#held : undefined;
-    this.#stored = await this.#store.openUpload(this.key, {
+    const short = this.#short;
+    const stored = await this.#store.openUpload(this.key, {
       path,
-      size,
+      // A short block ends the file, as far as is known.
+      size: size ?? (short === undefined ? null : short.index * BLOCK_BYTES + short.length),
       base: 'partial',
       algorithm,
-      known,
-      onProgress: () => this.#assertWanted(),
+      known: this.#heldIsKnown ? this.#held : undefined,
+      signal: this.#left.signal,
     });
-    if (known === undefined) {
-      this.#held = this.#stored.held;
-      this.#heldIsKnown = true;
-    }
-    return this.#stored;
-  }
-
-  // Hashing what is held can take hours, for holes too: not for clients that are gone.
-  #assertWanted(): void {
-    if (this.users.size === 0)
-      throw new SealiftError('cancelled', 'Nobody works with the upload any more.', {
-        details: { upload: this.id },
-      });
+    this.#stored = stored;
+    // What the store found, and not what was held before: the data may have been lost meanwhile.
+    this.#held = stored.held;
+    this.#heldIsKnown = true;
+    return stored;
   }
 
   #checkLength(index: number, length: number): void {
@@ -225,6 +292,19 @@ export class Upload {
       index,
       `Block ${index} has ${length} bytes, which does not fit a file of ${size ?? 'unknown'} bytes.`,
     );
+  }
+
+  /** Where the size is not known, nothing but this bounds what a few bytes may cost. */
+  #checkPlace(index: number, isShort: boolean): void {
+    const short = this.#short;
+    if (short !== undefined && (index > short.index || (isShort && index !== short.index)))
+      throw this.#blockError(
+        'bad-request',
+        index,
+        `Block ${short.index} is shorter than a block, so it is the last one and the only short one.`,
+      );
+    if (index > this.#held.heldCount + MAX_BLOCKS_AHEAD)
+      throw this.#blockError('bad-request', index, `Block ${index} is too far ahead of what is held.`);
   }
 
   #checkDigest(index: number, digest: string, content: Buffer): Buffer {
@@ -249,12 +329,10 @@ export class Upload {
 
   #checkWhole(size: number, digest: string): void {
     const last = blockCount(size) - 1;
+    const lastLength = blockLength(size, last);
+    const short = this.#short ?? { index: last, length: last < 0 ? 0 : BLOCK_BYTES };
     const hasRightLengths =
-      this.request.size !== null ||
-      ([...this.#shortBlocks].every(
-        ([index, length]) => index === last && length === blockLength(size, last),
-      ) &&
-        (last < 0 || blockLength(size, last) === BLOCK_BYTES || this.#shortBlocks.has(last)));
+      this.request.size !== null || (short.index === last && short.length === lastLength);
     if (!this.#held.isComplete(size) || !hasRightLengths) {
       throw new SealiftError(
         'incomplete',
@@ -282,6 +360,11 @@ export class Upload {
         details: { upload: this.id },
       });
     throw new SealiftError('unknown-upload', 'The upload has ended.', { details: { upload: this.id } });
+  }
+
+  // Whoever waited longest may begin another commit before the others are told.
+  async #commitsSettled(): Promise<void> {
+    while (this.#state === 'committing') await this.#committing;
   }
 
   async #writesSettled(): Promise<void> {

@@ -9,7 +9,6 @@ import { abandonedUploads, type AbandonedUploadCaps } from '../storage/abandoned
 import { KeyedMutex } from '../storage/keyed-mutex.ts';
 import type { OpenUploadOptions, Store } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
-import { blockCount } from '../transfer/blocks.ts';
 import { receiptOf, Upload, type UploadRequest } from './upload.ts';
 
 /** How long a publication is remembered for a commit that is said again, in milliseconds: longer than any client retries. */
@@ -18,6 +17,8 @@ const PUBLISHED_MEMORY_MS = 86_400_000;
 const SWEEP_INTERVAL_MS = 600_000;
 /** Ids that were taken over, remembered so that their users are told; and uploads that nobody works with. */
 const MAX_REMEMBERED = 10_000;
+/** Data files open at once, of all clients: half of what a process may have open on many systems. */
+const MAX_OPEN_FILES = 512;
 
 export interface UploadsOptions {
   store: Store;
@@ -25,9 +26,11 @@ export interface UploadsOptions {
   random: Random;
   logger: Logger;
   caps: AbandonedUploadCaps;
+  /** Data files open at once, of all clients. Default 512. */
+  maxOpenFiles?: number | undefined;
 }
 
-export interface UploadStart extends Pick<OpenUploadOptions, 'base' | 'onProgress'> {
+export interface UploadStart extends Pick<OpenUploadOptions, 'base' | 'onProgress' | 'signal'> {
   owner: string;
   /** 128 random bits in hex that name the same source and target across attempts; none: never resumed. */
   resumeKey: string | undefined;
@@ -41,6 +44,8 @@ export class Uploads {
   readonly #options: UploadsOptions;
   readonly #byId = new Map<string, Upload>();
   readonly #byKey = new Map<string, Upload>();
+  /** Those whose data file may be open, the one used longest ago first. */
+  readonly #used = new Set<Upload>();
   readonly #superseded = new Map<string, string>();
   readonly #keys = new KeyedMutex();
   #lastSweepMs = -Infinity;
@@ -53,17 +58,14 @@ export class Uploads {
   /** Begins an upload, or takes over what an earlier attempt with the same owner, path and resume key holds. */
   async open(start: UploadStart): Promise<{ upload: Upload; base: OpenUploadOptions['base'] }> {
     const { owner, resumeKey, request } = start;
-    const key = `${hashed(owner).slice(0, 16)}-${resumeKey === undefined ? this.#options.random.bytes(20).toString('hex') : hashed(`${request.path}\0${resumeKey}`).slice(0, 40)}`;
+    const key = uploadKey(owner, request.path, resumeKey ?? this.#options.random.bytes(16).toString('hex'));
     this.#sweepNowAndThen();
     this.#assertRoom(owner, key);
     return this.#keys.run(key, async () => {
       const before = this.#byKey.get(key);
       await before?.supersede();
       if (before !== undefined) this.#forget(before);
-      const known =
-        before && before.request.algorithm === request.algorithm
-          ? carriedOver(before, request.size)
-          : undefined;
+      const known = before?.request.algorithm === request.algorithm ? before.knownBlocks : undefined;
       return this.#open(key, start, known);
     });
   }
@@ -77,7 +79,10 @@ export class Uploads {
   /** The upload `id` of `owner`. Throws `superseded` or `unknown-upload`. */
   find(owner: string, id: string): Upload {
     const upload = this.peek(owner, id);
-    if (upload !== undefined) return upload;
+    if (upload !== undefined) {
+      this.#touch(upload);
+      return upload;
+    }
     if (this.#superseded.get(id) === owner) {
       throw new SealiftError('superseded', 'Another put of the same file has taken this upload over.', {
         details: { upload: id },
@@ -95,6 +100,7 @@ export class Uploads {
     const upload = this.#byId.get(id);
     if (upload?.owner !== owner)
       return (await this.#publishedReceipt(owner, id, digest)) ?? this.find(owner, id).commit(size, digest);
+    this.#touch(upload);
     const receipt = await upload.commit(size, digest);
     this.#forget(upload);
     return receipt;
@@ -109,12 +115,12 @@ export class Uploads {
   /** `user` works with none of them any more: what nobody works with is closed, and kept for whoever resumes it. */
   async leave(user: object, uploads: Iterable<Upload>): Promise<void> {
     for (const upload of uploads) {
-      upload.users.delete(user);
-      if (upload.users.size === 0) await upload.close();
+      upload.removeUser(user);
+      if (!upload.hasUsers) await upload.close();
     }
     for (const upload of this.#byId.values()) {
       if (this.#byId.size <= MAX_REMEMBERED) break;
-      if (upload.users.size === 0) this.#forget(upload);
+      if (!upload.hasUsers) this.#forget(upload);
     }
   }
 
@@ -124,18 +130,23 @@ export class Uploads {
     this.#lastSweepMs = clock.monotonicMs();
     const uploads = await Array.fromAsync(store.uploads());
     const running = new Set(
-      [...this.#byKey.values()].filter(({ users }) => users.size > 0).map(({ key }) => key),
+      [...this.#byKey.values()].filter(({ hasUsers }) => hasUsers).map(({ key }) => key),
     );
     for (const key of abandonedUploads(uploads, { running, nowMs: clock.now(), caps })) {
-      await this.#keys.run(key, async () => {
-        const upload = this.#byKey.get(key);
-        if (upload !== undefined && upload.users.size > 0) return;
-        if (upload !== undefined) this.#forget(upload);
-        await store.discardUpload(key);
-        logger.info({ key }, 'removed an abandoned upload');
-      });
+      // What is no upload at all may have got there, and be of a kind that cannot be removed: it stays.
+      await this.#keys
+        .run(key, () => this.#discardAbandoned(key))
+        .catch((error: unknown) => logger.error({ err: error, key }, 'removing an abandoned upload failed'));
     }
     await store.forgetPublished(clock.now() - PUBLISHED_MEMORY_MS);
+  }
+
+  async #discardAbandoned(key: string): Promise<void> {
+    const upload = this.#byKey.get(key);
+    if (upload?.hasUsers === true) return;
+    if (upload !== undefined) this.#forget(upload);
+    await this.#options.store.discardUpload(key);
+    this.#options.logger.info({ key }, 'removed an abandoned upload');
   }
 
   /** Closes all data files; what is held stays on the disk. */
@@ -146,7 +157,7 @@ export class Uploads {
 
   async #open(
     key: string,
-    { base, onProgress, owner, request, user }: UploadStart,
+    { base, onProgress, signal, owner, request, user }: UploadStart,
     known: BlockMap | undefined,
   ): Promise<{ upload: Upload; base: OpenUploadOptions['base'] }> {
     const { store, random, logger } = this.#options;
@@ -156,6 +167,7 @@ export class Uploads {
       base,
       algorithm: request.algorithm,
       known,
+      signal,
       ...(onProgress === undefined ? {} : { onProgress }),
     });
     const upload = new Upload({
@@ -167,16 +179,17 @@ export class Uploads {
       stored,
       logger,
     });
-    upload.users.add(user);
+    upload.addUser(user);
     this.#byId.set(upload.id, upload);
     this.#byKey.set(key, upload);
+    this.#touch(upload);
     return { upload, base: stored.base };
   }
 
   // What somebody works with is never removed, and keeps a file open: so there must be an end to that too.
   #assertRoom(owner: string, key: string): void {
     const running = [...this.#byId.values()].filter(
-      (upload) => upload.owner === owner && upload.users.size > 0 && upload.key !== key,
+      (upload) => upload.owner === owner && upload.hasUsers && upload.key !== key,
     );
     if (running.length < this.#options.caps.maxCountPerOwner) return;
     throw new SealiftError('busy', 'You have too many uploads under way; finish or abort some.', {
@@ -184,7 +197,24 @@ export class Uploads {
     });
   }
 
+  // A file for each upload of each client would be more than a process may have open: those that were used longest
+  // ago are closed, and opened again with their next block.
+  #touch(upload: Upload): void {
+    const { maxOpenFiles = MAX_OPEN_FILES, logger } = this.#options;
+    this.#used.delete(upload);
+    this.#used.add(upload);
+    for (const oldest of this.#used) {
+      if (this.#used.size <= maxOpenFiles) return;
+      if (oldest === upload || !oldest.isIdle) continue;
+      this.#used.delete(oldest);
+      oldest
+        .close()
+        .catch((error: unknown) => logger.warn({ err: error }, 'closing an upload that was idle failed'));
+    }
+  }
+
   #forget(upload: Upload): void {
+    this.#used.delete(upload);
     this.#byId.delete(upload.id);
     if (this.#byKey.get(upload.key) === upload) this.#byKey.delete(upload.key);
     if (upload.isEnded) return;
@@ -210,15 +240,9 @@ export class Uploads {
   }
 }
 
-/** What an upload of one size is known to hold when it goes on with another: not the block that changes its length. */
-function carriedOver(before: Upload, size: number | null): BlockMap | undefined {
-  const known = before.knownBlocks;
-  if (known === undefined || before.request.size === size) return known;
-  // Unknown sizes say nothing about the length of the last block held.
-  if (before.request.size === null || size === null) return undefined;
-  known.delete(blockCount(before.request.size) - 1);
-  for (let index = Math.max(0, blockCount(size) - 1); index < known.end; index += 1) known.delete(index);
-  return known;
+/** Under what the store keeps an upload: before the `-` whom it belongs to, behind it what it resumes. */
+function uploadKey(owner: string, path: string, resumeKey: string): string {
+  return `${hashed(owner).slice(0, 16)}-${hashed(`${path}\0${resumeKey}`).slice(0, 40)}`;
 }
 
 function hashed(text: string): string {

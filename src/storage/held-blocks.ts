@@ -1,8 +1,12 @@
+import { throwIfAborted } from '../clock.ts';
 import { isSealiftError } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigest } from '../transfer/digests.ts';
 import type { OpenUploadOptions, StoredFile } from './store.ts';
+
+/** What hashing needs to know. */
+type HashOptions = Pick<OpenUploadOptions, 'size' | 'algorithm' | 'onProgress' | 'signal'>;
 
 /** Reads `length` bytes from `position` into the start of `target`; false if there are not so many. */
 export type ReadBytes = (target: Buffer, position: number, length: number) => Promise<boolean>;
@@ -14,11 +18,12 @@ export type ReadBytes = (target: Buffer, position: number, length: number) => Pr
 export async function hashBlocks(
   read: ReadBytes,
   bytes: number,
-  { size, algorithm, onProgress }: Pick<OpenUploadOptions, 'size' | 'algorithm' | 'onProgress'>,
+  { size, algorithm, onProgress, signal }: HashOptions,
 ): Promise<BlockMap> {
   const held = new BlockMap();
   const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   for (let index = 0; index < blockCount(bytes); index += 1) {
+    throwIfAborted(signal);
     const position = index * BLOCK_BYTES;
     const length = wholeLength(size, index);
     if (position + length > bytes || !(await read(buffer, position, length))) continue;
@@ -35,7 +40,7 @@ export async function hashBlocks(
 export async function copyPublished(
   open: (path: string) => Promise<StoredFile>,
   write: (content: Buffer, position: number) => Promise<void>,
-  options: Pick<OpenUploadOptions, 'path' | 'size' | 'algorithm' | 'onProgress'>,
+  options: HashOptions & Pick<OpenUploadOptions, 'path'>,
 ): Promise<BlockMap | undefined> {
   const published = await open(options.path).catch(passOverNoFile);
   if (published === undefined) return undefined;

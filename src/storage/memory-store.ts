@@ -121,14 +121,14 @@ export class MemoryStore implements Store {
     checkStorePath(path, { allowRoot: false });
     const node = this.#tree.existing(path);
     const bits = node.type === 'symlink' ? node.mode : (mode ?? node.mode);
-    Object.assign(node, this.#tree.stamp({ mtimeMs: mtimeMs ?? node.mtimeMs, mode: bits }, bits));
+    Object.assign(node, this.#tree.stamp(node.type, { mtimeMs: mtimeMs ?? node.mtimeMs }, bits));
   }
 
   async symlink(path: string, target: string, options: ReplaceOptions): Promise<void> {
     checkStorePath(path, { allowRoot: false });
     const existing = this.#tree.find(path);
     checkFileReplacement(existing && entryOf(existing, path), path, options);
-    this.#tree.place(path, { type: 'symlink', target, ...this.#tree.stamp({}, 0o777) });
+    this.#tree.place(path, { type: 'symlink', target, ...this.#tree.stamp('symlink', {}, 0o777) });
   }
 
   async sync(paths: readonly string[]): Promise<void> {
@@ -146,7 +146,11 @@ export class MemoryStore implements Store {
     checkFileReplacement(existing && entryOf(existing, path), path, publication);
     // What replaces a file without saying how takes over its permission bits.
     const defaultMode = existing?.type === 'file' ? existing.mode : 0o644;
-    const node: MemoryFile = { type: 'file', content, ...this.#tree.stamp(publication, mode ?? defaultMode) };
+    const node: MemoryFile = {
+      type: 'file',
+      content,
+      ...this.#tree.stamp('file', publication, mode ?? defaultMode),
+    };
     this.#tree.place(path, node);
     return entryOf(node, path);
   }

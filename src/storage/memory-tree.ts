@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { baseName, parentPath } from '../transfer/remote-path.ts';
+import { keptMode } from './kept-mode.ts';
 import type { Attributes, Entry } from './store.ts';
 
 /** What stands under a name in memory. A file or link is never changed but replaced by another. */
@@ -23,7 +24,7 @@ export class MemoryTree {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#root = { type: 'directory', children: new Map(), ...this.stamp({}, 0o755) };
+    this.#root = { type: 'directory', children: new Map(), ...this.stamp('directory', {}, 0o755) };
   }
 
   /** What stands under `path`; undefined if nothing does. Throws `not-directory` if the way leads through a file or a link. */
@@ -64,21 +65,22 @@ export class MemoryTree {
   }
 
   newDirectory(attributes: Attributes): MemoryDirectory {
-    return { type: 'directory', children: new Map(), ...this.stamp(attributes, 0o755) };
+    return { type: 'directory', children: new Map(), ...this.stamp('directory', attributes, 0o755) };
   }
 
   /** Times, permission bits and an etag that nothing has had before. */
-  stamp({ mtimeMs, mode }: Attributes, defaultMode: number): Stamp {
+  stamp(type: Entry['type'], { mtimeMs, mode }: Attributes, defaultMode: number): Stamp {
     this.#changes += 1;
     return {
       mtimeMs: mtimeMs ?? this.#clock.now(),
-      mode: (mode ?? defaultMode) & 0o777,
+      mode: keptMode(type, mode ?? defaultMode),
       etag: `memory.${this.#changes.toString(36)}`,
     };
   }
 
   #touch(path: string): void {
-    Object.assign(this.existing(path), this.stamp({}, this.existing(path).mode));
+    const directory = this.existing(path);
+    Object.assign(directory, this.stamp('directory', {}, directory.mode));
   }
 }
 

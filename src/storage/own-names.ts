@@ -1,18 +1,22 @@
 import { SealiftError } from '../errors.ts';
 import { checkPath } from '../transfer/remote-path.ts';
 
-/** The name, in the root, under which a store keeps what is its own. No path reaches it, in any store. */
+/**
+ * The name under which a store keeps what is its own, in its root. No path reaches it, in any store and at any
+ * depth: what is a directory of the tree today may have been a root of its own, and its key is secret still. What
+ * holds such a directory may be moved or removed all the same, and takes it along.
+ */
 export const STATE_DIRECTORY = '.sealift';
 
 /** Throws `bad-name` unless a store may be asked for `path`: by the grammar, and because it is not its own. */
 export function checkStorePath(path: string, options: { allowRoot: boolean }): void {
   checkPath(path, options);
-  if (isOwnName(path.split('/', 1)[0] ?? ''))
-    throw new SealiftError('bad-name', `The name ${STATE_DIRECTORY} in the root belongs to the service.`);
+  if (path.split('/').some(isOwnName))
+    throw new SealiftError('bad-name', `The name ${STATE_DIRECTORY} belongs to the service.`);
 }
 
 /**
- * Whether some file system might take `name`, in the root, for the state directory: in any case of letters, in
+ * Whether some file system might take `name` for that of a state directory: in any case of letters, in
  * compatibility forms, and with characters that are not seen, which HFS+ leaves out when it compares.
  */
 export function isOwnName(name: string): boolean {

@@ -6,9 +6,10 @@ import type { DigestAlgorithm } from '../transfer/digests.ts';
  *
  * For every store:
  * - Paths follow the grammar of `transfer/remote-path.ts`; `""` is the root. A store checks them again, and
- *   throws `bad-name` for one that it cannot hold or that is its own.
+ *   throws `bad-name` for one that it cannot hold or that is its own (`own-names.ts`).
  * - Symbolic links are names, never doors: no operation follows one, neither as the last component nor on the
- *   way (`not-directory`). What is no file, directory or link (FIFO, device, socket) does not exist here.
+ *   way: a path through one is `not-directory`, and to `open` one is `bad-request`. What is no file, directory or
+ *   link (FIFO, device, socket) does not exist here.
  * - Everything throws `SealiftError`. `not-found`, `is-directory`, `not-directory`, `exists`, `no-space` mean what
  *   SPEC.md says; what the store cannot explain is `internal`, with its cause.
  * - A file appears under its name whole or not at all; a reader has the old content or the new, never a mix.
@@ -25,7 +26,7 @@ export interface Store extends AsyncDisposable {
   /** What stands under `path`. Throws `not-found`. */
   stat(path: string): Promise<Entry>;
 
-  /** Everything in the directory `path`, in no promised order; with `recursive` all below it too, each directory before what it holds. Streams: memory does not grow with the number of entries. */
+  /** Everything in the directory `path`, in no promised order; with `recursive` all below it too, each directory before what it holds; a directory below the top that is gone or cannot be read is passed over. Streams: memory grows with the directories that are still to be read, not with the files. */
   list(path: string, options: { recursive: boolean }): AsyncIterable<Entry>;
 
   /** Opens a file for reading. What is read is the file as it was opened, also if it is replaced meanwhile. */
@@ -94,6 +95,7 @@ export interface Entry {
 
 export interface Attributes {
   mtimeMs?: number | undefined;
+  /** As permission bits; those that the owner needs to read and write are added (`kept-mode.ts`). */
   mode?: number | undefined;
 }
 
@@ -136,6 +138,8 @@ export interface OpenUploadOptions {
   known?: BlockMap | undefined;
   /** Called now and then during long work with the bytes hashed so far. */
   onProgress?: (hashedBytes: number) => void;
+  /** Ends hashing and copying, which can take hours: the call then throws the signal's reason, and what was held is kept. */
+  signal?: AbortSignal | undefined;
 }
 
 /**

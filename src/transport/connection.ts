@@ -142,6 +142,8 @@ export class Connection implements AsyncDisposable {
       this.#isDiscarding = true;
       this.#received.length = 0;
       this.#deadlines.clearAll();
+      // Once it is closed there is nothing to end, and nobody would clear the clock.
+      if (this.#socket.destroyed) return this.closed;
       this.#socket.resume();
       this.#outbox.end();
       this.#deadlines.set('discard', DISCARD_MS, () => this.#socket.destroy());

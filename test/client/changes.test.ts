@@ -83,7 +83,10 @@ describe('a remote file that changes while it is fetched', () => {
     await remote(content);
     const target = join(directory, 'target');
     const events: TransferProgress[] = [];
+    // Otherwise the rest of the old one could be on its way already when the new one comes.
+    proxy.faults = { stallAfterBytes: { down: 4.5 * MIB } };
     const replace = whenDone(3, () => {
+      proxy.faults = {};
       writeFileSync(join(root, 'new'), now);
       renameSync(join(root, 'new'), join(root, 'file'));
       proxy.cutAll();
@@ -102,11 +105,15 @@ describe('a remote file that changes while it is fetched', () => {
   });
 
   test('is written to in its place: the new one comes whole', async () => {
-    const { connector, remote, root, directory } = await startSetting();
+    const { connector, remote, root, directory, proxy } = await startSetting();
     const path = await remote(content);
     await utimes(path, LONG_AGO, LONG_AGO);
     const target = join(directory, 'target');
-    const onProgress = whenDone(2, () => overwrite(path, 5 * MIB, 'changed'));
+    proxy.faults = { stallAfterBytes: { down: 3.5 * MIB } };
+    const onProgress = whenDone(2, () => {
+      overwrite(path, 5 * MIB, 'changed');
+      proxy.faults = {};
+    });
     const { retries } = await fetchTo(connector(), 'file', target, { onProgress });
     expect(retries).toBe(1);
     expect((await readFile(target)).equals(await readFile(join(root, 'file')))).toBe(true);

@@ -56,8 +56,8 @@ test('makes, moves, links, sets and removes', async () => {
   const client = await clientOf(setting);
   await client.mkdir('a/b', { mode: 0o750 });
   await client.put('a/b/file', Buffer.from('x'));
-  await client.set('a/b/file', { mtimeMs: 7_000, mode: 0o400 });
-  expect(await client.stat('a/b/file')).toMatchObject({ mtimeMs: 7_000, mode: 0o400 });
+  await client.set('a/b/file', { mtimeMs: 7_000, mode: 0o604 });
+  expect(await client.stat('a/b/file')).toMatchObject({ mtimeMs: 7_000, mode: 0o604 });
   await client.symlink('a/link', '../outside');
   expect(await readlink(join(root, 'a/link'))).toBe('../outside');
   expect(await client.stat('a/link')).toMatchObject({ type: 'symlink', target: '../outside' });

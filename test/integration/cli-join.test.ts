@@ -68,7 +68,7 @@ test('what is kept can be read by its owner alone', () => {
 test('the same code, used again, is refused', async () => {
   const { code, stderr } = await shell(other, line.replace('NAME', 'box'));
   expect(code).toBe(5);
-  expect(stderr).toContain('sealift: add: unauthenticated: ');
+  expect(stderr).toContain('sealift: remote add: unauthenticated: ');
   expect((await other.run(['remote', 'list'])).stdout).toBe('');
 });
 
@@ -116,7 +116,7 @@ test('for people the pin and the line stand in plain text', async () => {
     /^ {2}sealift remote add NAME 'sealift:\/\/127\.0\.0\.1:\d+\?pin=sha256\/\/\S+&join=\S+'$/,
   );
   expect(started.said.stdout).toMatch(
-    /^sealift: serving \S+ on 127\.0\.0\.1:\d+ with the pin sha256\/\/\S+\n$/,
+    /^sealift: serving \S+ on 127\.0\.0\.1:\d+ with the pin sha256\/\/\S+\n/,
   );
 });
 

@@ -103,6 +103,6 @@ describe('the log of serve', () => {
   test('is JSON elsewhere', async () => {
     await home.run(['ls', server.place()]);
     const line = await server.process.line((text) => text.includes('"msg":"login"'));
-    expect(JSON.parse(line)).toMatchObject({ level: 30, msg: 'login', address: '127.0.0.1' });
+    expect(JSON.parse(line)).toMatchObject({ level: 'info', msg: 'login', address: '127.0.0.1' });
   });
 });

@@ -103,7 +103,8 @@ describe('exit code 6, the reason, the remedy, and nothing sent', () => {
     await once(plain.listen(0, '127.0.0.1'), 'listening');
     const { port } = plain.address() as AddressInfo;
     const { code, stderr } = await home.run(['ls', `sealift://127.0.0.1:${port}/`]);
-    expect(code).toBe(6);
+    // No question of trust: nobody is there who could be trusted.
+    expect(code).toBe(7);
     expect(stderr).toContain('does not speak TLS');
   });
 });

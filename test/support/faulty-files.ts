@@ -91,6 +91,11 @@ export class FaultyFiles implements FileSystem {
     return this.#inner.lstat(path);
   }
 
+  async realpath(path: string): Promise<string> {
+    this.#call('realpath', path);
+    return this.#inner.realpath(path);
+  }
+
   async *names(path: string): AsyncGenerator<string> {
     this.#call('names', path);
     const listing = -this.#calls.length;

@@ -42,7 +42,7 @@ const impostors: Record<string, () => Promise<Port>> = {
 test.each([
   ['TLS with another protocol', 'alpn-refused'],
   ['TLS without ALPN', 'alpn-refused'],
-  ['no TLS', 'tls-refused'],
+  ['no TLS', 'not-tls'],
   ['TLS 1.2 only', 'tls-refused'],
   ['nothing, and hangs up', 'connection-lost'],
 ])('a server that speaks %s is %s', async (what, code) => {

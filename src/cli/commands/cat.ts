@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 
-import { toSealiftError, SealiftError } from '../../errors.ts';
-import { exitCodeOf, combinedExitCode } from '../exit-codes.ts';
+import { each } from '../each.ts';
 import { addConnectionOptions } from '../options.ts';
-import { parsePlaceText } from '../places.ts';
+import { remotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 
 /** `sealift cat SOURCE...` */
@@ -18,24 +17,10 @@ export function addCat(program: Command, run: Runner): void {
     async (context, operands) => {
       const { download } = await import('../../client/download.ts');
       const { streamSink } = await import('../../client/block-sink.ts');
-      const failures: number[] = [];
-      const sources = operands[0] as string[];
-      for (const text of sources) {
-        const place = parsePlaceText(text);
-        if (place.kind !== 'remote') throw new SealiftError('usage', `${text} is no place on a server.`);
-        const connector = await context.connector(place.server);
-        try {
-          await download(connector, place.path, streamSink(process.stdout), {
-            signal: context.signal,
-            retry: context.retryPolicy,
-          });
-        } catch (error) {
-          if (context.signal.aborted) throw error;
-          failures.push(exitCodeOf(toSealiftError(error), context.hasConnected));
-          context.terminal.failure('cat', toSealiftError(error));
-        }
-      }
-      return combinedExitCode(failures, sources.length - failures.length);
+      const { signal, retryPolicy: retry } = context;
+      return each(context, 'cat', (operands[0] as string[]).map(remotePlace), async ({ server, path }) => {
+        await download(await context.connector(server), path, streamSink(process.stdout), { signal, retry });
+      });
     },
     { dataOnStdout: () => true },
   );

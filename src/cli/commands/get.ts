@@ -47,14 +47,14 @@ async function get(context: RunContext, sourceTexts: readonly string[], targetTe
     });
   }
   const sources = sourceTexts.map(remoteFile);
-  const names = sources.map(({ path }) => baseName(path));
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined && target.kind === 'local')
-    throw new SealiftError('usage', `Two of the sources would become ${JSON.stringify(twice)}.`);
   const connectors = await Promise.all(sources.map(({ server }) => context.connector(server)));
   const connector = connectors[0] as Connector;
   if (connectors.some((each) => each !== connector))
     throw new SealiftError('usage', 'All sources of one get have to be on one server.');
+  const names = sources.map(({ path }) => baseName(path));
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined && target.kind === 'local')
+    throw new SealiftError('usage', `Two of the sources would become ${JSON.stringify(twice)}.`);
   if (target.kind === 'stdio')
     return runFileJobs(
       context,

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 
-import { connect } from '../../client/client.ts';
 import { sleep, systemClock } from '../../clock.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -21,10 +20,9 @@ export function addPing(program: Command, run: Runner): void {
     );
   addRemoteCommand(program, run, command, async (context, [remote]) => {
     const { terminal, settings, signal } = context;
-    const options = await context.connectOptions(parseServerText(String(remote)));
-    const connector = await context.connector({ address: options.address });
-    const client = await connect({ ...options, onConnected: connector.options.onConnected });
-    const place = formatAddress(options.address);
+    const connector = await context.connector(parseServerText(String(remote)));
+    const client = await connector.use(signal);
+    const place = formatAddress(client.address);
     const { tlsVersion, cipher } = client.peer;
     terminal.note(`PING ${place} (${tlsVersion}, ${cipher})`);
     const times: number[] = [];
@@ -57,7 +55,6 @@ export function addPing(program: Command, run: Runner): void {
       terminal.data(
         `${times.length} replies, round trip min/avg/max = ${min.toFixed(2)}/${avg.toFixed(2)}/${max.toFixed(2)} ms`,
       );
-    await client.close();
     return EXIT.done;
   });
 }

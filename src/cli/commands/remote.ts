@@ -5,12 +5,14 @@ import { Command } from 'commander';
 
 import { connect } from '../../client/client.ts';
 import { SealiftError } from '../../errors.ts';
+import { DEFAULT_PORT } from '../../protocol/limits.ts';
 import { isPin } from '../../trust/pins.ts';
 import { formatAddress } from '../../transport/address.ts';
+import { disposing } from '../disposing.ts';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import { addConnectionOptions } from '../options.ts';
-import { parseServerText } from '../places.ts';
+import { parseServerText, type ServerText } from '../places.ts';
 import type { Runner } from '../runner.ts';
 import type { SavedRemote } from '../remotes.ts';
 import type { RunContext } from '../run-context.ts';
@@ -60,35 +62,35 @@ async function addOne(context: RunContext, name: string, urlText: string): Promi
       { hint: 'Give the URL on standard input: sealift remote add NAME - < FILE' },
     );
   }
-  const parsed = parseServerText(server);
-  const options = await context.connectOptions(
-    'name' in parsed
-      ? { address: { host: parsed.name, port: (context.settings['port'] as number | undefined) ?? 7433 } }
-      : parsed,
-  );
+  // Before the code in the URL is used up: it works only once.
+  await context.remotes.assertSavable(name);
+  const options = await context.connectOptions(placeOf(context, parseServerText(server)));
   const pins = parameters.pins.length > 0 ? parameters.pins : [...(options.pins ?? [])];
   const token = parameters.token ?? options.token;
   // Tried now: what is saved works, and a join code is exchanged at once, since it lives only 15 minutes.
-  const client = await connect({
-    ...options,
-    pins,
-    token: parameters.join === undefined ? token : undefined,
-    join: parameters.join,
+  const login = parameters.join === undefined ? { token } : { token: undefined, join: parameters.join };
+  const client = await connect({ ...options, pins, ...login });
+  return disposing(client, async () => {
+    const saved: SavedRemote = {
+      address: formatAddress(options.address),
+      ...(pins.length > 0 ? { pins } : {}),
+      ...optional('token', client.hello.token ?? token),
+      ...filePaths(context),
+    };
+    await context.remotes.save(name, saved);
+    const { principal, permissions } = client.hello;
+    context.terminal.event('remote', { name, address: saved.address, pins, principal, permissions });
+    const who = printable(principal ?? 'anonymous');
+    const what = permissions.map(printable).join(', ');
+    context.terminal.note(`Saved ${name}: ${saved.address} as ${who} (${what}). Try: sealift ls ${name}:`);
+    return EXIT.done;
   });
-  const saved: SavedRemote = {
-    address: formatAddress(options.address),
-    ...(pins.length > 0 ? { pins } : {}),
-    ...optional('token', client.hello.token ?? token),
-    ...filePaths(context),
-  };
-  await context.remotes.save(name, saved);
-  const { principal, permissions } = client.hello;
-  await client.close();
-  context.terminal.event('remote', { name, address: saved.address, pins, principal, permissions });
-  context.terminal.note(
-    `Saved ${name}: ${saved.address} as ${printable(principal ?? 'anonymous')} (${permissions.map(printable).join(', ')}). Try: sealift ls ${name}:`,
-  );
-  return EXIT.done;
+}
+
+// A host is meant here, also where a remote of that name is saved already.
+function placeOf({ settings }: RunContext, server: ServerText): ServerText {
+  if ('address' in server) return server;
+  return { address: { host: server.name, port: (settings['port'] as number | undefined) ?? DEFAULT_PORT } };
 }
 
 function splitUrl(url: string): { server: string; query: string } {
@@ -101,7 +103,7 @@ function parseQuery(query: string): { pins: string[]; token?: string; join?: str
   const result: { pins: string[]; token?: string; join?: string } = { pins: [] };
   for (const pair of query.split('&').filter((part) => part !== '')) {
     const [name = '', ...rest] = pair.split('=');
-    const value = decodeURIComponent(rest.join('='));
+    const value = decoded(rest.join('='));
     if (name === 'pin' && isPin(value)) result.pins.push(value);
     else if (name === 'token' || name === 'join') result[name] = value;
     else
@@ -112,6 +114,14 @@ function parseQuery(query: string): { pins: string[]; token?: string; join?: str
       );
   }
   return result;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new SealiftError('usage', 'The URL has a percent sign that begins no character.', { cause });
+  }
 }
 
 function filePaths(context: RunContext): Pick<SavedRemote, 'ca' | 'cert' | 'key'> {

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 
-import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
-import { combinedExitCode, exitCodeOf } from '../exit-codes.ts';
+import { isSealiftError, SealiftError } from '../../errors.ts';
+import { each } from '../each.ts';
 import type { Runner } from '../runner.ts';
 import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
 import { setting } from '../settings.ts';
@@ -14,30 +14,22 @@ export function addRm(program: Command, run: Runner): void {
     .addOption(setting('-r, --recursive', 'directories with everything in them'))
     .addOption(setting('-f, --force', 'no failure for what does not exist'));
   addRemoteCommand(program, run, command, async (context, [texts]) => {
-    const { settings, terminal } = context;
+    const { settings } = context;
     const places = (texts as string[]).map(remotePlace);
     if (places.some(({ path }) => path === ''))
       throw new SealiftError('usage', 'The root itself cannot be removed.');
-    const failures: number[] = [];
-    for (const place of places) {
-      try {
-        let attempts = 0;
-        await ask(context, place, async (client) => {
-          attempts += 1;
-          await client
-            .remove(place.path, { recursive: settings['recursive'] === true })
-            .catch((error: unknown) => {
-              // Gone after an attempt whose answer was lost: that attempt did it.
-              if (!isSealiftError(error, 'not-found') || (attempts === 1 && settings['force'] !== true))
-                throw error;
-            });
-        });
-      } catch (error) {
-        if (context.signal.aborted) throw error;
-        failures.push(exitCodeOf(toSealiftError(error), context.hasConnected));
-        terminal.failure('rm', toSealiftError(error));
-      }
-    }
-    return combinedExitCode(failures, places.length - failures.length);
+    return each(context, 'rm', places, async (place) => {
+      let attempts = 0;
+      await ask(context, place, async (client) => {
+        attempts += 1;
+        await client
+          .remove(place.path, { recursive: settings['recursive'] === true })
+          .catch((error: unknown) => {
+            // Gone after an attempt whose answer was lost: that attempt did it.
+            if (!isSealiftError(error, 'not-found') || (attempts === 1 && settings['force'] !== true))
+              throw error;
+          });
+      });
+    });
   });
 }

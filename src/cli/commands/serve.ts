@@ -141,7 +141,9 @@ function announce({ terminal, settings }: RunContext, server: CreatedServer, roo
   const line = `sealift remote add NAME '${urlOf(address)}?pin=${pin}&join=${code}'`;
   terminal.event('join', { command: line, code, minutes: 15 });
   const why = isFirst ? 'Nobody may log in yet. To let a first client in' : 'To let one more client in';
-  terminal.note(`${why}, run this there within 15 minutes; it works once:\n\n  ${line}\n`);
+  // Said with --quiet too: without it nobody gets in.
+  if (!terminal.options.json)
+    terminal.data(`${why}, run this there within 15 minutes; it works once:\n\n  ${line}\n`);
 }
 
 function urlOf(address: Address): string {

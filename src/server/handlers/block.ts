@@ -1,5 +1,5 @@
 import { SealiftError, toSealiftError } from '../../errors.ts';
-import { withProgress, type Answer, type Exchange } from '../exchange.ts';
+import type { Answer, Exchange } from '../exchange.ts';
 
 /** `block`: one block of an upload. Every error names the block: one that came without id is known by nothing else. */
 export async function block(exchange: Exchange<'block'>): Promise<Answer> {
@@ -17,14 +17,11 @@ async function takeBlock(exchange: Exchange<'block'>): Promise<Answer> {
   const { fields, content, state } = exchange;
   const { upload: id, index, digest } = fields;
   const upload = state.uploads.find(state.owner, id);
-  upload.users.add(state);
+  upload.addUser(state);
   state.ownUploads.add(upload);
   // Mostly over at once; but after a write that failed, all that is held has to be hashed first.
-  const isAllHeld = await withProgress(
-    exchange,
-    () => ({ upload: id, held: upload.heldBytes }),
-    () => state.blocks.track(upload, index, () => upload.write(index, digest, content)),
-  );
+  exchange.progress = () => ({ upload: id, held: upload.heldBytes });
+  const isAllHeld = await state.blocks.track(upload, index, () => upload.write(index, digest, content));
   if (isAllHeld) return { fields: { held: upload.heldBytes } };
   throw new SealiftError('incomplete', 'A block that was sent before this one is not held.');
 }

@@ -1,8 +1,10 @@
 import { SealiftError } from '../../errors.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
 import { BLOCK_BYTES, MAX_DIGESTS_PER_PAGE } from '../../protocol/limits.ts';
-import { fileDigest } from '../../transfer/digests.ts';
-import { withProgress, type Answer, type Exchange } from '../exchange.ts';
+import { BlockMap } from '../../transfer/block-map.ts';
+import { blockCount } from '../../transfer/blocks.ts';
+import { DIGEST_BYTES, fileDigest } from '../../transfer/digests.ts';
+import type { Answer, Exchange } from '../exchange.ts';
 import { blockDigests } from '../file-digests.ts';
 
 /** `digests`: the block digests of a file, from its data as it is now. */
@@ -12,26 +14,29 @@ export async function digests(exchange: Exchange<'digests'>): Promise<Answer> {
   const file = await state.store.open(fields.path);
   try {
     const { entry } = file;
-    const all: Buffer[] = [];
-    let page: Buffer[] = [];
-    const sendPage = async () => {
-      if (page.length > 0)
-        await exchange.part('more', { content: Buffer.concat(page), contentType: CONTENT_TYPE.digestList });
-      page = [];
-    };
-    await withProgress(
-      exchange,
-      () => ({ held: all.length * BLOCK_BYTES }),
-      async () => {
-        for await (const digest of blockDigests(file, state.algorithm, signal)) {
-          all.push(digest);
-          page.push(digest);
-          if (page.length === MAX_DIGESTS_PER_PAGE) await sendPage();
-        }
-      },
+    const all = new BlockMap();
+    let count = 0;
+    const page = Buffer.allocUnsafeSlow(
+      Math.min(blockCount(entry.size), MAX_DIGESTS_PER_PAGE) * DIGEST_BYTES,
     );
+    let pageBytes = 0;
+    const sendPage = async () => {
+      if (pageBytes > 0)
+        await exchange.part('more', {
+          content: page.subarray(0, pageBytes),
+          contentType: CONTENT_TYPE.digestList,
+        });
+      pageBytes = 0;
+    };
+    exchange.progress = () => ({ held: count * BLOCK_BYTES });
+    for await (const digest of blockDigests(file, state.algorithm, signal)) {
+      all.set(count, digest);
+      count += 1;
+      pageBytes += digest.copy(page, pageBytes);
+      if (pageBytes === page.length) await sendPage();
+    }
     await sendPage();
-    const digest = fileDigest(state.algorithm, all);
+    const digest = fileDigest(state.algorithm, all.digests(count));
     state.fileDigests.remember(entry, digest, state.algorithm);
     return { fields: { size: entry.size, etag: entry.etag, digest } };
   } finally {

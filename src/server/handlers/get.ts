@@ -31,10 +31,14 @@ async function whole({ state }: Exchange<'get'>, file: StoredFile): Promise<Answ
     const content = Buffer.allocUnsafeSlow(entry.size);
     await file.read(content, 0, entry.size);
     await file.assertUnchanged();
+    // Here, since from now on nothing may fail: the content is in the budget until it is sent.
+    await file.close();
     const raw = blockDigest(state.algorithm, content);
-    return { fields: { ...attributes(entry), digest: formatBlockDigest(state.algorithm, raw) }, content };
-  } finally {
+    const fields = { ...attributes(entry), digest: formatBlockDigest(state.algorithm, raw) };
+    return { fields, content, release };
+  } catch (error) {
     release();
+    throw error;
   }
 }
 

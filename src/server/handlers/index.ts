@@ -2,13 +2,13 @@ import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import type { Action } from '../../protocol/requests.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
-import { withProgress, type Handler } from '../exchange.ts';
+import { noteMade, type Handler } from '../exchange.ts';
 import { block } from './block.ts';
 import { commit } from './commit.ts';
 import { digests } from './digests.ts';
 import { get } from './get.ts';
 import { list, search } from './listings.ts';
-import { put, replaceOptions } from './put.ts';
+import { put, replaceOptions, whatStands } from './put.ts';
 
 /** What a server does for each action once the hello is finished. The short ones stand here as they are. */
 export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
@@ -32,16 +32,11 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   get,
   digests,
-  stat: async (exchange) => {
-    const { fields, state, signal } = exchange;
+  stat: async ({ fields, state, signal }) => {
     const entry = await state.store.stat(fields.path);
     const { path: _path, ...attributes } = entry;
     if (fields.digest !== true || entry.type !== 'file') return { fields: writeFields(attributes) };
-    const found = await withProgress(
-      exchange,
-      () => ({}),
-      () => state.fileDigests.of(fields.path, state.algorithm, signal),
-    );
+    const found = await state.fileDigests.of(fields.path, state.algorithm, signal);
     return {
       fields: writeFields({
         ...attributes,
@@ -58,12 +53,15 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
     return {};
   },
   mkdir: async ({ fields, state }) => {
+    const stood = await whatStands(state.store, fields.path);
     await state.store.mkdir(fields.path, fields);
+    if (stood === undefined) noteMade(state, fields.path);
     state.unsynced.add(fields.path);
     return {};
   },
   symlink: async ({ fields, state }) => {
     await state.store.symlink(fields.path, fields.target, replaceOptions(fields, state));
+    noteMade(state, fields.path);
     state.unsynced.add(fields.path);
     return {};
   },
@@ -79,17 +77,12 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
       if (isWithin(each, path)) state.unsynced.add(`${to}${each.slice(path.length)}`);
     return {};
   },
-  sync: async (exchange) => {
-    const { state } = exchange;
+  sync: async ({ state }) => {
     const paths = [...state.unsynced];
     // Taken out first: what is published meanwhile waits for the next sync, and what fails now is void, since a
     // sync that is said again after a failure would lie.
     state.unsynced.clear();
-    await withProgress(
-      exchange,
-      () => ({}),
-      () => state.store.sync(paths),
-    );
+    await state.store.sync(paths);
     return {};
   },
   lock: () => Promise.reject(new SealiftError('unsupported', 'This server keeps no leases.')),

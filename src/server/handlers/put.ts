@@ -1,22 +1,22 @@
-import { throwIfAborted } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
-import { BLOCK_BYTES, MAX_DIGESTS_PER_PAGE } from '../../protocol/limits.ts';
-import type { RequestFields } from '../../protocol/requests.ts';
+import { BLOCK_BYTES } from '../../protocol/limits.ts';
+import type { Action, RequestFields } from '../../protocol/requests.ts';
 import { writeFields } from '../../protocol/fields.ts';
-import type { Condition, Publication } from '../../storage/store.ts';
+import { checkFileReplacement } from '../../storage/replacement.ts';
+import type { Condition, Entry, Publication, Store } from '../../storage/store.ts';
 import { blockDigest, fileDigest, parseBlockDigest } from '../../transfer/digests.ts';
-import { withProgress, type Answer, type Exchange, type SessionState } from '../exchange.ts';
+import { noteMade, type Answer, type Exchange, type SessionState } from '../exchange.ts';
 import { receiptOf } from '../upload.ts';
 
 /** `put`: a whole small file at once, or the beginning of an upload. */
 export async function put(exchange: Exchange<'put'>): Promise<Answer> {
-  const { fields, content, state } = exchange;
+  const { fields, content } = exchange;
   if (fields.digest !== undefined)
-    return tellingWhatStands(state, fields.path, () => putInline(exchange, fields.digest ?? ''));
+    return tellingWhatStands(exchange, fields.path, () => putInline(exchange, fields.digest ?? ''));
   if (content.length > 0)
     throw new SealiftError('bad-request', 'A put with a content needs the digest of that content.');
-  return beginUpload(exchange);
+  return tellingWhatStands(exchange, fields.path, () => beginUpload(exchange));
 }
 
 async function putInline({ fields, content, state }: Exchange<'put'>, digest: string): Promise<Answer> {
@@ -33,37 +33,45 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
   const publication = publicationOf(fields, state);
   const entry = await state.store.put(publication, content);
   if (publication.durability === 'memory') state.unsynced.add(fields.path);
-  const whole = fileDigest(parsed.algorithm, content.length === 0 ? [] : [raw]);
-  state.fileDigests.remember(entry, whole, parsed.algorithm);
+  noteMade(state, fields.path);
+  const { algorithm } = state;
+  const own = parsed.algorithm === algorithm ? raw : blockDigest(algorithm, content);
+  const whole = fileDigest(algorithm, content.length === 0 ? [] : [own]);
+  state.fileDigests.remember(entry, whole, algorithm);
   return { fields: writeFields(receiptOf(entry, whole, publication.durability)) };
 }
 
 async function beginUpload(exchange: Exchange<'put'>): Promise<Answer> {
   const { fields, state, signal } = exchange;
   const { size, resumeKey, base = 'partial' } = fields;
+  const publication = publicationOf(fields, state);
+  // The publication decides, but whoever is refused then should not have sent the file for nothing.
+  checkFileReplacement(await whatStands(state.store, fields.path), fields.path, publication);
   let hashedBytes = 0;
-  const { upload, base: used } = await withProgress(
-    exchange,
-    () => ({ held: hashedBytes }),
-    () =>
-      state.uploads.open({
-        owner: state.owner,
-        user: state,
-        resumeKey,
-        base,
-        onProgress: (bytes) => {
-          // Hashing what is held can take hours, for holes too: not for a client that is gone.
-          throwIfAborted(signal);
-          hashedBytes = bytes;
-        },
-        request: { ...publicationOf(fields, state), size, algorithm: state.algorithm },
-      }),
-  );
+  exchange.progress = () => ({ held: hashedBytes });
+  const { upload, base: used } = await state.uploads.open({
+    owner: state.owner,
+    user: state,
+    resumeKey,
+    base,
+    signal,
+    onProgress: (bytes) => (hashedBytes = bytes),
+    request: { ...publication, size, algorithm: state.algorithm },
+  });
   state.ownUploads.add(upload);
-  for (const page of upload.held.pages(MAX_DIGESTS_PER_PAGE)) {
+  for (const page of upload.heldPages())
     await exchange.part('more', { content: page, contentType: CONTENT_TYPE.digestList });
-  }
   return { fields: { upload: upload.id, base: used } };
+}
+
+/** The entry at `path`; undefined if nothing stands there. */
+export async function whatStands(store: Store, path: string): Promise<Entry | undefined> {
+  try {
+    return await store.stat(path);
+  } catch (error) {
+    if (isSealiftError(error, 'not-found', 'not-directory')) return undefined;
+    throw error;
+  }
 }
 
 function publicationOf(fields: RequestFields<'put'>, state: SessionState): Publication {
@@ -88,7 +96,7 @@ export function replaceOptions(
  * whose answer was lost finds its own digest there and has succeeded.
  */
 export async function tellingWhatStands<T>(
-  state: SessionState,
+  { state, signal }: Pick<Exchange<Action>, 'state' | 'signal'>,
   path: string,
   task: () => Promise<T>,
 ): Promise<T> {
@@ -97,7 +105,7 @@ export async function tellingWhatStands<T>(
   } catch (error) {
     if (!isSealiftError(error, 'exists', 'precondition-failed') || !state.permissions.has('read'))
       throw error;
-    const digest = await state.fileDigests.of(path, state.algorithm).then(
+    const digest = await state.fileDigests.of(path, state.algorithm, signal).then(
       (found) => found.digest,
       () => undefined,
     );

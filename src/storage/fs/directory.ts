@@ -42,14 +42,19 @@ export class Directory {
     );
   }
 
-  /** Opens the child directory `name`, making it if it is missing; `made` tells. */
-  async enterOrMake(name: string, mode: number): Promise<{ directory: Directory; made: boolean }> {
+  /** Opens the child directory `name`, making it if it is missing; `made` tells, and `onMade` also where opening fails. */
+  async enterOrMake(
+    name: string,
+    mode: number,
+    onMade?: () => void,
+  ): Promise<{ directory: Directory; made: boolean }> {
     try {
       return { directory: await this.enter(name), made: false };
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
     }
     const made = await this.#make(name, mode);
+    if (made) onMade?.();
     return { directory: await this.enter(name), made };
   }
 

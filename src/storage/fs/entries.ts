@@ -1,10 +1,8 @@
 import { systemCode } from '../../errors.ts';
+import { PERMISSION_BITS } from '../kept-mode.ts';
 import type { Entry } from '../store.ts';
 import type { FileStats, FileSystem } from './file-system.ts';
 import type { Place } from './tree.ts';
-
-/** The bits of a mode that this project knows of: setuid, setgid and sticky are neither shown nor set. */
-export const PERMISSION_BITS = 0o777;
 
 /** What stands at `place`, under the remote `path`; undefined if nothing that Sealift knows of stands there. */
 export async function entryAt(files: FileSystem, place: Place, path: string): Promise<Entry | undefined> {

@@ -11,6 +11,8 @@ export interface FileSystem {
   childPath(directory: OpenFile, directoryPath: string, name: string): string;
   open(path: string, flags: number, mode?: number): Promise<OpenFile>;
   lstat(path: string): Promise<FileStats>;
+  /** The path of what `path` leads to, with all links on the way followed. */
+  realpath(path: string): Promise<string>;
   /** The names in a directory, in no promised order. */
   names(path: string): AsyncIterable<string>;
   mkdir(path: string, mode: number): Promise<void>;
@@ -45,20 +47,24 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+// On Linux a path through the open handle does what `openat` does.
+const HAS_PROC = process.platform === 'linux' && existsSync('/proc/self/fd');
+// Node has no name for it: a handle that only stands for the file, and so needs no permission to read it.
+const O_PATH = 0o10000000;
+
 /** Flags for `open`, by what they are for. */
 export const OPEN = {
   /** An existing directory, and no link to one. */
   directory: constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
   /** An existing file, and no link to one; a FIFO does not block. */
   read: constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  /** An existing file or directory, and no link to one, to change its permission bits; where possible also of what cannot be read. */
+  attributes: (HAS_PROC ? O_PATH : constants.O_RDONLY | constants.O_NONBLOCK) | constants.O_NOFOLLOW,
   /** An existing file to read and write. */
   update: constants.O_RDWR | constants.O_NOFOLLOW,
   /** A new file to read and write; nothing may stand there. */
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
 } as const;
-
-// On Linux a path through the open handle does what `openat` does.
-const HAS_PROC = process.platform === 'linux' && existsSync('/proc/self/fd');
 
 /** The file system of this machine. */
 export const systemFiles: FileSystem = {
@@ -66,6 +72,7 @@ export const systemFiles: FileSystem = {
     HAS_PROC ? `/proc/self/fd/${fd}/${name}` : `${directoryPath}/${name}`,
   open: async (path, flags, mode) => openFile(await fs.open(path, flags, mode)),
   lstat: (path) => fs.lstat(path, { bigint: true }),
+  realpath: (path) => fs.realpath(path),
   names: async function* (path) {
     for await (const entry of await fs.opendir(path, { bufferSize: 256 })) yield entry.name;
   },
@@ -87,7 +94,8 @@ function openFile(handle: fs.FileHandle): OpenFile {
     write: async (source, position) => (await handle.write(source, 0, source.length, position)).bytesWritten,
     stat: () => handle.stat({ bigint: true }),
     truncate: (size) => handle.truncate(size),
-    chmod: (mode) => handle.chmod(mode),
+    // A handle for attributes only is refused by the call for handles, not by the one for paths.
+    chmod: (mode) => (HAS_PROC ? fs.chmod(`/proc/self/fd/${handle.fd}`, mode) : handle.chmod(mode)),
     setTimes: (accessMs, modifiedMs) => handle.utimes(seconds(accessMs), seconds(modifiedMs)),
     sync: () => handle.sync(),
     close: () => handle.close(),

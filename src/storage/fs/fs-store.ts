@@ -2,6 +2,7 @@ import { systemClock, type Clock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
+import { keptMode } from '../kept-mode.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import { checkStorePath, STATE_DIRECTORY } from '../own-names.ts';
 import { checkFileReplacement, checkMove } from '../replacement.ts';
@@ -16,7 +17,7 @@ import type {
   StoredFile,
   StoredUpload,
 } from '../store.ts';
-import { entryAt, PERMISSION_BITS, statsAt, unlinkIfThere } from './entries.ts';
+import { entryAt, statsAt, unlinkIfThere } from './entries.ts';
 import { closingFile, writeFully } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
 import { listTree } from './listing.ts';
@@ -27,6 +28,9 @@ import { explaining, passOverGone, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { Tree, type Place } from './tree.ts';
 import { openFileUpload } from './upload.ts';
+
+/** The names of data in the state directory: the keys of uploads, and of what is made aside by this store. */
+const UPLOAD_KEY = /^[0-9a-z-]{1,120}$/;
 
 export interface FileStoreOptions {
   /** The directory whose files are served; it must exist. */
@@ -60,16 +64,18 @@ export class FileStore implements Store {
 
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to. */
   static async open(options: FileStoreOptions): Promise<FileStore> {
-    const { root, files = systemFiles } = options;
+    const { files = systemFiles } = options;
     let state: StateDirectory | undefined;
     try {
+      // The operator's own links are followed, once: whatever becomes of them, the store stays what was opened.
+      const root = await files.realpath(options.root);
       state = await StateDirectory.open(files, root);
       return new FileStore(options, await Tree.open(files, root), state);
     } catch (cause) {
       await state?.close();
       throw new SealiftError(
         'bad-configuration',
-        `The directory ${root} cannot be served: it or ${STATE_DIRECTORY} in it is not usable (${systemCode(cause) ?? String(cause)}).`,
+        `The directory ${options.root} cannot be served: it or ${STATE_DIRECTORY} in it is not usable (${systemCode(cause) ?? String(cause)}).`,
         { cause },
       );
     }
@@ -117,9 +123,11 @@ export class FileStore implements Store {
     const { uploads } = this.#state;
     try {
       for await (const key of this.#files.names(uploads.self)) {
-        if (this.#temporaries.has(key)) continue;
+        // Other things may lie here (an NFS client keeps `.nfs…` of a file that is removed while it is open).
+        if (this.#temporaries.has(key) || !UPLOAD_KEY.test(key)) continue;
         const stats = await statsAt(this.#files, uploads.child(key));
-        if (stats === undefined) continue;
+        // Links are what a `symlink` that broke off has left.
+        if (stats === undefined || !(stats.isFile() || stats.isSymbolicLink())) continue;
         // The time of the last change (ctime) cannot be set; that of modification is, when a file is published.
         yield { key, bytes: Number(stats.size), lastWrittenMs: Number(stats.ctimeMs) };
       }
@@ -170,6 +178,7 @@ export class FileStore implements Store {
           await this.#files.rename(from.systemPath, target.systemPath).catch((error: unknown) => {
             throw storeError(error, to);
           });
+          if (moved.type === 'directory') this.#tree.directoryMoved();
           await syncParents();
           await from.directory.sync();
         }),
@@ -181,7 +190,7 @@ export class FileStore implements Store {
     if (path === '') return;
     await this.#tree.atMaking(path, async (place) => {
       const { directory, made } = await place.directory
-        .enterOrMake(place.name, (mode ?? 0o777) & PERMISSION_BITS)
+        .enterOrMake(place.name, keptMode('directory', mode ?? 0o777), () => this.#tree.directoryMade(path))
         .catch((error: unknown) => {
           if (!['ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) throw error;
           throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`, {
@@ -237,8 +246,8 @@ export class FileStore implements Store {
   async #setAt(place: Place, path: string, { mode, mtimeMs }: Attributes): Promise<void> {
     const entry = await this.#existing(place, path);
     if (mode !== undefined && entry.type !== 'symlink') {
-      const file = await this.#files.open(place.systemPath, OPEN.read);
-      await closingFile(file, () => file.chmod(mode & PERMISSION_BITS));
+      const file = await this.#files.open(place.systemPath, OPEN.attributes);
+      await closingFile(file, () => file.chmod(keptMode(entry.type, mode)));
     }
     if (mtimeMs !== undefined)
       await this.#files.setTimes(place.systemPath, this.#publisher.clock.now(), mtimeMs);
@@ -282,7 +291,7 @@ export class FileStore implements Store {
   }
 
   #uploadPath(key: string): string {
-    if (!/^[0-9a-z-]{1,120}$/.test(key))
+    if (!UPLOAD_KEY.test(key))
       throw new SealiftError('internal', 'The key of an upload is not of the form that it should have.');
     return this.#state.uploads.child(key);
   }

@@ -1,9 +1,10 @@
+import { isSealiftError } from '../../errors.ts';
 import { joinPath, pathProblem } from '../../transfer/remote-path.ts';
 import type { Entry } from '../store.ts';
 import type { Directory } from './directory.ts';
 import { entryAt } from './entries.ts';
 import type { FileSystem } from './file-system.ts';
-import { passOverGone, storeError } from './store-errors.ts';
+import { storeError } from './store-errors.ts';
 import { placeIn, type Tree } from './tree.ts';
 
 /** How many entries of a directory are looked at together. */
@@ -24,9 +25,10 @@ export async function* listTree(
         if (recursive && entry.type === 'directory') waiting.push(entry.path);
       }
     } catch (error) {
-      // Below the top a directory may vanish while the listing is under way, and is then no part of it.
-      if (directory === path) throw error;
-      passOverGone(error);
+      // Below the top a directory may vanish while the listing is under way, and is then no part of it; and one
+      // that this process may not read must not keep everybody from all the others.
+      if (directory === path || !isSealiftError(error, 'not-found', 'not-directory', 'forbidden'))
+        throw error;
     }
   }
 }
@@ -36,7 +38,7 @@ async function* listDirectory(files: FileSystem, tree: Tree, path: string): Asyn
   const directory = await tree.hold(path);
   try {
     let batch: string[] = [];
-    for await (const name of tree.names(path, directory)) {
+    for await (const name of tree.names(directory)) {
       batch.push(name);
       if (batch.length < BATCH) continue;
       yield* await entriesOf(files, path, directory, batch);

@@ -77,8 +77,10 @@ export class Publications {
     const { files } = this.#publisher;
     const { published } = this.#state;
     for await (const name of files.names(published.self)) {
+      if (!ID.test(name)) continue;
       const stats = await statsAt(files, published.child(name));
-      if (stats !== undefined && stats.mtimeMs < beforeMs) await unlinkIfThere(files, published.child(name));
+      if (stats?.isFile() === true && stats.mtimeMs < beforeMs)
+        await unlinkIfThere(files, published.child(name));
     }
   }
 

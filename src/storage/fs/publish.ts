@@ -1,9 +1,10 @@
 import type { Clock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
+import { keptMode } from '../kept-mode.ts';
 import type { KeyedMutex } from '../keyed-mutex.ts';
 import { checkFileReplacement } from '../replacement.ts';
 import type { Entry, Publication } from '../store.ts';
-import { entryAt, PERMISSION_BITS } from './entries.ts';
+import { entryAt } from './entries.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 import type { Place, Tree } from './tree.ts';
 
@@ -64,7 +65,7 @@ async function setAttributes(
 ): Promise<void> {
   // As cp and scp do it: what replaces a file without saying how takes over its permission bits.
   const bits = mode ?? (existing?.type === 'file' ? existing.mode : undefined);
-  if (bits !== undefined) await file.chmod(bits & PERMISSION_BITS);
+  if (bits !== undefined) await file.chmod(keptMode('file', bits));
   if (mtimeMs !== undefined) await file.setTimes(clock.now(), mtimeMs);
 }
 

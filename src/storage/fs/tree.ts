@@ -1,8 +1,9 @@
-import { baseName, parentPath } from '../../transfer/remote-path.ts';
+import { baseName, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
 import type { FileSystem } from './file-system.ts';
 import { explaining, passOverGone } from './store-errors.ts';
+import { SyncedDirectories } from './synced-directories.ts';
 
 /** A place where a name stands or may stand: the directory that holds it, open, and the name. */
 export interface Place {
@@ -16,6 +17,7 @@ export interface Place {
 export class Tree {
   readonly #files: FileSystem;
   readonly #root: Directory;
+  readonly #synced = new SyncedDirectories();
 
   private constructor(files: FileSystem, root: Directory) {
     this.#files = files;
@@ -38,7 +40,7 @@ export class Tree {
 
   /**
    * As `at`, but makes missing parents. `syncParents` syncs the directory of the place and those above it that
-   * got a new child, so that the whole way to the name is on disk.
+   * may have a child that is not on disk, so that the whole way to the name is.
    */
   async atMaking<T>(
     path: string,
@@ -49,22 +51,35 @@ export class Tree {
       const opened: Directory[] = [];
       try {
         let directory = this.#root;
-        const changed = new Set<Directory>();
+        let directoryPath = '';
+        const above: (readonly [string, Directory])[] = [];
         for (const name of components(parentPath(path))) {
-          const next = await directory.enterOrMake(name, 0o777);
+          const child = joinPath(directoryPath, name);
+          const next = await directory.enterOrMake(name, 0o777, () => this.directoryMade(child));
           opened.push(next.directory);
-          if (next.made) changed.add(directory);
+          above.push([directoryPath, directory]);
           directory = next.directory;
+          directoryPath = child;
         }
-        changed.add(directory);
         const syncParents = async () => {
-          for (const each of changed) await each.sync();
+          for (const each of above) await this.#synced.sync(...each);
+          await directory.sync();
         };
         return await task(placeIn(directory, baseName(path)), syncParents);
       } finally {
         for (const each of opened) await each.close();
       }
     });
+  }
+
+  /** To be called once a directory was made under `path`. */
+  directoryMade(path: string): void {
+    this.#synced.madeIn(parentPath(path));
+  }
+
+  /** To be called once a directory bears another name, with all that is in it. */
+  directoryMoved(): void {
+    this.#synced.forget();
   }
 
   /** Runs `task` with the directory `path` open. */
@@ -87,9 +102,9 @@ export class Tree {
   }
 
   /** The names in an open directory, without the service's own. */
-  async *names(path: string, directory: Directory): AsyncGenerator<string> {
+  async *names(directory: Directory): AsyncGenerator<string> {
     for await (const name of this.#files.names(directory.self)) {
-      if (path !== '' || !isOwnName(name)) yield name;
+      if (!isOwnName(name)) yield name;
     }
   }
 

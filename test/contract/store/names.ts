@@ -29,7 +29,6 @@ const GOOD_NAMES: Record<string, string> = {
   'with three dots': '...',
   'that looks hidden': '.hidden',
   'in letters that have two forms': 'é e\u0301',
-  'of an own name below the root': 'below/.sealift',
   'that only begins like an own name': '.sealift-evil',
 };
 
@@ -51,6 +50,8 @@ const BAD_PATHS: Record<string, string> = {
   'a path of 5000 bytes': `${'directory/'.repeat(499)}something`,
   'the own name': '.sealift',
   'a way through the own name': '.sealift/uploads',
+  'the own name below the root': 'below/.sealift',
+  'a way through the own name below the root': 'a/b/.Sealift/identity/key.pem',
   'the own name in capitals': '.SeaLift/published',
   'the own name in wide letters': '.ｓealift',
   'the own name with what is not seen': '.sea\u200clift',

@@ -16,6 +16,18 @@ export function treeContract(subject: Subject): void {
     });
   });
 
+  test('no bits take from the owner what it needs to read and write', async () => {
+    const { store } = subject;
+    const modes = async (...paths: string[]) =>
+      Promise.all(paths.map(async (path) => (await store.stat(path)).mode.toString(8)));
+    await store.mkdir('directory', { mode: 0 });
+    await putText(store, 'directory/file', 'text', { mode: 0o044 });
+    expect(await modes('directory', 'directory/file')).toEqual(['700', '644']);
+    await store.set('directory', { mode: 0o055 });
+    await store.set('directory/file', { mode: 0o111 });
+    expect(await modes('directory', 'directory/file')).toEqual(['755', '711']);
+  });
+
   test('mkdir of what stands already changes nothing', async () => {
     const { store } = subject;
     await store.mkdir('a', { mode: 0o700 });

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { mkdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { BLOCK_BYTES } from '../../../src/transfer/blocks.ts';
 import {
   ABSENT,
@@ -38,7 +39,7 @@ function orderOfCalls(): string[] {
 const isDirectory = (path: string) => !/\/(inline-|link-|0a1b-2c3d|upload-1|file)[^/]*$/.test(path);
 
 test('a new file is synced and closed before it is linked, and every new directory after that', async () => {
-  await putText(subject.store, 'kept/file', '');
+  await putText(subject.store, 'kept/file', '', { durability: 'disk' });
   files.heal();
   await putText(subject.store, 'kept/new/deep/file', 'text', { ...ABSENT, durability: 'disk' });
   expect(orderOfCalls()).toEqual([
@@ -56,7 +57,7 @@ test('a new file is synced and closed before it is linked, and every new directo
 });
 
 test('a file that may replace another is renamed, and only its own directory is synced if that is old', async () => {
-  await putText(subject.store, 'kept/file', 'before');
+  await putText(subject.store, 'kept/file', 'before', { durability: 'disk' });
   files.heal();
   await putText(subject.store, 'kept/file', 'text', { durability: 'disk' });
   expect(orderOfCalls()).toEqual([
@@ -66,6 +67,52 @@ test('a file that may replace another is renamed, and only its own directory is 
     'rename /uploads/inline /kept/file',
     'file.sync /kept',
   ]);
+});
+
+describe('a directory on the way to a file that has to be on disk', () => {
+  const put = (path: string) => putText(subject.store, path, '', { ...ABSENT, durability: 'disk' });
+  const directorySyncs = async (path: string) => {
+    files.heal();
+    await put(path);
+    return orderOfCalls().filter((call) => call.startsWith('file.sync') && !call.includes('inline'));
+  };
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['mkdir', () => subject.store.mkdir('a/b', {})],
+    ['a file in memory', () => putText(subject.store, 'a/b/other', '')],
+    ['a link', () => subject.store.symlink('a/b/link', 'target', ANY)],
+    ['an earlier process', async () => mkdirSync(subject.root.at('a/b'), { recursive: true })],
+  ])('is synced once where %s made it', async (_, make) => {
+    await make();
+    expect(await directorySyncs('a/b/file 1')).toEqual(['file.sync ', 'file.sync /a', 'file.sync /a/b']);
+    expect(await directorySyncs('a/b/file 2')).toEqual(['file.sync /a/b']);
+  });
+
+  test('is synced again once another was made beside it, also where that was all that went well', async () => {
+    await put('a/b/file');
+    await subject.store.mkdir('a/c', {});
+    expect(await directorySyncs('a/b/file 1')).toEqual(['file.sync /a', 'file.sync /a/b']);
+    files.failNamed('open', 'EMFILE', { path: '/a/d', occurrence: 2 });
+    expect(await codeOf(put('a/d/file'))).toBe('busy');
+    expect(await directorySyncs('a/d/file')).toEqual(['file.sync /a', 'file.sync /a/d']);
+  });
+
+  test('is synced again where that failed, or where a directory has moved', async () => {
+    await subject.store.mkdir('a/b/c', {});
+    files.failNamed('file.sync', 'EIO', { path: '/a' });
+    expect(await codeOf(put('a/b/file'))).toBe('internal');
+    await subject.store.remove('a/b/file', { recursive: false });
+    expect(await directorySyncs('a/b/file')).toEqual(['file.sync /a', 'file.sync /a/b']);
+    await subject.store.mkdir('z/b/new', {});
+    await subject.store.remove('a', { recursive: true });
+    await subject.store.move('z', 'a', ABSENT);
+    expect(await directorySyncs('a/b/new/file')).toEqual([
+      'file.sync ',
+      'file.sync /a',
+      'file.sync /a/b',
+      'file.sync /a/b/new',
+    ]);
+  });
 });
 
 test('with durability memory nothing is synced, but for what takes the place of a file', async () => {
@@ -139,6 +186,7 @@ test('what moves onto a file is synced first, and both directories afterwards', 
     'file.sync /a/file',
     'file.close /a/file',
     'rename /a/file /b/file',
+    'file.sync ',
     'file.sync /b',
     'file.sync /a',
   ]);

@@ -23,13 +23,16 @@ export interface Scenario {
   run(store: FileStore, base: string): Promise<unknown>;
   /** What it may answer when it is said again although it was done the first time, which nobody was told. */
   saidAgain?: string;
+  /** Whether it is to fail where the system fails in this way; always, if left out. */
+  isHarmed?: (errno: string) => boolean;
 }
 
 /** The key of the upload of every scenario. */
 export const SCENARIO_KEY = 'feed-beef';
 
-const SIZE = 2 * BLOCK_BYTES + 5;
-const BLOCKS = [block(0), block(1), block(2, 5)];
+// As few bytes as show a whole block and a short one: each scenario runs some hundred times.
+const SIZE = BLOCK_BYTES + 5;
+const BLOCKS = [block(0), block(1, 5)];
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -50,7 +53,7 @@ export const SCENARIOS: readonly Scenario[] = [
     run: (store, base) => putText(store, `${base}/file`, 'new'),
   },
   {
-    name: 'an upload of three blocks',
+    name: 'an upload of two blocks',
     prepare: async () => undefined,
     run: (store, base) =>
       upload(store, `${base}/new/file`, { base: 'none' }, { ...ABSENT, durability: 'disk' }),
@@ -61,7 +64,7 @@ export const SCENARIOS: readonly Scenario[] = [
     prepare: async (store, base) => {
       await putText(store, `${base}/file`, 'old');
       const opened = await store.openUpload(SCENARIO_KEY, uploadOptions(`${base}/file`, { size: SIZE }));
-      for (const index of [0, 2]) await opened.write(index, BLOCKS[index] ?? Buffer.alloc(0));
+      await opened.write(1, BLOCKS[1] ?? Buffer.alloc(0));
       await opened.close();
     },
     run: (store, base) =>
@@ -148,6 +151,8 @@ export const SCENARIOS: readonly Scenario[] = [
       const paths = await pathsIn(store, base, true);
       if (paths.length !== 4) throw new Error('something is missing from the listing');
     },
+    // It passes over what it may not read.
+    isHarmed: (errno) => errno !== 'EACCES',
   },
   {
     name: 'a sync',

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import {
@@ -55,10 +64,42 @@ describe.each(OWN_NAMES)('%j', (name) => {
   });
 });
 
-test('below the root the name is a name like any other', async () => {
-  await putText(subject.store, 'a/.sealift/file', '');
-  expect(await pathsIn(subject.store, '', true)).toEqual(['a', 'a/.sealift', 'a/.sealift/file']);
-  expect(await codeOf(subject.store.move('a/.sealift', '.sealift', ANY))).toBe('bad-name');
+describe('a directory that was served by itself before', () => {
+  test('keeps its own to itself', async () => {
+    const { store, root } = subject;
+    const key = 'a/data/.sealift/identity/key.pem';
+    mkdirSync(root.at('a/data/.sealift/identity'), { recursive: true });
+    writeFileSync(root.at(key), 'secret');
+    writeFileSync(root.at('a/data/file'), '');
+    expect(await pathsIn(store, '', true)).toEqual(['a', 'a/data', 'a/data/file']);
+    expect(await pathsIn(store, 'a/data')).toEqual(['a/data/file']);
+    expect(await codeOf(store.open(key))).toBe('bad-name');
+    expect(await codeOf(store.move('a/data/.sealift', 'seen', ANY))).toBe('bad-name');
+  });
+
+  test('moves with it, and is removed with it if it is asked to be', async () => {
+    const { store, root } = subject;
+    mkdirSync(root.at('a/.sealift/uploads'), { recursive: true });
+    await store.move('a', 'b', ANY);
+    expect(existsSync(root.at('b/.sealift/uploads'))).toBe(true);
+    expect(await codeOf(store.remove('b', { recursive: false }))).toBe('not-empty');
+    await store.remove('b', { recursive: true });
+    expect(existsSync(root.at('b'))).toBe(false);
+  });
+});
+
+test('a root that is a link is followed once, when it is opened', async () => {
+  const { root } = subject;
+  for (const name of ['one', 'two']) mkdirSync(root.at(name));
+  symlinkSync('one', root.at('link'));
+  const store = await FileStore.open({ root: root.at('link') });
+  await putText(store, 'before', '');
+  rmSync(root.at('link'));
+  symlinkSync('two', root.at('link'));
+  await putText(store, 'after', '');
+  await store[Symbol.asyncDispose]();
+  expect(readdirSync(root.at('one')).sort()).toEqual(['.sealift', 'after', 'before']);
+  expect(readdirSync(root.at('two'))).toEqual([]);
 });
 
 test('what an earlier process had begun to remove is gone once the store is open', async () => {
@@ -85,10 +126,11 @@ test('what cannot be deleted keeps nobody from being served', async () => {
 });
 
 describe('a root that cannot be served', () => {
-  test.each(['missing', 'file', 'file/below', 'link'])('%s', async (name) => {
+  test.each(['missing', 'file', 'file/below', 'link to nothing', 'link to a file'])('%s', async (name) => {
     const { root } = subject;
     writeFileSync(root.at('file'), '');
-    symlinkSync('/', root.at('link'));
+    symlinkSync('missing', root.at('link to nothing'));
+    symlinkSync('file', root.at('link to a file'));
     const error = await failureOf(FileStore.open({ root: root.at(name) }));
     expect(error.code).toBe('bad-configuration');
     expect(error.message).toContain(root.at(name));

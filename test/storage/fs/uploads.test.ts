@@ -1,4 +1,12 @@
-import { appendFileSync, readdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { expect, test } from 'vitest';
 import { systemFiles } from '../../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
@@ -134,6 +142,17 @@ test('what a process that died was about to publish is listed and discarded like
   expect(keys).toEqual([expect.stringMatching(/^inline-[0-9a-f]{32}$/)]);
   for (const key of keys) await subject.store.discardUpload(key);
   expect(readdirSync(subject.root.at('.sealift', 'uploads'))).toEqual([]);
+});
+
+test('what is no data of an upload is not listed, and what a broken-off link has left is', async () => {
+  const at = (name: string) => subject.root.at('.sealift', 'uploads', name);
+  await (await uploadOf(subject.store, options, BLOCKS)).close();
+  for (const name of ['.nfs000000000012', 'a name', 'UPPER', `${KEY}~`]) writeFileSync(at(name), '');
+  mkdirSync(at('0a1b-directory'));
+  symlinkSync('target', at('link-0a1b'));
+  expect(await uploadKeys(subject.store)).toEqual([KEY, 'link-0a1b']);
+  for await (const { key } of subject.store.uploads()) await subject.store.discardUpload(key);
+  expect(await uploadKeys(subject.store)).toEqual([]);
 });
 
 test('an upload that ends while uploads are listed is no part of the listing', async () => {

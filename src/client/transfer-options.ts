@@ -1,0 +1,36 @@
+import { systemClock, type Clock } from '../clock.ts';
+import { systemRandom, type Random } from '../random.ts';
+import { DEFAULT_RETRY_POLICY, withRetries, type RetryEvent, type RetryPolicy } from './retry.ts';
+import type { TransferProgress } from './transfer-progress.ts';
+
+/** What uploads and downloads have in common. */
+export interface TransferOptions {
+  /** Default: 8 retries without progress, 15 minutes. */
+  retry?: RetryPolicy;
+  signal?: AbortSignal;
+  onProgress?: (progress: TransferProgress) => void;
+  onRetry?: (event: RetryEvent) => void;
+  /** Waits until so many bytes may be moved: a limit of the rate. */
+  throttle?: ((bytes: number) => Promise<void>) | undefined;
+  clock?: Clock;
+  random?: Random;
+}
+
+/** Runs the attempts of a transfer, and counts in `run` how often it was tried again. */
+export function retrying<T>(
+  {
+    retry = DEFAULT_RETRY_POLICY,
+    clock = systemClock,
+    random = systemRandom,
+    signal,
+    onRetry,
+  }: TransferOptions,
+  run: { retries: number },
+  attempt: (progressed: () => void) => Promise<T>,
+): Promise<T> {
+  const count = (event: RetryEvent) => {
+    run.retries += 1;
+    onRetry?.(event);
+  };
+  return withRetries({ policy: retry, clock, random, signal, onRetry: count }, attempt);
+}

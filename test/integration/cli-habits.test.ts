@@ -1,0 +1,159 @@
+import { lstatSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { CliHome, type ServeProcess } from '../support/cli.ts';
+
+// What people who come from cp, scp and ssh expect without being told.
+const home = new CliHome();
+let served: ServeProcess;
+
+beforeAll(async () => {
+  served = await home.serve();
+});
+afterAll(() => home.close());
+
+describe('permission bits', () => {
+  test.each([
+    [0o600, 0o600],
+    [0o755, 0o755],
+    [0o666, 0o644],
+  ])('of %i arrive as %i, less what the umask takes, and come back', async (mode, arrived) => {
+    const name = `mode-${mode.toString(8)}`;
+    const file = home.write(name, 'x');
+    await home.startCommand(['chmod', mode.toString(8), file]).ended;
+    expect((await home.run(['put', file, served.place(name)])).code).toBe(0);
+    expect(statSync(`${served.root}/${name}`).mode & 0o777).toBe(arrived);
+    expect((await home.run(['get', served.place(name), `back-${name}`])).code).toBe(0);
+    expect(statSync(home.at('work', `back-${name}`)).mode & 0o777).toBe(arrived);
+  });
+});
+
+describe('--if-exists looks before it sends', () => {
+  test.each([
+    ['skip', 0],
+    ['fail', 10],
+  ])('%s', async (what, exit) => {
+    const file = home.write(`large-${what}`, Buffer.alloc(3 * 2 ** 20, 1));
+    expect((await home.run(['put', file, served.place('taken')])).code).toBe(0);
+    const ended = await home.runJson(['put', '--if-exists', what, file, served.place('taken')]);
+    expect(ended.code).toBe(exit);
+    expect(ended.events.some(({ type }) => type === 'progress')).toBe(false);
+    expect(readdirSync(`${served.root}/.sealift/uploads`)).toEqual([]);
+  });
+});
+
+describe('a target that is a link', () => {
+  test('to a file: what it points to is replaced', async () => {
+    home.write('work/real', 'old');
+    symlinkSync('real', home.at('work', 'link'));
+    await home.run(['put', home.write('new', 'new'), served.place('new')]);
+    expect((await home.run(['get', served.place('new'), 'link'])).code).toBe(0);
+    expect(lstatSync(home.at('work', 'link')).isSymbolicLink()).toBe(true);
+    expect(home.read('work/real').toString()).toBe('new');
+  });
+
+  test.each([
+    ['to nothing', 'nowhere'],
+    ['to a device', '/dev/null'],
+  ])('%s: left alone', async (_, to) => {
+    const name = `link-${to.length}`;
+    symlinkSync(to, home.at('work', name));
+    expect((await home.run(['get', served.place('new'), name])).code).toBe(10);
+    expect(lstatSync(home.at('work', name)).isSymbolicLink()).toBe(true);
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+  });
+});
+
+describe('a remote whose server got a new key', () => {
+  test('is told as it is called, and mended by the command that is advised', async () => {
+    const url = `sealift://127.0.0.1:${served.port}?pin=${served.pin}`;
+    expect((await home.run(['remote', 'add', 'box', url])).code).toBe(0);
+    const file = home.at('config', 'sealift', 'remotes.toml');
+    const wrong = `sha256//${Buffer.alloc(32).toString('base64')}`;
+    home.write(
+      'config/sealift/remotes.toml',
+      home.read('config/sealift/remotes.toml').toString().replaceAll(served.pin, wrong),
+    );
+    const refused = await home.run(['ls', 'box:']);
+    expect(refused).toMatchObject({
+      code: 6,
+      stderr: expect.stringContaining('sealift trust --replace box'),
+    });
+    expect((await home.run(['trust', '--replace', '--yes', 'box'])).code).toBe(0);
+    expect((await home.run(['ls', 'box:'])).code).toBe(0);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe('joining', () => {
+  test('a bad name does not use the code up', async () => {
+    const operator = new CliHome();
+    try {
+      const started = operator.start([
+        'serve',
+        operator.at('root'),
+        '--host',
+        '127.0.0.1',
+        '--port',
+        '0',
+        '--json',
+      ]);
+      const command = (await started.event('join'))['command'] as string;
+      const url = /'(.*)'/.exec(command)?.[1] ?? '';
+      expect((await home.run(['remote', 'add', 'my server', url])).code).toBe(2);
+      expect((await home.run(['remote', 'add', 'mine', url])).code).toBe(0);
+    } finally {
+      await operator.close();
+    }
+  });
+
+  test('a second client is let in by --join', async () => {
+    const operator = new CliHome();
+    try {
+      const args = ['serve', operator.at('root'), '--host', '127.0.0.1', '--port', '0', '--json', '--join'];
+      for (const name of ['first', 'second']) {
+        const started = operator.start(args);
+        const url = /'(.*)'/.exec((await started.event('join'))['command'] as string)?.[1] ?? '';
+        expect((await home.run(['remote', 'add', name, url])).code).toBe(0);
+        await started.kill('SIGTERM');
+      }
+      expect(operator.read('root/.sealift/users.toml').toString()).toContain('[principals.client-2]');
+    } finally {
+      await operator.close();
+    }
+  });
+});
+
+test.each([
+  ['0', 6],
+  ['false', 6],
+  ['1', 0],
+  ['perhaps', 2],
+])('SEALIFT_INSECURE=%s means what it says', async (value, exit) => {
+  const stranger = new CliHome();
+  try {
+    const { code } = await stranger.run(['ls', served.place()], { env: { SEALIFT_INSECURE: value } });
+    expect(code).toBe(exit);
+  } finally {
+    await stranger.close();
+  }
+});
+
+test('ping ends when it is told to', async () => {
+  const started = home.start(['ping', '-c', '1000', `127.0.0.1:${served.port}`]);
+  await started.line((text) => text.startsWith('reply from'));
+  expect((await started.kill('SIGINT')).code).toBe(130);
+});
+
+test('--port holds for an IPv6 address in brackets and for a host, and a name says it is not saved', async () => {
+  const { stderr } = await home.run(['ls', '--retry', '0', '--port', '1', '[::1]:']);
+  expect(stderr).toContain('[::1]:1');
+});
+
+test('two sources that would become one file are refused', async () => {
+  mkdirSync(home.at('work', 'd1'));
+  mkdirSync(home.at('work', 'd2'));
+  home.write('work/d1/f', '1');
+  home.write('work/d2/f', '2');
+  expect((await home.run(['put', 'd1/f', 'd2/f', served.place('into/')])).code).toBe(2);
+});

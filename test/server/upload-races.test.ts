@@ -1,0 +1,197 @@
+import { zstdCompressSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+
+import { SealiftError } from '../../src/errors.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import type { StoredUpload } from '../../src/storage/store.ts';
+import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import {
+  beginUpload,
+  blocksOf,
+  bytesOf,
+  commit,
+  digestOf,
+  fetched,
+  fileDigestOf,
+  heldIn,
+  sendBlock,
+} from '../support/raw-upload.ts';
+import { startTestServer, type TestServerOptions } from '../support/test-server.ts';
+
+const FILE = bytesOf(2.5 * BLOCK_BYTES);
+const BLOCKS = blocksOf(FILE) as [Buffer, Buffer, Buffer];
+const KEY = { 'resume-key': '0123456789abcdef0123456789abcdef' };
+const FULL = new SealiftError('no-space', 'The disk is full.');
+
+/** A store that says which data files are open, and in which a test steps in before each write and publication. */
+class WatchedStore extends MemoryStore {
+  readonly opened = new Set<StoredUpload>();
+  maxOpened = 0;
+  beforeWrite = async (_index: number): Promise<void> => undefined;
+  beforePublish = async (): Promise<void> => undefined;
+
+  override async openUpload(...args: Parameters<MemoryStore['openUpload']>): Promise<StoredUpload> {
+    const upload = await super.openUpload(...args);
+    this.opened.add(upload);
+    this.maxOpened = Math.max(this.maxOpened, this.opened.size);
+    const closed = () => void this.opened.delete(upload);
+    return {
+      base: upload.base,
+      held: upload.held,
+      write: async (index, content) => {
+        await this.beforeWrite(index);
+        await upload.write(index, content);
+      },
+      publish: async (...publication) => {
+        closed();
+        await this.beforePublish();
+        return upload.publish(...publication);
+      },
+      close: () => upload.close().finally(closed),
+      discard: () => upload.discard().finally(closed),
+    };
+  }
+}
+
+/** A step that a test waits for and lets go on or fail. */
+function step() {
+  const reached = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  const pass = () => {
+    reached.resolve();
+    return opened.promise;
+  };
+  return { reached: reached.promise, open: opened.resolve, fail: opened.reject, pass };
+}
+
+async function start(options: TestServerOptions = {}) {
+  const store = new WatchedStore();
+  const server = await startTestServer({ ...options, store });
+  return { ...server, store, client: await server.login(), other: await server.login() };
+}
+
+async function sendAll(client: RawClient, upload: string): Promise<void> {
+  for (const [index, block] of BLOCKS.entries()) await sendBlock(client, upload, index, block);
+}
+
+test('a take-over waits for a commit that came while another one was failing', async () => {
+  const { store, client, other } = await start();
+  const { upload } = await beginUpload(client, 'a', FILE.length, KEY);
+  await sendAll(client, upload);
+  const [first, second] = [step(), step()];
+  const steps = [first, second];
+  store.beforePublish = () => steps.shift()?.pass() ?? Promise.resolve();
+  const failing = commit(client, upload, FILE);
+  await first.reached;
+  const succeeding = commit(client, upload, FILE);
+  await other.askOk('ping');
+  await client.askOk('ping');
+  const beginning = beginUpload(other, 'a', FILE.length, KEY);
+  await client.askOk('ping');
+  await client.askOk('ping');
+  first.fail(FULL);
+  expect((await failing).header['code']).toBe('no-space');
+  await second.reached;
+  await client.askOk('ping');
+  second.open();
+  expect((await succeeding).header['status']).toBe('ok');
+  // Nothing was left to go on with.
+  expect((await beginning).base).toBe('none');
+  expect((await fetched(client, 'a'))?.equals(FILE)).toBe(true);
+});
+
+test('of commits said at once each gets the receipt', async () => {
+  const { client } = await start();
+  const { upload } = await beginUpload(client, 'a', FILE.length);
+  await sendAll(client, upload);
+  const answers = await Promise.all([1, 2, 3].map(() => commit(client, upload, FILE)));
+  for (const { header } of answers)
+    expect(header).toMatchObject({ status: 'ok', digest: fileDigestOf(FILE) });
+});
+
+test('data that was lost while nobody worked with it is never taken for held', async () => {
+  const { store, client, other, server } = await start();
+  const { upload } = await beginUpload(client, 'a', FILE.length);
+  await sendBlock(client, upload, 0, BLOCKS[0]);
+  await client.destroy();
+  while (server.connectionCount > 1) await other.askOk('ping');
+  for await (const { key } of store.uploads()) await store.discardUpload(key);
+  await sendBlock(other, upload, 1, BLOCKS[1]);
+  await sendBlock(other, upload, 2, BLOCKS[2]);
+  const answer = await commit(other, upload, FILE);
+  expect(answer.header['code']).toBe('incomplete');
+  expect(heldIn(answer)).toEqual(['', digestOf(BLOCKS[1]), digestOf(BLOCKS[2])]);
+  await sendBlock(other, upload, 0, BLOCKS[0]);
+  expect((await commit(other, upload, FILE)).header['status']).toBe('ok');
+});
+
+test('data that is lost before a commit is asked for again', async () => {
+  const { store, client, other, server } = await start();
+  const { upload } = await beginUpload(client, 'a', FILE.length);
+  await sendAll(client, upload);
+  await client.destroy();
+  while (server.connectionCount > 1) await other.askOk('ping');
+  for await (const { key } of store.uploads()) await store.discardUpload(key);
+  expect((await commit(other, upload, FILE)).header['code']).toBe('incomplete');
+  await sendAll(other, upload);
+  expect((await commit(other, upload, FILE)).header['status']).toBe('ok');
+});
+
+test('a write that fails late does not forget the data file that was opened since', async () => {
+  const { store, client, server } = await start();
+  const { upload } = await beginUpload(client, 'a', FILE.length);
+  const [early, late] = [step(), step()];
+  const steps = [early, late];
+  store.beforeWrite = () => steps.shift()?.pass() ?? Promise.resolve();
+  const writing = [0, 1].map((index) => sendBlock(client, upload, index, BLOCKS[index]!));
+  await Promise.all([early.reached, late.reached]);
+  early.fail(FULL);
+  // It is answered after those before it only, so that its own answer cannot be waited for here.
+  const third = sendBlock(client, upload, 2, BLOCKS[2]);
+  while (store.opened.size === 0 || steps.length > 0) await client.askOk('ping');
+  await client.askOk('ping');
+  late.fail(FULL);
+  await Promise.all([...writing, third]);
+  await sendAll(client, upload);
+  expect(store.opened.size).toBe(1);
+  expect((await commit(client, upload, FILE)).header['status']).toBe('ok');
+  await server.close();
+  expect(store.opened.size).toBe(0);
+});
+
+test('of many uploads only so many keep their data open, and all can be gone on with', async () => {
+  const { store, client } = await start({ maxOpenUploadFiles: 3 });
+  const uploads: string[] = [];
+  for (let n = 0; n < 10; n += 1) {
+    const { upload } = await beginUpload(client, `file ${n}`, n % 2 === 0 ? null : FILE.length);
+    uploads.push(upload);
+    await sendBlock(client, upload, 0, BLOCKS[0]);
+  }
+  for (const index of [2, 1])
+    for (const upload of uploads) await sendBlock(client, upload, index, BLOCKS[index]!);
+  for (const upload of uploads) expect((await commit(client, upload, FILE)).header['status']).toBe('ok');
+  // One is opened before another is closed.
+  expect(store.maxOpened).toBeLessThanOrEqual(4);
+});
+
+test('compressed blocks weigh what they become: no more than eight are worked on at once', async () => {
+  const { store, client, other } = await start();
+  const zeros = Buffer.alloc(BLOCK_BYTES);
+  const content = zstdCompressSync(zeros);
+  const { upload } = await beginUpload(client, 'a', 20 * BLOCK_BYTES);
+  const held = step();
+  let writing = 0;
+  store.beforeWrite = () => {
+    writing += 1;
+    return held.pass();
+  };
+  const ids = Array.from({ length: 20 }, (_, index) => {
+    const fields = { upload, index, digest: digestOf(zeros), 'decoded-length': BLOCK_BYTES };
+    return client.begin('block', fields, { content, contentEncoding: 'zstd' });
+  });
+  for (let round = 0; round < 100 || writing < 8; round += 1) await other.askOk('ping');
+  expect(writing).toBe(8);
+  held.open();
+  for (const id of ids) expect((await client.answer(id)).header['status']).toBe('ok');
+});
