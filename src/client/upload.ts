@@ -95,7 +95,14 @@ class UploadRun {
     }
     this.#algorithm = client.algorithm;
     if (isInline(this.#source)) return this.#putWhole(client);
-    return (await this.#commitAgain(client)) ?? this.#sendBlocks(client, progressed);
+    const settled = await this.#commitAgain(client);
+    if (settled !== undefined) return settled;
+    const unanswered = this.#unanswered;
+    if (unanswered === undefined || unanswered === 'inline') return this.#sendBlocks(client, progressed);
+    // The server judges the condition when the upload begins, too, and may meet what our own commit left there.
+    return this.#orEarlierSuccess(client, unanswered.size, unanswered.digest, () =>
+      this.#sendBlocks(client, progressed),
+    );
   }
 
   async #putWhole(client: Client): Promise<Receipt> {

@@ -101,7 +101,7 @@ export class Upload {
     if (!this.#left.signal.aborted) return;
     this.#left = new AbortController();
     // What is being given up just now, since nobody was there, is begun again.
-    if (this.#opening !== undefined) this.#awaitOpening(this.#opening.catch(() => this.#reopen()));
+    if (this.#opening !== undefined) void this.#awaitOpening(this.#opening.catch(() => this.#reopen()));
   }
 
   removeUser(user: object): void {
@@ -329,10 +329,14 @@ export class Upload {
 
   #checkWhole(size: number, digest: string): void {
     const last = blockCount(size) - 1;
-    const lastLength = blockLength(size, last);
-    const short = this.#short ?? { index: last, length: last < 0 ? 0 : BLOCK_BYTES };
+    const short = this.#short;
+    // No block of an empty file is there to be of any length.
+    const lastLength = last < 0 ? BLOCK_BYTES : blockLength(size, last);
     const hasRightLengths =
-      this.request.size !== null || (short.index === last && short.length === lastLength);
+      this.request.size !== null ||
+      (short === undefined
+        ? lastLength === BLOCK_BYTES
+        : short.index === last && short.length === lastLength);
     if (!this.#held.isComplete(size) || !hasRightLengths) {
       throw new SealiftError(
         'incomplete',

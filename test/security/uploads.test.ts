@@ -91,7 +91,13 @@ describe('hazard 6: lengths that contradict each other', () => {
     const client = await login();
     const { upload } = (await client.askOk('put', { path: 'file', size: null })).header;
     await client.askOk(...blockRequest(upload, 0, Buffer.of(1)));
-    await client.askOk(...blockRequest(upload, 1, Buffer.of(2)));
+    for (const [index, content] of [
+      [1, Buffer.of(2)],
+      [1, FIRST],
+      [100_000, FIRST],
+      [LAST_INDEX, Buffer.of(3)],
+    ] as const)
+      expect((await client.ask(...blockRequest(upload, index, content))).header['code']).toBe('bad-request');
     for (const size of [2, MEBIBYTE + 1, 2 * MEBIBYTE])
       expect((await client.ask(...commitRequest(upload, Buffer.alloc(size)))).header['code']).toBe(
         'incomplete',
@@ -126,7 +132,7 @@ describe('hazard 7: what decodes to more than it declares', () => {
 });
 
 describe('hazard 16: blocks far out', () => {
-  const put = { path: 'far', size: null, 'resume-key': '0'.repeat(32) };
+  const put = { path: 'far', size: (LAST_INDEX + 1) * MEBIBYTE, 'resume-key': '0'.repeat(32) };
 
   test('are refused or cost no disk, and what is refused changes nothing', async () => {
     const { login, root } = await startAttackedServer();

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { REQUESTS, type Request } from '../../src/protocol/requests.ts';
 import { PERMISSIONS, type Permission } from '../../src/protocol/responses.ts';
 import { authorize } from '../../src/server/authorization.ts';
+import { bytesOf, putBlocks, putInline } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
 import { codeThrownBy } from '../thrown.ts';
 
@@ -24,7 +25,7 @@ const CASES: readonly (readonly [string, Record<string, unknown>, readonly strin
   ['stat', { digest: true }, ['read']],
   ['list', {}, ['list']],
   ['search', {}, ['list']],
-  ['set', {}, ['write']],
+  ['set', {}, ['write delete']],
   ['mkdir', {}, ['write']],
   ['symlink', {}, ['write']],
   ['remove', {}, ['delete']],
@@ -78,6 +79,27 @@ describe('over the wire', () => {
     ['lock', { name: 'a', 'ttl-ms': 1 }],
     ['unlock', { name: 'a' }],
   ];
+
+  test('who may only add can change the attributes of what it added, and of nothing else', async () => {
+    const { login } = await startTestServer({ users: { adder: { permissions: ['write'] }, owner: {} } });
+    const [owner, adder] = [await login('owner'), await login('adder')];
+    await putInline(owner, 'file', bytesOf(5));
+    await owner.askOk('mkdir', { path: 'directory', 'mtime-ms': 5 });
+    await adder.askOk('mkdir', { path: 'directory' });
+    await putInline(adder, 'file', bytesOf(6));
+    for (const path of ['file', 'directory', 'nothing'])
+      expect((await adder.ask('set', { path, mode: 0 })).header['code'], path).toBe('forbidden');
+    await adder.askOk('mkdir', { path: 'made' });
+    await putInline(adder, 'made/inline', bytesOf(7));
+    await putBlocks(adder, 'made/blocks', bytesOf(7));
+    await adder.askOk('symlink', { path: 'made/link', target: 'x' });
+    for (const path of ['made/inline', 'made/blocks', 'made/link', 'made'])
+      await adder.askOk('set', { path, 'mtime-ms': 9 });
+    expect((await owner.askOk('stat', { path: 'made' })).header['mtime-ms']).toBe(9);
+    // What was made on another connection may be somebody else's by now.
+    const later = await login('adder');
+    expect((await later.ask('set', { path: 'made', 'mtime-ms': 1 })).header['code']).toBe('forbidden');
+  });
 
   test('who may do nothing is forbidden everything but to talk', async () => {
     const { login } = await startTestServer({ users: { nobody: { permissions: [] } } });

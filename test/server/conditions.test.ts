@@ -15,6 +15,20 @@ import { startTestServer, type TestServerOptions } from '../support/test-server.
 const OLD = bytesOf(100, 1);
 const NEW = bytesOf(200, 2);
 
+/** Puts a content in blocks, if that is not refused before any is sent. */
+async function inBlocks(
+  [client, other]: [RawClient, RawClient],
+  path: string,
+  content: Buffer,
+  fields: Record<string, unknown>,
+): Promise<RawAnswer> {
+  const begun = await client.ask('put', { path, size: content.length, ...fields });
+  if (begun.header['status'] !== 'ok') return begun;
+  const upload = begun.header['upload'] as string;
+  await sendBlock(client, upload, 0, content);
+  return commit(other, upload, content);
+}
+
 type Put = (fields: Record<string, unknown>) => Promise<RawAnswer>;
 /** The ways to put `NEW` under the name `a`: what is asked and answered is the same. */
 const WAYS: Record<string, (clients: [RawClient, RawClient]) => Put> = {
@@ -24,18 +38,12 @@ const WAYS: Record<string, (clients: [RawClient, RawClient]) => Put> = {
       putInline(client, 'a', NEW, fields),
   'in blocks':
     ([client]) =>
-    async (fields) => {
-      const { upload } = await beginUpload(client, 'a', NEW.length, fields);
-      await sendBlock(client, upload, 0, NEW);
-      return commit(client, upload, NEW);
-    },
+    (fields) =>
+      inBlocks([client, client], 'a', NEW, fields),
   'in blocks, and committed over another connection':
     ([client, other]) =>
-    async (fields) => {
-      const { upload } = await beginUpload(client, 'a', NEW.length, fields);
-      await sendBlock(client, upload, 0, NEW);
-      return commit(other, upload, NEW);
-    },
+    (fields) =>
+      inBlocks([client, other], 'a', NEW, fields),
 };
 
 describe.each(Object.keys(WAYS))('a put %s', (way) => {
@@ -103,6 +111,38 @@ describe.each(Object.keys(WAYS))('a put %s', (way) => {
   });
 });
 
+test.each<[string, Record<string, unknown>, string]>([
+  ['a file, if absent', { if: 'absent' }, 'exists'],
+  ['a file, if another stood there', { if: 'match', etag: 'another' }, 'precondition-failed'],
+  ['a file, for who may not delete', {}, 'forbidden'],
+  ['a directory', {}, 'is-directory'],
+])('what stands already is told before any data is sent: %s', async (what, fields, code) => {
+  const users = { tester: {}, adder: { permissions: ['write', 'read'] as const } };
+  const { login, store } = await startTestServer({ users });
+  const owner = await login();
+  if (what === 'a directory') await owner.askOk('mkdir', { path: 'a' });
+  else await putInline(owner, 'a', OLD);
+  const client = code === 'forbidden' ? await login('adder') : owner;
+  expect((await client.ask('put', { path: 'a', size: null, ...fields })).header['code']).toBe(code);
+  expect(await Array.fromAsync(store.uploads())).toEqual([]);
+});
+
+test.each<[string, Record<string, unknown>, string]>([
+  ['a file, if absent', { if: 'absent' }, 'exists'],
+  ['a file, for who may not delete', {}, 'forbidden'],
+  ['a directory', {}, 'is-directory'],
+])('what came to stand meanwhile is found by the commit: %s', async (what, fields, code) => {
+  const users = { tester: {}, adder: { permissions: ['write', 'read'] as const } };
+  const { login } = await startTestServer({ users });
+  const owner = await login();
+  const client = code === 'forbidden' ? await login('adder') : owner;
+  const { upload } = await beginUpload(client, 'a', NEW.length, fields);
+  await sendBlock(client, upload, 0, NEW);
+  if (what === 'a directory') await owner.askOk('mkdir', { path: 'a' });
+  else await putInline(owner, 'a', OLD);
+  expect((await commit(client, upload, NEW)).header['code']).toBe(code);
+});
+
 test.each(['inline', 'in blocks'])('of 20 that put %s if absent at once, exactly one wins', async (way) => {
   const { login } = await startTestServer();
   const clients = await Promise.all(Array.from({ length: 20 }, () => login()));
@@ -111,9 +151,7 @@ test.each(['inline', 'in blocks'])('of 20 that put %s if absent at once, exactly
     clients.map(async (client, n) => {
       const content = contents[n]!;
       if (way === 'inline') return putInline(client, 'race', content, { if: 'absent' });
-      const { upload } = await beginUpload(client, 'race', content.length, { if: 'absent' });
-      await sendBlock(client, upload, 0, content);
-      return commit(client, upload, content);
+      return inBlocks([client, client], 'race', content, { if: 'absent' });
     }),
   );
   const winners = answers.flatMap(({ header }, n) => (header['status'] === 'ok' ? [n] : []));

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -24,6 +24,22 @@ test('a directory that is missing is made, and what is put stands in it as a fil
   mkdirSync(join(root, 'by hand'));
   writeFileSync(join(root, 'by hand', 'b'), 'text');
   expect((await fetched(client, 'by hand/b'))?.toString()).toBe('text');
+});
+
+test('what is no upload among the uploads keeps no server from starting, nor the others from being removed', async () => {
+  const root = await temporaryDirectory();
+  const uploads = join(root, '.sealift', 'uploads');
+  mkdirSync(join(uploads, 'aa-00'), { recursive: true });
+  for (const name of ['stray file', 'bb-00', 'bb-11']) writeFileSync(join(uploads, name), 'x');
+  const { connect } = await startDirectoryServer({
+    root,
+    anonymous: 'write',
+    abandonedUploads: { maxAgeMs: -1 },
+  });
+  const client = await connect();
+  await client.hello();
+  expect((await putInline(client, 'a', bytesOf(10))).header['status']).toBe('ok');
+  expect(readdirSync(uploads)).toEqual(expect.not.arrayContaining(['bb-00', 'bb-11']));
 });
 
 test('the key that is made is kept, and is the one that is shown', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { SealiftError } from '../../src/errors.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -7,6 +8,17 @@ import { beginUpload, bytesOf, sendBlock } from '../support/raw-upload.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 const DAY_MS = 86_400_000;
+
+/** A store that cannot remove the first upload that it is told to remove. */
+class StubbornStore extends MemoryStore {
+  #stays: string | undefined;
+
+  override async discardUpload(key: string): Promise<void> {
+    this.#stays ??= key;
+    if (key === this.#stays) throw new SealiftError('internal', 'This cannot be removed.');
+    await super.discardUpload(key);
+  }
+}
 
 /** Connects as soon as the server has noticed that another is gone. */
 async function loginWhenFree({ login }: TestServer) {
@@ -80,6 +92,19 @@ describe('uploads that nobody goes on with', () => {
       await leave(n);
     }
     expect(await kept(3)).toEqual([1, 2]);
+  });
+
+  test('that cannot be removed keep no server from starting, and others from being removed', async () => {
+    const { store, login, server } = await startTestServer({ store: new StubbornStore() });
+    const client = await login();
+    for (const path of ['a', 'b', 'c']) {
+      const { upload } = await beginUpload(client, path, BLOCK_BYTES);
+      await sendBlock(client, upload, 0, bytesOf(BLOCK_BYTES));
+    }
+    await server.close({ graceMs: 0 });
+    const again = await startTestServer({ store, abandonedUploads: { maxAgeMs: -1 } });
+    await (await again.login()).askOk('ping');
+    expect(await Array.fromAsync(store.uploads())).toHaveLength(1);
   });
 
   test('are removed while the server runs, too, but never one that is worked on', async () => {

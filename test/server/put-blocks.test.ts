@@ -170,7 +170,7 @@ describe('in blocks', () => {
 });
 
 describe('of unknown size', () => {
-  test.each([1, BLOCK_BYTES, LARGE.length])('%i bytes', async (length) => {
+  test.each([0, 1, BLOCK_BYTES, LARGE.length])('%i bytes', async (length) => {
     const client = await (await startTestServer()).login();
     const content = bytesOf(length);
     const { upload } = await beginUpload(client, 'a', null);
@@ -185,12 +185,36 @@ describe('of unknown size', () => {
     const { upload } = await beginUpload(client, 'a', null);
     await sendBlock(client, upload, 0, first);
     await sendBlock(client, upload, 1, third);
-    await sendBlock(client, upload, 2, third);
+    for (const [index, block] of [
+      [0, third],
+      [2, third],
+      [2, second],
+    ] as const)
+      expect((await sendBlock(client, upload, index, block)).header).toMatchObject({
+        code: 'bad-request',
+        upload,
+        index,
+      });
     expect((await commit(client, upload, LARGE)).header['code']).toBe('incomplete');
     await sendBlock(client, upload, 1, second);
+    await sendBlock(client, upload, 2, third);
     const longer = Buffer.concat([LARGE, Buffer.alloc(1)]);
     expect((await commit(client, upload, longer)).header['code']).toBe('incomplete');
     expect((await commit(client, upload, LARGE)).header['status']).toBe('ok');
+  });
+
+  test('short blocks that come at once are one', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', null);
+    const answers = await Promise.all([3, 2, 1, 0].map((index) => sendBlock(client, upload, index, SMALL)));
+    expect(answers.filter(({ header }) => header['status'] === 'ok')).toHaveLength(1);
+  });
+
+  test('a block may be only so far ahead of what is held', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a', null);
+    expect((await sendBlock(client, upload, 4_097, SMALL)).header['code']).toBe('bad-request');
+    expect((await sendBlock(client, upload, 4_096, SMALL)).header['status']).toBe('ok');
   });
 
   test('a last block that is longer than the size says is not cut to it', async () => {

@@ -44,10 +44,19 @@ describe('a put inline', () => {
     expect(content.toString()).toBe('{"entries":[]}');
   });
 
-  test('may be checked by either digest, and the receipt is by the same', async () => {
-    const client = await (await startTestServer()).login();
-    const digest = `blake3:${blockDigest('blake3', SMALL).toString('hex')}`;
-    const { header } = await putInline(client, 'a', SMALL, { digest });
-    expect(header).toMatchObject({ status: 'ok', digest: expect.stringMatching(/^blake3-1m:/) });
-  });
+  test.each(['sha256', 'blake3'] as const)(
+    'may be checked by either digest, and the receipt is by that of the connection: %s',
+    async (connection) => {
+      const client = await (await startTestServer()).login('tester', { digest: connection });
+      const receipt = `${connection}-1m:${blockDigest(connection, blockDigest(connection, SMALL)).toString('hex')}`;
+      for (const algorithm of ['sha256', 'blake3'] as const) {
+        const digest = `${algorithm}:${blockDigest(algorithm, SMALL).toString('hex')}`;
+        expect((await putInline(client, 'a', SMALL, { digest })).header).toMatchObject({
+          status: 'ok',
+          digest: receipt,
+        });
+      }
+      expect((await client.askOk('stat', { path: 'a', digest: true })).header['digest']).toBe(receipt);
+    },
+  );
 });

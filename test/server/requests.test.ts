@@ -1,11 +1,17 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { encodeMessage } from '../../src/protocol/encoder.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { GatedStore } from '../support/gated-store.ts';
-import { bytesOf, fetched, putBlocks, putInline } from '../support/raw-upload.ts';
-import { startTestServer, tokenOf, type TestServerOptions } from '../support/test-server.ts';
+import { bytesOf, digestOf, fetched, putBlocks, putInline } from '../support/raw-upload.ts';
+import {
+  startTestServer,
+  temporaryDirectory,
+  tokenOf,
+  type TestServerOptions,
+} from '../support/test-server.ts';
 
 /** A server on a store that can be held, with a file of three blocks and a small one. */
 async function start(options: TestServerOptions = {}) {
@@ -161,6 +167,76 @@ test('long work is told now and then', async () => {
   const { header, parts } = await client.answer(id);
   expect(header['status']).toBe('ok');
   expect(parts.map((part) => part.header['status'])).toEqual(['more']);
+});
+
+test.each<[action: string, fields: Record<string, unknown>, step: string]>([
+  ['sync', {}, 'sync'],
+  ['search', { query: 'nothing is called so' }, 'entry 1'],
+  ['list', { path: '' }, 'entry 1'],
+  ['stat', { path: 'large', digest: true }, 'read large 1'],
+  ['get', { path: 'small' }, 'open small'],
+])('that it goes on is told of any %s', async (action, fields, step) => {
+  const clock = new FakeClock();
+  const { store, client } = await start({ clock });
+  // A server that remembers no digests.
+  const asking = await (await startTestServer({ store, clock })).login();
+  const gate = store.hold(step);
+  const id = asking.begin(action, fields);
+  await gate.reached();
+  clock.advance(5_000);
+  expect((await asking.take(({ header }) => header['id'] === id)).header['status']).toBe('progress');
+  gate.open();
+  expect((await asking.answer(id)).header['status']).toBe('ok');
+  await client.askOk('ping');
+});
+
+test('a put that hashes what stands tells so, and is ended by a cancel', async () => {
+  const clock = new FakeClock();
+  const { store } = await start({ clock });
+  const asking = await (await startTestServer({ store, clock })).login();
+  const gate = store.hold('read large 0');
+  const id = asking.begin(
+    'put',
+    { path: 'large', if: 'absent', size: 10, digest: digestOf(bytesOf(10)) },
+    { content: bytesOf(10) },
+  );
+  await gate.reached();
+  clock.advance(5_000);
+  expect((await asking.take(({ header }) => header['id'] === id)).header['status']).toBe('progress');
+  await asking.askOk('cancel', { target: id });
+  gate.open();
+  const { header } = await asking.answer(id);
+  expect(header['code']).toBe('exists');
+  expect(header).not.toHaveProperty('digest');
+});
+
+test('an error about a name that is long and full of quotes is told', async () => {
+  const { client } = await start();
+  const path = Array.from({ length: 16 }, () => '"'.repeat(250)).join('/');
+  for (const [action, fields] of [
+    ['get', { path }],
+    ['stat', { path }],
+    ['remove', { path }],
+    ['move', { path, to: path }],
+  ] as const) {
+    const { header } = await client.ask(action, fields);
+    expect(header).toMatchObject({ status: 'error', code: expect.stringMatching(/^not-/) });
+    expect((header['message'] as string).length).toBeLessThan(1_000);
+  }
+});
+
+test('of small files that nobody takes only a few are read', async () => {
+  const store = new GatedStore();
+  const address = { path: join(await temporaryDirectory(), 'socket') };
+  const { login } = await startTestServer({ store, address });
+  const [client, witness] = [await login(), await login()];
+  await putInline(client, 'file', bytesOf(BLOCK_BYTES));
+  const reads = store.count('read file 0');
+  client.socket.pause();
+  for (let n = 0; n < 60; n += 1) client.begin('get', { path: 'file' });
+  for (let round = 0; round < 300; round += 1) await witness.askOk('ping');
+  expect(reads()).toBeLessThan(10);
+  expect(reads()).toBeGreaterThan(0);
 });
 
 test('who has asked and ended its side still gets the answers', async () => {

@@ -37,6 +37,13 @@ export class GatedStore extends MemoryStore {
     };
   }
 
+  /** How often a step was come to from now on. */
+  count(step: string): () => number {
+    this.hold(step).open();
+    const gate = this.#gates.get(step);
+    return () => gate?.waiting ?? 0;
+  }
+
   override async open(path: string): Promise<StoredFile> {
     await this.#pass(`open ${path}`);
     const file = await super.open(path);

@@ -250,3 +250,11 @@ test('who was too slow can still be told', async () => {
   expect((await pair.raw.take()).header['code']).toBe('timeout');
   await finished;
 });
+
+test('finishing what is closed already sets no clock', async () => {
+  const { connection, clock } = await connectionPair();
+  connection.destroy();
+  await connection.closed;
+  await connection.finish();
+  expect(clock.pendingCount).toBe(0);
+});

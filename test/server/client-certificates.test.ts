@@ -1,0 +1,40 @@
+import { X509Certificate } from 'node:crypto';
+import { expect, test } from 'vitest';
+
+import { FakeClock } from '../support/fake-clock.ts';
+import { issueAuthority, issueCertificate } from '../support/certificates.ts';
+import { silentLogger } from '../../src/logger.ts';
+import { authenticate } from '../../src/server/authentication.ts';
+import { FailedLogins } from '../../src/server/failed-logins.ts';
+import { parsePrincipals } from '../../src/trust/principals.ts';
+import { usersToml } from '../support/test-server.ts';
+
+// That a public authority has signed a name is something which no test can bring about over a wire.
+test.each([
+  ['the client CA', true, 'host.example'],
+  ['a public CA, where there is no client CA', false, undefined],
+])('a name that is vouched for by %s', async (_, hasClientCa, principal) => {
+  const { cert } = await issueCertificate({ names: ['host.example'], ca: await issueAuthority() });
+  const principals = parsePrincipals(usersToml({ 'host.example': { names: ['host.example'] } }), 'users');
+  const options = {
+    principals: () => principals,
+    anonymous: 'none' as const,
+    hasClientCa,
+    trustsClientCa: false,
+    join: undefined,
+    failedLogins: new FailedLogins(new FakeClock()),
+    logger: silentLogger,
+  };
+  const peer = {
+    address: '192.0.2.1',
+    port: 1,
+    tlsVersion: 'TLSv1.3',
+    cipher: 'TLS_AES_256_GCM_SHA384',
+    alpn: undefined,
+    certificate: new X509Certificate(cert),
+    certificateProblem: undefined,
+    isResumed: false,
+  };
+  const identity = await authenticate(options, peer, {}).catch(() => undefined);
+  expect(identity?.principal).toBe(principal);
+});
