@@ -157,7 +157,7 @@ test('who may not write: 5, and no further file is tried', async () => {
   const place = `sealift://127.0.0.1:${(address as { port: number }).port}/`;
   const flags = ['--insecure', '--token-file', token];
   expect((await home.run(['ls', ...flags, place])).code).toBe(0);
-  const put = await home.runJson(['put', ...flags, four, home.write('other', 'x'), place]);
+  const put = await home.runJson(['put', ...flags, four, home.write('another', 'x'), place]);
   expect(put.code).toBe(5);
   expect(put.events.map(({ type }) => type).filter((type) => type === 'error')).toHaveLength(1);
   expect(put.events.at(-1)).toMatchObject({ failed: 2, exitCode: 5 });

@@ -147,7 +147,7 @@ const refused: [action: Action, field: string, code: string, values: unknown[]][
   ['put', 'size', 'bad-request', [-1, 0.5, '0', 2 ** 53, true]],
   ['put', 'size', 'too-large', [16 * 2 ** 40 + 1, Number.MAX_SAFE_INTEGER]],
   ['put', 'mtime-ms', 'bad-request', [0.5, 8_640_000_000_000_001, -8_640_000_000_000_001, '0', null]],
-  ['put', 'mode', 'bad-request', [-1, 0o10000, 0.5, '644']],
+  ['put', 'mode', 'bad-request', [-1, 0o200000, 0.5, '644']],
   ['put', 'resume-key', 'bad-request', ['0'.repeat(31), '0'.repeat(33), 'g'.repeat(32)]],
   ['put', 'base', 'bad-request', ['all', null]],
   ['put', 'durability', 'bad-request', ['tape']],
@@ -231,6 +231,7 @@ test.each(taken.flatMap(([action, field, values]) => values.map((value) => [acti
 
 test.each([
   [0o7777, 0o777],
+  [0o100644, 0o644],
   [0o4755, 0o755],
   [0o2770, 0o770],
   [0o1777, 0o777],
