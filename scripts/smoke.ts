@@ -49,8 +49,9 @@ function nodeProgram(version: string): string {
 
 function printsItsVersion(node: string, sealift: string): void {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-  const printed = execFileSync(node, [sealift, '--version'], { encoding: 'utf8' });
-  if (!printed.includes(version)) throw new Error(`sealift --version printed '${printed}'`);
+  const { stdout, stderr } = spawnSync(node, [sealift, '--version'], { encoding: 'utf8' });
+  if (stdout.trim() !== version || stderr !== '')
+    throw new Error(`sealift --version printed '${stdout}${stderr}'`);
 }
 
 /** Serves a directory, puts a file of several blocks and fetches it back, as a user's script would. */
