@@ -2,8 +2,8 @@ import type { Clock } from '../clock.ts';
 
 /** Blocks that may be on their way without an answer, however short the way: one being worked on, one arriving. More would only have to be sent again after a cut. */
 const MIN_BLOCKS = 2;
-/** Round trips shorter than this, in milliseconds, are made of waiting for a processor, not of distance. */
-const LOCAL_RTT_MS = 5;
+/** Round trips shorter than this, in milliseconds, may be made of waiting for a busy processor, not of distance; two blocks then still carry 100 MB/s. */
+const LOCAL_RTT_MS = 20;
 /** Over how many answers the rate is taken. */
 const RATE_ANSWERS = 8;
 
