@@ -1,8 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
-import type { Logger } from '../logger.ts';
+import { withFields, type Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
-import type { Header } from '../protocol/header.ts';
 import {
   BLOCK_BYTES,
   HELLO_TIMEOUT_MS,
@@ -26,6 +25,7 @@ import { withProgress, type Answer, type Exchange, type Handler, type SessionSta
 import type { FileDigests } from './file-digests.ts';
 import { HANDLERS } from './handlers/index.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
+import { blockFields, clipped, withoutContext } from './told-errors.ts';
 import { answerTutorial } from './tutorial.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -44,9 +44,6 @@ export interface SessionParts {
   idleTimeoutMs: number;
   helloTimeoutMs?: number | undefined;
 }
-
-/** Characters of a name in the message of an error. */
-const MAX_TOLD_NAME_CHARACTERS = 300;
 
 const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
 
@@ -147,9 +144,10 @@ export class Session {
     checkVersion(fields);
     const identity = await authenticate(authentication, this.#peer, fields);
     const digest = chooseDigest(fields.digest);
-    this.#logger = {
-      ...bind(this.#parts.logger, { address: this.#peer.address, principal: identity.principal }),
-    };
+    this.#logger = withFields(this.#parts.logger, {
+      address: this.#peer.address,
+      principal: identity.principal,
+    });
     this.#logger.info({ agent: fields.agent, tls: this.#peer.tlsVersion }, 'login');
     return {
       state: this.#stateFor(identity, digest),
@@ -322,42 +320,10 @@ export class Session {
   }
 }
 
-// An error about a block tells which, however little of its request could be understood: a block need not have an id.
-function blockFields({ action, upload, index }: Header): Record<string, unknown> {
-  if (action !== 'block') return {};
-  return {
-    ...(typeof upload === 'string' ? { upload } : {}),
-    ...(typeof index === 'number' ? { index } : {}),
-  };
-}
-
 // Compressed, a content weighs what it becomes: but for one that declares nonsense, which is never decoded.
 function contentBytes({ header, content }: Message): number {
   const decoded = header['decoded-length'];
   const isCompressed = header['content-encoding'] !== 'binary';
   if (!isCompressed || typeof decoded !== 'number' || !Number.isSafeInteger(decoded)) return content.length;
   return Math.max(content.length, Math.min(decoded, BLOCK_BYTES));
-}
-
-/** A message with the names in it cut: one that is long and full of quotes would not fit a header. */
-function clipped(message: string): string {
-  return message.replaceAll(/"(?:[^"\\]|\\.)*"/g, (name) =>
-    name.length <= MAX_TOLD_NAME_CHARACTERS
-      ? name
-      : `${name.slice(0, MAX_TOLD_NAME_CHARACTERS).toWellFormed()}…"`,
-  );
-}
-
-/** What is left of an error that does not fit a header. */
-function withoutContext({ code, retryable }: SealiftError): SealiftError {
-  return new SealiftError(code, 'What went wrong is too long to be told.', { retryable });
-}
-
-function bind(logger: Logger, fixed: Record<string, unknown>): Logger {
-  return {
-    debug: (fields, message) => logger.debug({ ...fixed, ...fields }, message),
-    info: (fields, message) => logger.info({ ...fixed, ...fields }, message),
-    warn: (fields, message) => logger.warn({ ...fixed, ...fields }, message),
-    error: (fields, message) => logger.error({ ...fixed, ...fields }, message),
-  };
 }

@@ -2,27 +2,17 @@ import { SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { MAX_DIGESTS_PER_PAGE } from '../protocol/limits.ts';
 import type { Receipt } from '../protocol/responses.ts';
-import type { Entry, Publication, Store, StoredUpload } from '../storage/store.ts';
+import type { Entry, Store, StoredUpload } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
-import { blockCount, blockLength, BLOCK_BYTES } from '../transfer/blocks.ts';
+import { blockCount, BLOCK_BYTES } from '../transfer/blocks.ts';
+import { DIGEST_BYTES } from '../transfer/digests.ts';
 import {
-  blockDigest,
-  DIGEST_BYTES,
-  fileDigest,
-  parseBlockDigest,
-  type DigestAlgorithm,
-} from '../transfer/digests.ts';
-
-/** How far ahead of what is held a block may be where the size is not known: more than any client has in flight. */
-const MAX_BLOCKS_AHEAD = 4_096;
-
-/** What a `put` asked for, as the upload keeps it. */
-export interface UploadRequest extends Omit<Publication, 'condition' | 'mayReplace'> {
-  condition: Publication['condition'];
-  mayReplace: boolean;
-  size: number | null;
-  algorithm: DigestAlgorithm;
-}
+  checkedBlock,
+  checkWhole,
+  type ShortBlock,
+  type UploadFacts,
+  type UploadRequest,
+} from './upload-checks.ts';
 
 export interface UploadParts {
   id: string;
@@ -51,7 +41,7 @@ export class Upload {
   readonly #users = new Set<object>();
   readonly #writing = new Map<number, Promise<void>>();
   /** The block that is shorter than a block, where the size is not known: only the last may be one. */
-  #short: { index: number; length: number } | undefined;
+  #short: ShortBlock | undefined;
   /** Fires when nobody works with it any more. */
   #left = new AbortController();
   #stored: StoredUpload | undefined;
@@ -80,6 +70,10 @@ export class Upload {
   /** Bytes held, for `progress`. */
   get heldBytes(): number {
     return this.#held.heldBytes(this.request.size);
+  }
+
+  get #facts(): UploadFacts {
+    return { id: this.id, request: this.request, held: this.#held, short: this.#short };
   }
 
   get isEnded(): boolean {
@@ -133,10 +127,8 @@ export class Upload {
   /** Takes a block. Throws `digest-mismatch`, `bad-request`, `superseded`, or what the store throws. */
   async write(index: number, digest: string, content: Buffer): Promise<void> {
     this.#assertOpen();
-    this.#checkLength(index, content.length);
-    const raw = this.#checkDigest(index, digest, content);
+    const raw = checkedBlock(this.#facts, { index, digest, content });
     const isShort = this.request.size === null && content.length < BLOCK_BYTES;
-    if (this.request.size === null) this.#checkPlace(index, isShort);
     // At once, and not when it is written: several may come at the same time.
     const short = isShort ? { index, length: content.length } : undefined;
     if (isShort || this.#short?.index === index) this.#short = short;
@@ -206,7 +198,7 @@ export class Upload {
       await this.#writesSettled();
       // Before what is held is judged: opened again, the data may turn out to be lost.
       await this.#openStored();
-      this.#checkWhole(size, digest);
+      checkWhole(this.#facts, size, digest);
       this.#receipt = await this.#publish(size, digest);
       this.#state = 'ended';
       return this.#receipt;
@@ -282,77 +274,6 @@ export class Upload {
     return stored;
   }
 
-  #checkLength(index: number, length: number): void {
-    const { size } = this.request;
-    const expected = size === null ? undefined : blockLength(size, index);
-    const isRight = expected === undefined ? length > 0 : length === expected && length > 0;
-    if (isRight) return;
-    throw this.#blockError(
-      'bad-request',
-      index,
-      `Block ${index} has ${length} bytes, which does not fit a file of ${size ?? 'unknown'} bytes.`,
-    );
-  }
-
-  /** Where the size is not known, nothing but this bounds what a few bytes may cost. */
-  #checkPlace(index: number, isShort: boolean): void {
-    const short = this.#short;
-    if (short !== undefined && (index > short.index || (isShort && index !== short.index)))
-      throw this.#blockError(
-        'bad-request',
-        index,
-        `Block ${short.index} is shorter than a block, so it is the last one and the only short one.`,
-      );
-    if (index > this.#held.heldCount + MAX_BLOCKS_AHEAD)
-      throw this.#blockError('bad-request', index, `Block ${index} is too far ahead of what is held.`);
-  }
-
-  #checkDigest(index: number, digest: string, content: Buffer): Buffer {
-    const parsed = parseBlockDigest(digest);
-    if (parsed === undefined)
-      throw this.#blockError(
-        'bad-request',
-        index,
-        'The digest of the block is not of the form that it should have.',
-      );
-    const actual = blockDigest(parsed.algorithm, content);
-    if (!actual.equals(parsed.raw))
-      throw this.#blockError(
-        'digest-mismatch',
-        index,
-        `Block ${index} does not have the digest that came with it.`,
-      );
-    return parsed.algorithm === this.request.algorithm
-      ? actual
-      : blockDigest(this.request.algorithm, content);
-  }
-
-  #checkWhole(size: number, digest: string): void {
-    const last = blockCount(size) - 1;
-    const short = this.#short;
-    // No block of an empty file is there to be of any length.
-    const lastLength = last < 0 ? BLOCK_BYTES : blockLength(size, last);
-    const hasRightLengths =
-      this.request.size !== null ||
-      (short === undefined
-        ? lastLength === BLOCK_BYTES
-        : short.index === last && short.length === lastLength);
-    if (!this.#held.isComplete(size) || !hasRightLengths) {
-      throw new SealiftError(
-        'incomplete',
-        `The upload does not hold exactly the ${last + 1} blocks of ${size} bytes.`,
-        { details: { upload: this.id } },
-      );
-    }
-    if (fileDigest(this.request.algorithm, this.#held.digests(last + 1)) !== digest) {
-      throw new SealiftError(
-        'digest-mismatch',
-        'The file digest of the commit is not that of the blocks held.',
-        { details: { upload: this.id } },
-      );
-    }
-  }
-
   #assertOpen(): void {
     if (this.#state === 'open') return;
     if (this.#state === 'superseded')
@@ -373,10 +294,6 @@ export class Upload {
 
   async #writesSettled(): Promise<void> {
     while (this.#writing.size > 0) await Promise.all(this.#writing.values());
-  }
-
-  #blockError(code: 'bad-request' | 'digest-mismatch', index: number, message: string): SealiftError {
-    return new SealiftError(code, message, { details: { upload: this.id, index } });
   }
 }
 

@@ -9,7 +9,8 @@ import { abandonedUploads, type AbandonedUploadCaps } from '../storage/abandoned
 import { KeyedMutex } from '../storage/keyed-mutex.ts';
 import type { OpenUploadOptions, Store } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
-import { receiptOf, Upload, type UploadRequest } from './upload.ts';
+import { receiptOf, Upload } from './upload.ts';
+import type { UploadRequest } from './upload-checks.ts';
 
 /** How long a publication is remembered for a commit that is said again, in milliseconds: longer than any client retries. */
 const PUBLISHED_MEMORY_MS = 86_400_000;
