@@ -7,7 +7,7 @@ import { DEFAULT_ABANDONED_UPLOAD_CAPS, type AbandonedUploadCaps } from '../stor
 import type { Store } from '../storage/store.ts';
 import type { Address } from '../transport/address.ts';
 import type { Connection } from '../transport/connection.ts';
-import { listen, type Listener } from '../transport/listen.ts';
+import { listen, type Listener, type ListenOptions } from '../transport/listen.ts';
 import { networkOf, type Peer } from '../transport/peer.ts';
 import type { Principals } from '../trust/principals.ts';
 import type { AnonymousAccess, AuthenticationOptions } from './authentication.ts';
@@ -23,13 +23,7 @@ export interface ServerOptions {
   /** Where to listen; port 0 picks one. */
   address: Address;
   /** The server's certificate and key, and the CA of clients' certificates; PEM texts. */
-  tls: {
-    cert: string;
-    key: string;
-    passphrase?: string | undefined;
-    clientCa?: string | undefined;
-    minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
-  };
+  tls: ListenOptions['tls'];
   /** The principals as they are when a client logs in. */
   principals: () => Principals;
   /** See `AuthenticationOptions.join`. */
