@@ -8,6 +8,7 @@ import type { DigestAlgorithm } from '../transfer/digests.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { Budget } from '../transport/budget.ts';
 import type { FileDigests } from './file-digests.ts';
+import type { Unsynced } from './unsynced.ts';
 import type { Upload } from './upload.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -28,7 +29,7 @@ export interface SessionState {
   /** Uploads that this connection works with. */
   readonly ownUploads: Set<Upload>;
   /** What was published on this connection with durability `memory` and is not synced yet. */
-  readonly unsynced: Set<string>;
+  readonly unsynced: Unsynced;
   /** What was made on this connection by a principal who may not delete, who may change the attributes of this only. */
   readonly made: Set<string>;
   /** Ends the request `id` of this connection, if it is still worked on. */

@@ -27,6 +27,7 @@ import { HANDLERS } from './handlers/index.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
 import { blockFields, clipped, withoutContext } from './told-errors.ts';
 import { answerTutorial } from './tutorial.ts';
+import { Unsynced } from './unsynced.ts';
 import type { Uploads } from './uploads.ts';
 
 /** What all sessions of a server share. */
@@ -169,7 +170,7 @@ export class Session {
       answerBytes: new Budget(MAX_ANSWER_BYTES_IN_FLIGHT),
       blocks: new BlockTracker(),
       ownUploads: new Set(),
-      unsynced: new Set(),
+      unsynced: new Unsynced(store),
       made: new Set(),
       cancel: (id) =>
         this.#working.get(id)?.abort(new SealiftError('cancelled', 'The request was cancelled.')),

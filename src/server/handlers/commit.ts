@@ -19,7 +19,7 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
     const receipt = await tellingWhatStands(exchange, upload?.request.path ?? '', () =>
       state.uploads.commit(state.owner, id, size, digest),
     );
-    if (receipt.durability === 'memory') state.unsynced.add(receipt.path);
+    if (receipt.durability === 'memory') await state.unsynced.add(receipt.path);
     if (upload !== undefined) {
       noteMade(state, receipt.path);
       state.ownUploads.delete(upload);

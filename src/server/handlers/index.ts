@@ -1,7 +1,6 @@
 import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import type { Action } from '../../protocol/requests.ts';
-import { isWithin } from '../../transfer/remote-path.ts';
 import { noteMade, type Handler } from '../exchange.ts';
 import { block } from './block.ts';
 import { commit } from './commit.ts';
@@ -56,13 +55,13 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
     const stood = await whatStands(state.store, fields.path);
     await state.store.mkdir(fields.path, fields);
     if (stood === undefined) noteMade(state, fields.path);
-    state.unsynced.add(fields.path);
+    await state.unsynced.add(fields.path);
     return {};
   },
   symlink: async ({ fields, state }) => {
     await state.store.symlink(fields.path, fields.target, replaceOptions(fields, state));
     noteMade(state, fields.path);
-    state.unsynced.add(fields.path);
+    await state.unsynced.add(fields.path);
     return {};
   },
   remove: async ({ fields, state }) => {
@@ -71,18 +70,13 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   move: async ({ fields, state }) => {
     const { path, to } = fields;
+    await state.unsynced.settled();
     await state.store.move(path, to, replaceOptions(fields, state));
-    // What is not on disk yet has to be synced where it stands now.
-    for (const each of [...state.unsynced])
-      if (isWithin(each, path)) state.unsynced.add(`${to}${each.slice(path.length)}`);
+    state.unsynced.moved(path, to);
     return {};
   },
   sync: async ({ state }) => {
-    const paths = [...state.unsynced];
-    // Taken out first: what is published meanwhile waits for the next sync, and what fails now is void, since a
-    // sync that is said again after a failure would lie.
-    state.unsynced.clear();
-    await state.store.sync(paths);
+    await state.unsynced.sync();
     return {};
   },
   lock: () => Promise.reject(new SealiftError('unsupported', 'This server keeps no leases.')),

@@ -32,7 +32,7 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
     throw new SealiftError('digest-mismatch', 'The content does not have the digest that came with it.');
   const publication = publicationOf(fields, state);
   const entry = await state.store.put(publication, content);
-  if (publication.durability === 'memory') state.unsynced.add(fields.path);
+  if (publication.durability === 'memory') await state.unsynced.add(fields.path);
   noteMade(state, fields.path);
   const { algorithm } = state;
   const own = parsed.algorithm === algorithm ? raw : blockDigest(algorithm, content);
