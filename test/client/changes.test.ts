@@ -17,6 +17,8 @@ import { failureOf, fetchTo, MIB, noise, send, startSetting } from './setting.ts
 
 const SIZE = 6 * MIB + 11;
 const content = noise(SIZE);
+// More than all buffers on the way hold: the server cannot be done with it before the receiver takes the rest.
+const large = noise(32 * MIB);
 /** The file was written long ago, so that a change shows in its time however coarse the file system's clock is. */
 const LONG_AGO = new Date('2001-01-01');
 
@@ -106,7 +108,7 @@ describe('a remote file that changes while it is fetched', () => {
 
   test('is written to in its place: the new one comes whole', async () => {
     const { connector, remote, root, directory, proxy } = await startSetting();
-    const path = await remote(content);
+    const path = await remote(large);
     await utimes(path, LONG_AGO, LONG_AGO);
     const target = join(directory, 'target');
     proxy.faults = { stallAfterBytes: { down: 3.5 * MIB } };
@@ -121,10 +123,12 @@ describe('a remote file that changes while it is fetched', () => {
 
   test('is removed: the target is not touched', async () => {
     const { connector, remote, root, local, proxy } = await startSetting();
-    await remote(content);
+    await remote(large);
     const target = await local(Buffer.from('precious'), 'target');
+    proxy.faults = { stallAfterBytes: { down: 3.5 * MIB } };
     const onProgress = whenDone(2, () => {
       renameSync(join(root, 'file'), join(root, 'elsewhere'));
+      proxy.faults = {};
       proxy.cutAll();
     });
     expect((await failureOf(fetchTo(connector(), 'file', target, { onProgress }))).code).toBe('not-found');
