@@ -135,19 +135,21 @@ describe('a stream to fetch into', () => {
 
   test('fails when the file is another after a cut, because nothing can be taken back', async () => {
     const { connector, remote, proxy } = await startSetting();
-    await remote(noise(6 * MIB));
+    // More than the buffers on the way hold, so that it cannot have come whole before the cut.
+    const first = noise(32 * MIB);
+    await remote(first);
     const { stream, bytes } = collector();
     let replacing: Promise<unknown> | undefined;
     const fetching = download(connector(), 'file', streamSink(stream), {
       retry: { ...AT_ONCE, baseDelayMs: 20, maxDelayMs: 20 },
       throttle: async () => {
         if (bytes().length < 2 * MIB || replacing !== undefined) return;
-        await (replacing = remote(noise(6 * MIB, 2)));
+        await (replacing = remote(noise(32 * MIB, 2)));
         proxy.cutAll();
       },
     });
     expect((await failureOf(fetching)).code).toBe('precondition-failed');
-    expect(bytes().equals(noise(6 * MIB).subarray(0, bytes().length))).toBe(true);
+    expect(bytes().equals(first.subarray(0, bytes().length))).toBe(true);
   });
 
   test('that breaks ends the download at once', async () => {
