@@ -1,3 +1,5 @@
+import { MAX_ETAG_CHARACTERS } from './limits.ts';
+
 /**
  * Shapes of headers: what a field may hold, said once, from which both the check at run time and the type come.
  * Here names are in camel case; on the wire they are in kebab case (`mtimeMs` is `mtime-ms`).
@@ -102,3 +104,10 @@ export function list<T>(item: Field<T>, maxItems: number): Field<T[]> {
     return value.map((each) => item(each));
   };
 }
+
+/** What tells one version of a file from another; opaque. */
+export const etag = text(MAX_ETAG_CHARACTERS);
+/** The digest of one block in its written form. */
+export const blockDigest = text(71, /^(sha256|blake3):[0-9a-f]{64}$/);
+/** The digest of a whole file in its written form. */
+export const fileDigest = text(74, /^(sha256|blake3)-1m:[0-9a-f]{64}$/);

@@ -15,11 +15,14 @@ import {
   type Field,
   type FieldsOf,
   type Shape,
+  blockDigest,
+  etag,
+  fileDigest,
 } from './fields.ts';
 import type { Header } from './header.ts';
 import {
+  BLOCK_BYTES,
   MAX_AGENT_CHARACTERS,
-  MAX_ETAG_CHARACTERS,
   MAX_FILE_BYTES,
   MAX_LINK_TARGET_BYTES,
   MAX_LOCK_NAME_CHARACTERS,
@@ -51,7 +54,7 @@ const size: Field<number> = (value) => {
   if (bytes <= MAX_FILE_BYTES) return bytes;
   throw new SealiftError('too-large', `A file of ${bytes} bytes is larger than ${MAX_FILE_BYTES}.`);
 };
-const blockIndex = integer(0, MAX_FILE_BYTES / 1_048_576 - 1);
+const blockIndex = integer(0, MAX_FILE_BYTES / BLOCK_BYTES - 1);
 const mtimeMs = optional(integer(-8_640_000_000_000_000, 8_640_000_000_000_000));
 // Permission bits only: what could raise a file's powers (setuid, setgid, sticky) is dropped, not refused.
 const mode: Field<number | undefined> = optional((value) => integer(0, 0o177777)(value) & 0o777);
@@ -61,9 +64,6 @@ const uploadId: Field<string> = (value) => {
   if (/^[A-Za-z0-9_-]{1,128}$/.test(value)) return value;
   throw new SealiftError('unknown-upload', 'There is no such upload.');
 };
-const blockDigest = text(71, /^(sha256|blake3):[0-9a-f]{64}$/);
-const fileDigest = text(74, /^(sha256|blake3)-1m:[0-9a-f]{64}$/);
-const etag = text(MAX_ETAG_CHARACTERS);
 const condition = { if: optional(oneOf(...CONDITIONS)), etag: optional(etag) };
 // Counted in bytes, as the kernel counts it; an empty target or one with a zero byte is none.
 const linkTarget: Field<string> = (value) => {

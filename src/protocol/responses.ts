@@ -13,13 +13,11 @@ import {
   type Field,
   type FieldsOf,
   type Shape,
+  blockDigest,
+  etag,
+  fileDigest,
 } from './fields.ts';
-import {
-  MAX_ETAG_CHARACTERS,
-  MAX_FILE_BYTES,
-  MAX_LINK_TARGET_BYTES,
-  MAX_SECRET_CHARACTERS,
-} from './limits.ts';
+import { MAX_FILE_BYTES, MAX_LINK_TARGET_BYTES, MAX_SECRET_CHARACTERS } from './limits.ts';
 import { BASES, DURABILITIES } from './requests.ts';
 
 /** What a principal may do. */
@@ -39,9 +37,6 @@ const path: Field<string> = (value) => {
 };
 const size = integer(0, MAX_FILE_BYTES);
 const anyInteger = integer(Number.MIN_SAFE_INTEGER);
-const etag = text(MAX_ETAG_CHARACTERS);
-const fileDigest = text(74, /^(sha256|blake3)-1m:[0-9a-f]{64}$/);
-const blockDigest = text(71, /^(sha256|blake3):[0-9a-f]{64}$/);
 
 export const HELLO_ANSWER = {
   protocol: integer(1),
