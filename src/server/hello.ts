@@ -47,7 +47,15 @@ export function helloAnswer(options: {
     'block-size': BLOCK_BYTES,
     'max-requests': MAX_REQUESTS,
     'idle-timeout-ms': idleTimeoutMs,
-    features: features.symlinks ? ['symlink'] : [],
+    features: [...storeFeatureNames(features), 'lock'],
     ...(identity.token === undefined ? {} : { token: identity.token }),
   };
+}
+
+function storeFeatureNames({ symlinks, distinguishesCase, distinguishesForms }: StoreFeatures): string[] {
+  return [
+    ...(symlinks ? ['symlink'] : []),
+    ...(distinguishesCase ? [] : ['case-insensitive']),
+    ...(distinguishesForms ? [] : ['normalization-insensitive']),
+  ];
 }

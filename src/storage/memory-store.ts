@@ -24,7 +24,7 @@ import type {
  * may go on with it as with a store that was opened again.
  */
 export class MemoryStore implements Store {
-  readonly features = { symlinks: true };
+  readonly features = { symlinks: true, distinguishesCase: true, distinguishesForms: true };
   readonly #tree: MemoryTree;
   readonly #uploads: MemoryUploads;
 

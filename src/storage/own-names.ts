@@ -8,6 +8,9 @@ import { checkPath } from '../transfer/remote-path.ts';
  */
 export const STATE_DIRECTORY = '.sealift';
 
+// eslint-disable-next-line no-control-regex -- a range of characters that begins with the first
+const PLAIN = /^[\u0000-\u007f]*$/;
+
 /** Throws `bad-name` unless a store may be asked for `path`: by the grammar, and because it is not its own. */
 export function checkStorePath(path: string, options: { allowRoot: boolean }): void {
   checkPath(path, options);
@@ -20,6 +23,8 @@ export function checkStorePath(path: string, options: { allowRoot: boolean }): v
  * compatibility forms, and with characters that are not seen, which HFS+ leaves out when it compares.
  */
 export function isOwnName(name: string): boolean {
+  // Nearly every name is plain ASCII, which has no other forms.
+  if (PLAIN.test(name)) return name.toLowerCase() === STATE_DIRECTORY;
   const seen = name.replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '');
   return seen.normalize('NFKC').toLowerCase() === STATE_DIRECTORY;
 }

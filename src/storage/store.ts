@@ -11,7 +11,8 @@ import type { DigestAlgorithm } from '../transfer/digests.ts';
  *   way: a path through one is `not-directory`, and to `open` one is `bad-request`. What is no file, directory or
  *   link (FIFO, device, socket) does not exist here.
  * - Everything throws `SealiftError`. `not-found`, `is-directory`, `not-directory`, `exists`, `no-space` mean what
- *   SPEC.md says; what the store cannot explain is `internal`, with its cause.
+ *   SPEC.md says; `forbidden` is also what the permission bits of a directory do not let the server process do;
+ *   what the store cannot explain is `internal`, with its cause.
  * - A file appears under its name whole or not at all; a reader has the old content or the new, never a mix.
  * - Calls may come at once from many connections. Publication, `move`, `remove`, `set` and `symlink` of one path
  *   happen one after the other, and a condition is judged in the same step as the change.
@@ -76,6 +77,10 @@ export interface Store extends AsyncDisposable {
 export interface StoreFeatures {
   /** Symbolic links can be kept. */
   symlinks: boolean;
+  /** Names that differ only in the case of letters are two names. */
+  distinguishesCase: boolean;
+  /** Names that differ only in the normalization form of Unicode (`é` as one character or as two) are two names. */
+  distinguishesForms: boolean;
 }
 
 export interface Entry {
@@ -95,7 +100,7 @@ export interface Entry {
 
 export interface Attributes {
   mtimeMs?: number | undefined;
-  /** As permission bits; those that the owner needs to read and write are added (`kept-mode.ts`). */
+  /** As permission bits; those that the owner needs to read are added (`kept-mode.ts`). */
   mode?: number | undefined;
 }
 

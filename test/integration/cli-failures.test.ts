@@ -121,7 +121,7 @@ test('a server that sends something else than it says: 9', async () => {
     identity: { principal: null, permissions: new Set(['read']) },
     digest: 'sha256',
     clock: systemClock,
-    features: { symlinks: false },
+    features: { symlinks: false, distinguishesCase: true, distinguishesForms: true },
     idleTimeoutMs: 60_000,
   });
   const file = { size: 3, 'mtime-ms': 0, mode: 0o644, etag: 'x', digest: `sha256:${'0'.repeat(64)}` };

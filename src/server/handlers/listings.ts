@@ -13,7 +13,8 @@ export async function list(exchange: Exchange<'list'>): Promise<Answer> {
   if (fields.versions === true) throw new SealiftError('unsupported', 'This server keeps no versions.');
   const pages = new Pages(exchange, 'entries');
   for await (const entry of state.store.list(fields.path, { recursive: fields.recursive === true })) {
-    await pages.add(writeFields(entry));
+    throwIfAborted(exchange.signal);
+    if (pages.add(writeFields(entry))) await pages.send();
   }
   return pages.last();
 }
@@ -23,8 +24,9 @@ export async function search(exchange: Exchange<'search'>): Promise<Answer> {
   const { fields, state } = exchange;
   const pages = new Pages(exchange, 'result');
   for await (const entry of state.store.list('', { recursive: true })) {
-    if (entry.type === 'file' && matchesSearch(entry.path, fields.query)) await pages.add(entry.path);
-    else throwIfAborted(exchange.signal);
+    throwIfAborted(exchange.signal);
+    if (entry.type === 'file' && matchesSearch(entry.path, fields.query) && pages.add(entry.path))
+      await pages.send();
   }
   return pages.last();
 }
@@ -41,12 +43,17 @@ class Pages<A extends Action> {
     this.#key = key;
   }
 
-  async add(item: unknown): Promise<void> {
-    throwIfAborted(this.#exchange.signal);
+  /** Takes an item, and answers whether the page is full by now. */
+  add(item: unknown): boolean {
     const text = JSON.stringify(item);
     this.#items.push(text);
     this.#bytes += Buffer.byteLength(text) + 1;
-    if (this.#bytes >= LISTING_PAGE_BYTES) await this.#exchange.part('more', this.last());
+    return this.#bytes >= LISTING_PAGE_BYTES;
+  }
+
+  /** Sends the page, and begins the next. */
+  async send(): Promise<void> {
+    await this.#exchange.part('more', this.last());
   }
 
   last(): Answer {

@@ -13,8 +13,8 @@ export interface FileSystem {
   lstat(path: string): Promise<FileStats>;
   /** The path of what `path` leads to, with all links on the way followed. */
   realpath(path: string): Promise<string>;
-  /** The names in a directory, in no promised order. */
-  names(path: string): AsyncIterable<string>;
+  /** The names in a directory, in no promised order; a few at a time, unless it is known to be small. */
+  names(path: string, options?: { isSmall: boolean }): AsyncIterable<string>;
   mkdir(path: string, mode: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   link(existing: string, path: string): Promise<void>;
@@ -73,7 +73,8 @@ export const systemFiles: FileSystem = {
   open: async (path, flags, mode) => openFile(await fs.open(path, flags, mode)),
   lstat: (path) => fs.lstat(path, { bigint: true }),
   realpath: (path) => fs.realpath(path),
-  names: async function* (path) {
+  names: async function* (path, { isSmall } = { isSmall: false }) {
+    if (isSmall) return yield* await fs.readdir(path);
     for await (const entry of await fs.opendir(path, { bufferSize: 256 })) yield entry.name;
   },
   mkdir: (path, mode) => fs.mkdir(path, mode).then(nothing),

@@ -16,16 +16,21 @@ import type {
   Store,
   StoredFile,
   StoredUpload,
+  StoreFeatures,
 } from '../store.ts';
 import { entryAt, statsAt, unlinkIfThere } from './entries.ts';
 import { closingFile, writeFully } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
+import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
+import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
 import { publishTemporary, type Publisher } from './publish.ts';
+import { removeTree, renameEntry } from './read-only-directories.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
-import { explaining, passOverGone, storeError } from './store-errors.ts';
+import { explaining, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
+import { syncFile, syncFiles } from './synced-files.ts';
 import { Tree, type Place } from './tree.ts';
 import { openFileUpload } from './upload.ts';
 
@@ -42,7 +47,7 @@ export interface FileStoreOptions {
 
 /** Files in a directory of this machine: ordinary files, under their own names, with nothing added to them. */
 export class FileStore implements Store {
-  readonly features = { symlinks: true };
+  readonly features: StoreFeatures;
   readonly #files: FileSystem;
   readonly #random: Random;
   readonly #tree: Tree;
@@ -52,8 +57,10 @@ export class FileStore implements Store {
   readonly #temporaries = new Set<string>();
   readonly #publisher: Publisher;
   readonly #publications: Publications;
+  readonly #spareHandles = new SpareHandles();
 
-  private constructor(options: FileStoreOptions, tree: Tree, state: StateDirectory) {
+  private constructor(options: FileStoreOptions, features: StoreFeatures, tree: Tree, state: StateDirectory) {
+    this.features = features;
     this.#files = options.files ?? systemFiles;
     this.#random = options.random ?? systemRandom;
     this.#tree = tree;
@@ -64,13 +71,15 @@ export class FileStore implements Store {
 
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to. */
   static async open(options: FileStoreOptions): Promise<FileStore> {
-    const { files = systemFiles } = options;
+    const { files = systemFiles, random = systemRandom } = options;
     let state: StateDirectory | undefined;
     try {
       // The operator's own links are followed, once: whatever becomes of them, the store stays what was opened.
       const root = await files.realpath(options.root);
       state = await StateDirectory.open(files, root);
-      return new FileStore(options, await Tree.open(files, root), state);
+      // Probed where an earlier process that died at it has its leavings deleted.
+      const names = await nameIdentity(files, state.removed, random);
+      return new FileStore(options, { symlinks: true, ...names }, await Tree.open(files, root), state);
     } catch (cause) {
       await state?.close();
       throw new SealiftError(
@@ -86,7 +95,8 @@ export class FileStore implements Store {
   }
 
   list(path: string, options: { recursive: boolean }): AsyncGenerator<Entry> {
-    return listTree(this.#files, this.#tree, path, options);
+    const parts = { files: this.#files, tree: this.#tree, spare: this.#spareHandles };
+    return listTree(parts, path, options);
   }
 
   async open(path: string): Promise<StoredFile> {
@@ -174,8 +184,8 @@ export class FileStore implements Store {
           checkMove(moved, existing, to, options);
           if (to === path) return;
           // What is replaced must not be lost together with its successor, if that is not on disk yet.
-          if (existing !== undefined && moved.type === 'file') await this.#syncFile(from);
-          await this.#files.rename(from.systemPath, target.systemPath).catch((error: unknown) => {
+          if (existing !== undefined && moved.type === 'file') await syncFile(this.#files, from);
+          await renameEntry(this.#files, from.systemPath, target.systemPath).catch((error: unknown) => {
             throw storeError(error, to);
           });
           if (moved.type === 'directory') this.#tree.directoryMoved();
@@ -223,12 +233,8 @@ export class FileStore implements Store {
   }
 
   async sync(paths: readonly string[]): Promise<void> {
-    for (const path of paths) {
-      const syncFile = async (place: Place) => {
-        if ((await this.#existing(place, path)).type === 'file') await this.#syncFile(place);
-      };
-      await this.#tree.at(path, syncFile).catch(passOverGone);
-    }
+    for (const path of paths) checkStorePath(path, { allowRoot: true });
+    await syncFiles(this.#files, this.#tree, paths);
     await this.#tree.syncAbove(paths);
   }
 
@@ -256,19 +262,14 @@ export class FileStore implements Store {
   // Out of everybody's sight in one step, then deleted; what a crash leaves is deleted when the store opens.
   async #removeTree(place: Place): Promise<void> {
     const aside = this.#state.removed.child(uniqueName(this.#random));
-    await this.#files.rename(place.systemPath, aside);
+    await renameEntry(this.#files, place.systemPath, aside);
     try {
-      await this.#files.removeTree(aside);
+      await removeTree(this.#files, aside);
     } catch (error) {
       // What could not be deleted stands where it stood, for whoever mends the reason and tries again.
-      await this.#files.rename(aside, place.systemPath).catch(() => undefined);
+      await renameEntry(this.#files, aside, place.systemPath).catch(() => undefined);
       throw error;
     }
-  }
-
-  async #syncFile(place: Place): Promise<void> {
-    const file = await this.#files.open(place.systemPath, OPEN.read);
-    await closingFile(file, () => file.sync());
   }
 
   /** Runs `task` with a name for temporary data that nobody else uses, and removes the data if it fails. */

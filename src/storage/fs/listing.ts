@@ -1,54 +1,124 @@
 import { isSealiftError } from '../../errors.ts';
-import { joinPath, pathProblem } from '../../transfer/remote-path.ts';
+import { baseName, joinPath, pathProblem } from '../../transfer/remote-path.ts';
 import type { Entry } from '../store.ts';
 import type { Directory } from './directory.ts';
-import { entryAt } from './entries.ts';
+import { entryAt, entryFromStats, statsAt } from './entries.ts';
 import type { FileSystem } from './file-system.ts';
+import { KeptDirectory, type SpareHandles } from './kept-directory.ts';
 import { storeError } from './store-errors.ts';
 import { placeIn, type Tree } from './tree.ts';
 
 /** How many entries of a directory are looked at together. */
-const BATCH = 64;
+const BATCH = 256;
+/** Directories that one listing reads at once: each costs several calls, one after the other, that take no time but for the waiting. */
+const READ_AT_ONCE = 8;
+/** Handles that reading a directory takes: one by which its entries are reached, one for its names. */
+const HANDLES_TO_READ = 2;
+/** A directory of at most so many bytes has some hundred names, and is read by one call instead of four. */
+const SMALL_BYTES = 16_384n;
 
-/** Lists the directory `path`; see `Store.list`. Only the directories still to be read are remembered. */
+/** What listings work with. */
+export interface ListingParts {
+  files: FileSystem;
+  tree: Tree;
+  spare: SpareHandles;
+}
+
+/** A directory that is still to be read. */
+interface Subdirectory {
+  path: string;
+  /** Where it is entered from; undefined if its path has to be gone from the root again. */
+  parent?: KeptDirectory | undefined;
+  isSmall: boolean;
+}
+
+/** Batches of entries, the last one returned: then no handle is needed any more. */
+type Reading = AsyncGenerator<Entry[], Entry[]>;
+
+/** Lists the directory `path`; see `Store.list`. Of what it has not come to, only the directories are remembered, and a few batches. */
 export async function* listTree(
-  files: FileSystem,
-  tree: Tree,
+  parts: ListingParts,
   path: string,
   { recursive }: { recursive: boolean },
 ): AsyncGenerator<Entry> {
-  const waiting = [path];
-  for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-    try {
-      for await (const entry of listDirectory(files, tree, directory)) {
-        yield entry;
-        if (recursive && entry.type === 'directory') waiting.push(entry.path);
-      }
-    } catch (error) {
-      // Below the top a directory may vanish while the listing is under way, and is then no part of it; and one
-      // that this process may not read must not keep everybody from all the others.
-      if (directory === path || !isSealiftError(error, 'not-found', 'not-directory', 'forbidden'))
-        throw error;
+  const waiting: Subdirectory[] = [];
+  const readings: { path: string; reading: Reading; first: ReturnType<Reading['next']> }[] = [];
+  const begin = (directory: Subdirectory, spareHandles: number) => {
+    const reading = readDirectory(parts, directory, spareHandles, recursive ? waiting : undefined);
+    const first = reading.next();
+    // Its failure is told when its turn has come.
+    first.catch(() => undefined);
+    readings.push({ path: directory.path, reading, first });
+  };
+  const readAhead = () => {
+    while (readings.length < READ_AT_ONCE) {
+      // One directory at a time is read in any case.
+      const spareHandles = readings.length === 0 ? 0 : HANDLES_TO_READ;
+      if (waiting.length === 0 || !parts.spare.take(spareHandles)) return;
+      begin(waiting.pop() as Subdirectory, spareHandles);
     }
+  };
+  begin({ path, isSmall: false }, 0);
+  try {
+    for (let current = readings[0]; current !== undefined; readAhead(), current = readings[0]) {
+      try {
+        let batch = await current.first;
+        for (; batch.done !== true; batch = await current.reading.next()) yield* batch.value;
+        readAhead();
+        yield* batch.value;
+      } catch (error) {
+        // Below the top a directory may vanish while the listing is under way, and is then no part of it; and one
+        // that this process may not read must not keep everybody from all the others.
+        if (current.path === path || !isSealiftError(error, 'not-found', 'not-directory', 'forbidden'))
+          throw error;
+      }
+      readings.shift();
+    }
+  } finally {
+    for (const { first, reading } of readings) {
+      await first.catch(() => undefined);
+      await reading.return([]);
+    }
+    for (const { parent } of waiting) await parent?.leave();
   }
 }
 
-// A reader that is slow, or that never comes back for the rest, holds a batch and one open directory.
-async function* listDirectory(files: FileSystem, tree: Tree, path: string): AsyncGenerator<Entry> {
-  const directory = await tree.hold(path);
+// A reader that is slow, or that never comes back for the rest, holds a batch and the handles of one directory,
+// and of a few more as long as there are enough for all.
+async function* readDirectory(
+  parts: ListingParts,
+  { path, parent, isSmall }: Subdirectory,
+  spareHandles: number,
+  waiting: Subdirectory[] | undefined,
+): Reading {
+  const { files, tree, spare } = parts;
+  let directory: Directory | undefined;
   try {
+    directory = await (parent?.enter(baseName(path)) ?? tree.hold(path));
+    const subdirectories: Subdirectory[] = [];
     let batch: string[] = [];
-    for await (const name of tree.names(directory)) {
+    for await (const name of tree.names(directory, { isSmall })) {
+      if (batch.length === BATCH) {
+        yield await entriesOf(files, path, directory, batch, subdirectories);
+        batch = [];
+      }
       batch.push(name);
-      if (batch.length < BATCH) continue;
-      yield* await entriesOf(files, path, directory, batch);
-      batch = [];
     }
-    yield* await entriesOf(files, path, directory, batch);
+    const last = await entriesOf(files, path, directory, batch, subdirectories);
+    if (waiting !== undefined && subdirectories.length > 0) {
+      if (spare.take(1)) {
+        const kept = new KeptDirectory(directory, subdirectories.length, spare);
+        directory = undefined;
+        for (const each of subdirectories) each.parent = kept;
+      }
+      for (const each of subdirectories.reverse()) waiting.push(each);
+    }
+    return last;
   } catch (error) {
     throw storeError(error, path);
   } finally {
-    await directory.close();
+    await directory?.close();
+    spare.give(spareHandles);
   }
 }
 
@@ -57,12 +127,22 @@ async function entriesOf(
   path: string,
   directory: Directory,
   names: readonly string[],
+  subdirectories: Subdirectory[],
 ): Promise<Entry[]> {
   const entries = names.map(async (name) => {
     const child = joinPath(path, name);
     // A name that the protocol cannot say was not put here by it, and cannot be fetched by it.
     if (pathProblem(child) !== undefined) return undefined;
-    return entryAt(files, placeIn(directory, name), child);
+    const place = placeIn(directory, name);
+    const stats = await statsAt(files, place.systemPath);
+    const entry = stats && entryFromStats(stats, child);
+    if (entry?.type === 'symlink') return entryAt(files, place, child);
+    if (entry?.type === 'directory') {
+      // Some file systems say 0 of every directory.
+      const isSmall = stats !== undefined && stats.size > 0n && stats.size <= SMALL_BYTES;
+      subdirectories.push({ path: child, isSmall });
+    }
+    return entry;
   });
   return (await Promise.all(entries)).filter((entry) => entry !== undefined);
 }

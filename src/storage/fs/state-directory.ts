@@ -4,6 +4,7 @@ import { STATE_DIRECTORY } from '../own-names.ts';
 import { Directory } from './directory.ts';
 import { closingFile } from './file-bytes.ts';
 import type { FileSystem } from './file-system.ts';
+import { removeTree } from './read-only-directories.ts';
 
 /**
  * The private directory of the store, in the root and so in the same file system: a file moves from `uploads`
@@ -80,5 +81,5 @@ export async function readSmallFile(
 // What cannot be deleted takes room and does no other harm: no reason to serve nothing.
 async function deleteLeftovers(files: FileSystem, removed: Directory): Promise<void> {
   for await (const name of files.names(removed.self))
-    await files.removeTree(removed.child(name)).catch(() => undefined);
+    await removeTree(files, removed.child(name)).catch(() => undefined);
 }

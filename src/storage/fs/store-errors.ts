@@ -20,14 +20,25 @@ const MEANINGS: Readonly<Record<string, { code: ErrorCode; says: string }>> = {
   EXDEV: { code: 'unsupported', says: 'lies on another file system than the root of the server' },
 };
 
+const REFUSED_BY_DIRECTORY: (typeof MEANINGS)[string] = {
+  code: 'forbidden',
+  says: 'cannot be made, replaced or removed: the directory does not permit it',
+};
+/** Calls that change a directory: refused, they say nothing of what stands in it. */
+const NAMING_CALLS: readonly unknown[] = ['mkdir', 'rename', 'link', 'symlink', 'unlink', 'rmdir'];
+
 /** What a failed file-system call on the remote `path` means. The cause is kept for the log and never sent. */
 export function storeError(error: unknown, path: string): SealiftError {
   if (isSealiftError(error)) return error;
-  const meaning = MEANINGS[systemCode(error) ?? ''];
+  const meaning = isRefusedByDirectory(error) ? REFUSED_BY_DIRECTORY : MEANINGS[systemCode(error) ?? ''];
   if (meaning === undefined)
     return new SealiftError('internal', 'The storage of the server failed.', { cause: error });
   const subject = path === '' ? 'The root' : JSON.stringify(path);
   return new SealiftError(meaning.code, `${subject} ${meaning.says}.`, { cause: error });
+}
+
+function isRefusedByDirectory(error: unknown): boolean {
+  return systemCode(error) === 'EACCES' && NAMING_CALLS.includes((error as { syscall?: unknown }).syscall);
 }
 
 /** Runs `task`, whose file-system calls concern the remote `path`, and explains their failures. */

@@ -1,9 +1,13 @@
 import { baseName, joinPath, parentPath } from '../../transfer/remote-path.ts';
+import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
 import type { FileSystem } from './file-system.ts';
 import { explaining, passOverGone } from './store-errors.ts';
 import { SyncedDirectories } from './synced-directories.ts';
+
+/** Directories synced at once: the disk writes its journal once for all of them. */
+const SYNCED_AT_ONCE = 8;
 
 /** A place where a name stands or may stand: the directory that holds it, open, and the name. */
 export interface Place {
@@ -101,9 +105,9 @@ export class Tree {
     });
   }
 
-  /** The names in an open directory, without the service's own. */
-  async *names(directory: Directory): AsyncGenerator<string> {
-    for await (const name of this.#files.names(directory.self)) {
+  /** The names in an open directory, without the service's own; see `FileSystem.names`. */
+  async *names(directory: Directory, options?: { isSmall: boolean }): AsyncGenerator<string> {
+    for await (const name of this.#files.names(directory.self, options)) {
       if (!isOwnName(name)) yield name;
     }
   }
@@ -113,8 +117,9 @@ export class Tree {
     const directories = new Set<string>();
     for (const path of paths)
       for (let above = path; above !== '';) directories.add((above = parentPath(above)));
-    for (const path of directories)
-      await this.inside(path, (directory) => directory.sync()).catch(passOverGone);
+    await concurrently([...directories], SYNCED_AT_ONCE, (path) =>
+      this.inside(path, (directory) => directory.sync()).catch(passOverGone),
+    );
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { SealiftError, systemCode } from '../../errors.ts';
+import { SealiftError } from '../../errors.ts';
 import { BlockMap } from '../../transfer/block-map.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { blocksStillHeld, copyPublished, hashBlocks } from '../held-blocks.ts';
@@ -10,8 +10,8 @@ import type {
   StoredFile,
   StoredUpload,
 } from '../store.ts';
-import { unlinkIfThere } from './entries.ts';
-import { readFully, writeFully } from './file-bytes.ts';
+import { statsAt, unlinkIfThere } from './entries.ts';
+import { closingFile, readFully, writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 import type { Publications } from './publications.ts';
 import { explaining, storeError } from './store-errors.ts';
@@ -42,24 +42,20 @@ export async function openFileUpload(parts: UploadParts, options: OpenUploadOpti
 }
 
 async function openFound(files: FileSystem, path: string): Promise<OpenFile | undefined> {
-  let file: OpenFile;
-  try {
-    file = await files.open(path, OPEN.update);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    if ((await file.stat()).nlink <= 1n) return file;
+  const stats = await statsAt(files, path);
+  if (stats === undefined) return undefined;
+  if (stats.nlink > 1n) {
     // The data has its public name already, and only this one was not taken away any more: whoever wrote here
     // would write into the published file.
     await files.unlink(path);
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    throw error;
+    return undefined;
   }
-  await file.close();
-  return undefined;
+  // A publication that broke off has given it the bits of the file already, which may forbid to write on.
+  if ((Number(stats.mode) & 0o600) !== 0o600) {
+    const file = await files.open(path, OPEN.attributes);
+    await closingFile(file, () => file.chmod(0o600));
+  }
+  return files.open(path, OPEN.update);
 }
 
 async function startFrom(

@@ -135,13 +135,9 @@ test('what was published in memory is on disk after sync: data, then each direct
   await putText(store, 'a/file', '');
   files.heal();
   await store.sync(['a/b/file', 'a/file']);
-  expect(orderOfCalls().filter((call) => call.startsWith('file.sync'))).toEqual([
-    'file.sync /a/b/file',
-    'file.sync /a/file',
-    'file.sync /a/b',
-    'file.sync /a',
-    'file.sync ',
-  ]);
+  const synced = orderOfCalls().filter((call) => call.startsWith('file.sync'));
+  expect(synced.slice(0, 2).sort()).toEqual(['file.sync /a/b/file', 'file.sync /a/file']);
+  expect(synced.slice(2).sort()).toEqual(['file.sync ', 'file.sync /a', 'file.sync /a/b']);
 });
 
 test('an upload is published in the same order, and its record written before it has its name', async () => {

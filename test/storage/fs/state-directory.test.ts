@@ -156,7 +156,9 @@ describe('a root that cannot be served', () => {
       files.failCall(number, 'EACCES');
       try {
         await (await open())[Symbol.asyncDispose]();
-        expect(files.calls[number - 1]?.name).toBe('file.close');
+        const { name, path } = files.calls[number - 1] ?? { name: '', path: '' };
+        // What was only read is closed; and what cannot be found out about names is assumed.
+        expect([name, path]).toContainEqual(expect.stringMatching(/^file.close$|\/probe-/));
       } catch (error) {
         expect(error).toMatchObject({ code: 'bad-configuration' });
       }
@@ -164,5 +166,6 @@ describe('a root that cannot be served', () => {
     }
     files.heal();
     await (await open())[Symbol.asyncDispose]();
+    expect(readdirSync(subject.root.at('.sealift', 'removed'))).toEqual([]);
   });
 });

@@ -1,20 +1,14 @@
 import { chmodSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { codeOf, pathsIn, putText } from '../../contract/store/samples.ts';
 import { FaultyFiles } from '../../support/faulty-files.ts';
 import { useFileStore } from './file-store.ts';
+import { useNobodysRights } from './nobodys-rights.ts';
 
 let files: FaultyFiles;
 const subject = useFileStore(() => (files = new FaultyFiles()));
 
-// Permissions mean nothing to root: run by it, these tests take the rights of nobody in particular meanwhile.
-const isRoot = process.getuid?.() === 0;
-beforeAll(() => {
-  if (isRoot) process.seteuid?.(65_534);
-});
-afterAll(() => {
-  if (isRoot) process.seteuid?.(0);
-});
+useNobodysRights();
 
 describe('a directory that the server process may not read', () => {
   test.each(['000', '300', '600'])(
@@ -26,7 +20,7 @@ describe('a directory that the server process may not read', () => {
       const all = await pathsIn(store, '', true);
       expect(all.sort()).toEqual(['top', 'top/a', 'top/a/file', 'top/b', 'top/c', 'top/c/file']);
       expect(await codeOf(pathsIn(store, 'top/b', true))).toBe('forbidden');
-      await store.set('top/b', { mode: 0o055 });
+      await store.set('top/b', { mode: 0o755 });
       expect(await pathsIn(store, 'top/b')).toEqual(['top/b/file']);
     },
   );

@@ -1,0 +1,56 @@
+import { systemCode } from '../../errors.ts';
+import { closingFile } from './file-bytes.ts';
+import { OPEN, type FileStats, type FileSystem } from './file-system.ts';
+
+/** What the owner of a directory needs to change what is in it. */
+const OWNER_BITS = 0o700;
+
+/**
+ * Renames what stands at `from`. A directory that comes to another parent is itself written to (its `..`), which
+ * its own bits may forbid to a process that is not root: then they are lifted for as long as it takes.
+ */
+export async function renameEntry(files: FileSystem, from: string, to: string): Promise<void> {
+  try {
+    await files.rename(from, to);
+  } catch (error) {
+    if (systemCode(error) !== 'EACCES' || !isReadOnlyDirectory(await files.lstat(from))) throw error;
+    const directory = await files.open(from, OPEN.attributes);
+    await closingFile(directory, async () => {
+      const mode = Number((await directory.stat()).mode) & 0o7777;
+      await directory.chmod(mode | OWNER_BITS);
+      try {
+        await files.rename(from, to);
+      } finally {
+        await directory.chmod(mode);
+      }
+    });
+  }
+}
+
+/** Removes what stands at `path`, where nobody else reaches it, with all in it, also from directories whose bits forbid that to a process that is not root. */
+export async function removeTree(files: FileSystem, path: string): Promise<void> {
+  try {
+    await files.removeTree(path);
+  } catch (error) {
+    if (systemCode(error) !== 'EACCES') throw error;
+    await liftBits(files, path);
+    await files.removeTree(path);
+  }
+}
+
+async function liftBits(files: FileSystem, path: string): Promise<void> {
+  const waiting = [path];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const stats = await files.lstat(next);
+    if (!stats.isDirectory()) continue;
+    if (isReadOnlyDirectory(stats)) {
+      const directory = await files.open(next, OPEN.attributes);
+      await closingFile(directory, () => directory.chmod(OWNER_BITS));
+    }
+    for await (const name of files.names(next)) waiting.push(`${next}/${name}`);
+  }
+}
+
+function isReadOnlyDirectory(stats: FileStats): boolean {
+  return stats.isDirectory() && (Number(stats.mode) & OWNER_BITS) !== OWNER_BITS;
+}

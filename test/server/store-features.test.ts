@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import { startTestServer, tokenOf } from '../support/test-server.ts';
+
+test.each([
+  [{}, ['symlink']],
+  [{ symlinks: false }, []],
+  [{ distinguishesCase: false }, ['symlink', 'case-insensitive']],
+  [{ distinguishesForms: false }, ['symlink', 'normalization-insensitive']],
+  [
+    { distinguishesCase: false, distinguishesForms: false },
+    ['symlink', 'case-insensitive', 'normalization-insensitive'],
+  ],
+])('the hello tells of a store with %j', async (given, expected) => {
+  class Store extends MemoryStore {
+    override readonly features = {
+      symlinks: true,
+      distinguishesCase: true,
+      distinguishesForms: true,
+      ...given,
+    };
+  }
+  const { connect } = await startTestServer({ store: new Store() });
+  const { header } = await (await connect()).hello({ token: tokenOf('tester') });
+  const names = ['symlink', 'case-insensitive', 'normalization-insensitive'];
+  expect((header['features'] as string[]).filter((name) => names.includes(name))).toEqual(expected);
+});
