@@ -48,6 +48,9 @@ const ERROR_KINDS = {
   'local-exists': { retryable: false },
   'local-no-space': { retryable: false },
   'source-changed': { retryable: false },
+  // Here: a safety rail stopped a run before it changed anything.
+  'empty-source': { retryable: false },
+  'too-many-deletions': { retryable: false },
   // Here: no connection.
   'name-not-resolved': { retryable: true },
   'connection-refused': { retryable: true },

@@ -2,9 +2,11 @@ export { connect, Client, type ConnectOptions, type PutOptions } from './client/
 export { Connector } from './client/connector.ts';
 export { openFileSource, streamSource, type BlockSource } from './client/block-source.ts';
 export { fileSink, streamSink, type BlockSink } from './client/block-sink.ts';
-export { PartialFile, type Completion } from './client/partial-file.ts';
+export type { Completion } from './client/local-publish.ts';
+export { PartialFile } from './client/partial-file.ts';
 export { ResumeKeys } from './client/resume-keys.ts';
 export { upload, type UploadOptions, type UploadResult } from './client/upload.ts';
+export { acquireLease, type Lease, type LeaseOptions } from './client/lease.ts';
 export { download, type DownloadOptions, type DownloadResult } from './client/download.ts';
 export { DEFAULT_RETRY_POLICY, type RetryEvent, type RetryPolicy } from './client/retry.ts';
 export type { RequestOptions } from './client/requests.ts';

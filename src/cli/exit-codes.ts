@@ -63,6 +63,8 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   'local-exists': EXIT.exists,
   'local-no-space': EXIT.noSpace,
   'source-changed': EXIT.sourceChanged,
+  'empty-source': EXIT.safetyRail,
+  'too-many-deletions': EXIT.safetyRail,
   'name-not-resolved': EXIT.cannotConnect,
   'connection-refused': EXIT.cannotConnect,
   unreachable: EXIT.cannotConnect,

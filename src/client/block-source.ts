@@ -22,12 +22,18 @@ export interface BlockSource extends AsyncDisposable {
   assertUnchanged(): Promise<void>;
 }
 
-/** Opens a local file to be sent. Throws `local-not-found`, `local-file` (also for what is no file). */
-export async function openFileSource(path: string): Promise<BlockSource> {
+/** Opens a local file to be sent. Throws `local-not-found`, `local-file` (also for what is no file, as a link is without `followsLinks`). */
+export async function openFileSource(
+  path: string,
+  { followsLinks = true }: { followsLinks?: boolean } = {},
+): Promise<BlockSource> {
   let handle: FileHandle;
   try {
     // A FIFO would block for ever, and its content has no size: standard input is the way for such.
-    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    handle = await open(
+      path,
+      constants.O_RDONLY | constants.O_NONBLOCK | (followsLinks ? 0 : constants.O_NOFOLLOW),
+    );
   } catch (cause) {
     const code = systemCode(cause);
     if (code === 'ENOENT' || code === 'ENOTDIR')
@@ -38,7 +44,7 @@ export async function openFileSource(path: string): Promise<BlockSource> {
     const stats = await handle.stat({ bigint: true });
     if (stats.isDirectory()) {
       throw new SealiftError('usage', `${path} is a directory.`, {
-        hint: 'Name the files in it: whole directories cannot be sent yet.',
+        hint: 'To send it with all in it: --recursive or --archive.',
       });
     }
     if (!stats.isFile())

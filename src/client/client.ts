@@ -227,11 +227,11 @@ export class Client implements AsyncDisposable {
     );
   }
 
-  /** Fetches a file of at most one block, checked. Larger ones come through `download`. */
+  /** Fetches a file of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */
   async get(
     path: string,
     { signal }: { signal?: AbortSignal } = {},
-  ): Promise<{ content: Buffer; mtimeMs: number; mode: number; etag: string }> {
+  ): Promise<{ content: Buffer; digest: string; mtimeMs: number; mode: number; etag: string }> {
     const tooLarge = new SealiftError(
       'too-large',
       `${JSON.stringify(path)} has more than 1 MiB and has to be fetched by download().`,
@@ -245,8 +245,12 @@ export class Client implements AsyncDisposable {
     if (digest === undefined || size !== answer.content.length) {
       throw new SealiftError('protocol-violation', 'The server answered with a file that is not whole.');
     }
-    assertBlockDigest(answer.content, digest, { index: 0, algorithm: this.algorithm });
-    return { content: answer.content, ...attributes };
+    const raw = assertBlockDigest(answer.content, digest, { index: 0, algorithm: this.algorithm });
+    return {
+      content: answer.content,
+      digest: fileDigest(this.algorithm, answer.content.length === 0 ? [] : [raw]),
+      ...attributes,
+    };
   }
 
   async mkdir(path: string, attributes: { mtimeMs?: number; mode?: number } = {}): Promise<void> {
@@ -272,6 +276,22 @@ export class Client implements AsyncDisposable {
   /** Resolves once everything that was put on this connection with durability `memory` is on the server's disk. */
   async sync(): Promise<void> {
     await this.request('sync', {});
+  }
+
+  /** Takes the lease `name`, or renews it. Throws `locked` while somebody else holds it. See `acquireLease`. */
+  async lock(
+    name: string,
+    { signal, ...lease }: { ttlMs: number; holder?: string; signal?: AbortSignal | undefined },
+  ): Promise<void> {
+    await this.request('lock', { name, ...lease }, { signal });
+  }
+
+  /** Gives the lease `name` back, also if nobody holds it. Throws `locked` if somebody else does. */
+  async unlock(
+    name: string,
+    { signal, ...lease }: { holder?: string; signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    await this.request('unlock', { name, ...lease }, { signal });
   }
 
   /** Reads a receipt and checks that it is for what was sent. Throws `digest-mismatch`. */

@@ -1,24 +1,15 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, lstat, mkdir, open, realpath, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, open, realpath, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
-import { systemClock, throwIfAborted } from '../clock.ts';
-import { SealiftError, systemCode } from '../errors.ts';
+import { throwIfAborted } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
-
-/** How a downloaded file is to stand under its name. */
-export interface Completion {
-  size: number;
-  mtimeMs: number;
-  /** Permission bits of a new file, from which the umask takes some away; one that is replaced passes its own on. */
-  mode: number;
-  /** Fail with `local-exists` instead of replacing a file that appeared meanwhile. */
-  mustBeNew: boolean;
-}
+import { assertReplaceable, explaining, publishFile, type Completion } from './local-publish.ts';
 
 /**
  * A download on its way, beside its target, under a name that says which remote, path and target it belongs to and
@@ -29,10 +20,10 @@ export class PartialFile implements AsyncDisposable {
   readonly #target: string;
   readonly #path: string;
   readonly #handle: FileHandle;
-  readonly #lock: ProcessLock;
+  readonly #lock: ProcessLock | undefined;
   #isOpen = true;
 
-  private constructor(target: string, path: string, handle: FileHandle, lock: ProcessLock) {
+  private constructor(target: string, path: string, handle: FileHandle, lock?: ProcessLock) {
     this.#target = target;
     this.#path = path;
     this.#handle = handle;
@@ -53,6 +44,19 @@ export class PartialFile implements AsyncDisposable {
         await lock.release();
         throw error;
       }
+    });
+  }
+
+  /** The same in a tree that the caller holds for itself: at `path`, in a directory that stands, and in the place of a link instead of what it leads to. */
+  static async openWithin(target: string, path: string): Promise<PartialFile> {
+    return explaining(target, async () => new PartialFile(target, path, await openOwn(path)));
+  }
+
+  /** Begins with a copy of what stands at `path`, unless an earlier run left something. */
+  async startFrom(path: string): Promise<void> {
+    await explaining(this.#target, async () => {
+      if ((await this.#handle.stat()).size === 0)
+        await copyFile(path, this.#path, constants.COPYFILE_FICLONE);
     });
   }
 
@@ -92,35 +96,11 @@ export class PartialFile implements AsyncDisposable {
   }
 
   /** Gives the file its name, once all its bytes are there: synced, with its times, in one step. */
-  async complete({ size, mtimeMs, mode, mustBeNew }: Completion): Promise<void> {
+  async complete(completion: Completion): Promise<void> {
     await explaining(this.#target, async () => {
-      await this.#handle.truncate(size);
-      await this.#handle.chmod(await modeFor(this.#target, mode));
-      await this.#handle.utimes(secondsOf(systemClock.now()), secondsOf(mtimeMs));
-      await this.#handle.sync();
       this.#isOpen = false;
-      await this.#handle.close();
-      if (mustBeNew) await this.#nameNew();
-      else {
-        await assertReplaceable(this.#target, this.#target);
-        await rename(this.#path, this.#target);
-      }
-      await syncDirectory(dirname(this.#target));
+      await publishFile(this.#handle, { temporary: this.#path, target: this.#target }, completion);
     });
-  }
-
-  // A link fails where a name stands, also one that appeared a moment ago; a rename would replace it.
-  async #nameNew(): Promise<void> {
-    try {
-      await link(this.#path, this.#target);
-    } catch (error) {
-      // Some file systems have no links: there a name that appears in the same moment would be replaced.
-      if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '')) throw error;
-      if (await lstat(this.#target).catch(() => undefined))
-        throw new SealiftError('local-exists', `${this.#target} exists already.`);
-      return rename(this.#path, this.#target);
-    }
-    await unlink(this.#path);
   }
 
   /** Removes what was fetched. */
@@ -138,7 +118,7 @@ export class PartialFile implements AsyncDisposable {
       await this.#handle.close();
       if (size === 0) await unlink(this.#path).catch(() => undefined);
     }
-    await this.#lock.release();
+    await this.#lock?.release();
   }
 }
 
@@ -172,54 +152,4 @@ async function destinationOf(target: string): Promise<string> {
     throw new SealiftError('local-exists', `${target} is a symbolic link to nothing that could be replaced.`);
   await assertReplaceable(destination, target);
   return destination;
-}
-
-// To put a file in the place of a device or a FIFO would destroy it, and to write into one is not what `get` does.
-async function assertReplaceable(path: string, target: string): Promise<void> {
-  const stats = await lstat(path).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
-    throw localError(error, target);
-  });
-  if (stats === undefined || stats.isFile()) return;
-  if (stats.isDirectory()) throw new SealiftError('local-exists', `${target} is a directory.`);
-  throw new SealiftError('local-exists', `${target} is no ordinary file, and is not replaced.`, {
-    hint: 'To write into it, fetch to standard output: sealift cat SOURCE > FILE',
-  });
-}
-
-// What could raise the file's powers (setuid, setgid, sticky) is not taken from a server.
-async function modeFor(path: string, mode: number): Promise<number> {
-  const existing = await lstat(path).catch(() => undefined);
-  return existing?.isFile() === true ? existing.mode & 0o777 : mode & 0o777 & ~process.umask();
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-// Half a microsecond more, because Node cuts to microseconds what a double cannot say exactly.
-function secondsOf(milliseconds: number): number {
-  return (milliseconds * 1000 + 0.5) / 1_000_000;
-}
-
-async function explaining<T>(target: string, task: () => Promise<T>): Promise<T> {
-  try {
-    return await task();
-  } catch (error) {
-    throw localError(error, target);
-  }
-}
-
-function localError(cause: unknown, target: string): SealiftError {
-  if (cause instanceof SealiftError) return cause;
-  const code = systemCode(cause);
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new SealiftError('local-no-space', `There is no space left for ${target}.`, { cause });
-  if (code === 'EEXIST') return new SealiftError('local-exists', `${target} exists already.`, { cause });
-  return new SealiftError('local-file', `${target} cannot be written (${code ?? String(cause)}).`, { cause });
 }

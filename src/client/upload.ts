@@ -19,6 +19,8 @@ export interface UploadOptions extends TransferOptions, Omit<PutOptions, 'signal
   base?: RequestFields<'put'>['base'];
   /** Where resume keys are kept between runs, and under what name; none: only this call resumes. */
   resume?: { keys: ResumeKeys; name: string } | undefined;
+  /** Called when all is sent and before the name is taken: for whatever has to make room. */
+  beforePublishing?: ((client: Client) => Promise<void>) | undefined;
 }
 
 /** What an upload did. */
@@ -29,6 +31,8 @@ export interface UploadResult {
   /** File bytes that the server held already. */
   resumedBytes: number;
   retries: number;
+  /** The connection that the receipt came on: one for `memory` is void if that ends before it was synced. */
+  client: Client;
 }
 
 /**
@@ -47,12 +51,13 @@ export async function upload(
     ? ''
     : await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random));
   const run = new UploadRun(source, path, resumeKey, { ...options, clock });
-  const receipt = await retrying(options, run, async (progressed) =>
-    run.attempt(await connector.use(signal), progressed),
-  );
+  const { receipt, client } = await retrying(options, run, async (progressed) => {
+    const present = await connector.use(signal);
+    return { receipt: await run.attempt(present, progressed), client: present };
+  });
   // The file stands. A key that cannot be removed is of no use any more, and of no harm.
   if (!isInline(source)) await resume?.keys.done(resume.name).catch(() => undefined);
-  return { receipt, sentBytes: run.sentBytes, resumedBytes: run.resumedBytes, retries: run.retries };
+  return { receipt, client, sentBytes: run.sentBytes, resumedBytes: run.resumedBytes, retries: run.retries };
 }
 
 class UploadRun {
@@ -228,6 +233,7 @@ class UploadRun {
     publish: () => Promise<Receipt>,
   ): Promise<Receipt> {
     const isRepeated = this.#unanswered !== undefined;
+    if (!isRepeated) await this.#options.beforePublishing?.(client);
     try {
       const receipt = await publish();
       this.#unanswered = undefined;

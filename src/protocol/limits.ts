@@ -48,6 +48,8 @@ export const MAX_LINK_TARGET_BYTES = 4_096;
 export const MAX_LOCK_NAME_CHARACTERS = 200;
 /** The longest lease, in milliseconds: what holds longer than a day has to be renewed. */
 export const MAX_LOCK_TTL_MS = 86_400_000;
+/** Leases that a principal holds at once: a run needs one; more than its many jobs have only costs memory, and names that others want. */
+export const MAX_LEASES_PER_PRINCIPAL = 100;
 /** Characters of a media type and of a content encoding. */
 export const MAX_TYPE_CHARACTERS = 255;
 /** Characters of an etag. */

@@ -73,6 +73,7 @@ const linkTarget: Field<string> = (value) => {
 };
 const secret = text(MAX_SECRET_CHARACTERS);
 const lockName = text(MAX_LOCK_NAME_CHARACTERS, /^[\x21-\x7e]+$/);
+const randomKey = text(32, /^[0-9a-f]{32}$/);
 
 /** The fields of every action's request. SPEC.md, "Actions". */
 export const REQUESTS = {
@@ -91,7 +92,7 @@ export const REQUESTS = {
     size: nullable(size),
     mtimeMs,
     mode,
-    resumeKey: optional(text(32, /^[0-9a-f]{32}$/)),
+    resumeKey: optional(randomKey),
     base: optional(oneOf(...BASES)),
     durability: optional(oneOf(...DURABILITIES)),
     ...condition,
@@ -117,8 +118,8 @@ export const REQUESTS = {
   remove: { path, recursive: optional(boolean) },
   move: { path, to: path, ...condition },
   sync: {},
-  lock: { name: lockName, ttlMs: integer(1, MAX_LOCK_TTL_MS) },
-  unlock: { name: lockName },
+  lock: { name: lockName, ttlMs: integer(1, MAX_LOCK_TTL_MS), holder: optional(randomKey) },
+  unlock: { name: lockName, holder: optional(randomKey) },
   cancel: { target: integer(1) },
 } as const satisfies Record<string, Shape>;
 

@@ -12,6 +12,9 @@ const NEEDS: Readonly<Record<Action, readonly Permission[]>> = {
   ping: [],
   echo: [],
   cancel: [],
+  // Those who only read want to be alone, too. Who is anonymous is refused by the leases themselves.
+  lock: [],
+  unlock: [],
   put: ['write'],
   block: ['write'],
   commit: ['write'],
@@ -27,8 +30,6 @@ const NEEDS: Readonly<Record<Action, readonly Permission[]>> = {
   remove: ['delete'],
   move: ['write', 'delete'],
   sync: ['write'],
-  lock: ['write'],
-  unlock: ['write'],
 };
 
 /**

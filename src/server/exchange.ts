@@ -8,6 +8,7 @@ import type { DigestAlgorithm } from '../transfer/digests.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { Budget } from '../transport/budget.ts';
 import type { FileDigests } from './file-digests.ts';
+import type { Leases } from './leases.ts';
 import type { Unsynced } from './unsynced.ts';
 import type { Upload } from './upload.ts';
 import type { Uploads } from './uploads.ts';
@@ -17,8 +18,9 @@ export interface SessionState {
   readonly store: Store;
   readonly uploads: Uploads;
   readonly fileDigests: FileDigests;
+  readonly leases: Leases;
   readonly clock: Clock;
-  /** Whom uploads belong to: the principal's name, or what stands for all anonymous clients. */
+  /** Whom uploads and leases belong to: the principal's name, or what stands for all anonymous clients. */
   readonly owner: string;
   readonly permissions: ReadonlySet<Permission>;
   /** Of every digest on this connection. */

@@ -14,6 +14,7 @@ import type { AnonymousAccess, AuthenticationOptions } from './authentication.ts
 import { ConnectionCounts } from './connection-counts.ts';
 import { FailedLogins } from './failed-logins.ts';
 import { FileDigests } from './file-digests.ts';
+import { Leases } from './leases.ts';
 import { Session, type SessionParts } from './session.ts';
 import { Uploads } from './uploads.ts';
 
@@ -92,6 +93,7 @@ export class Server implements AsyncDisposable {
         maxOpenFiles: options.maxOpenUploadFiles,
       }),
       fileDigests: new FileDigests(store),
+      leases: new Leases(clock),
       authentication: {
         principals: options.principals,
         anonymous: options.anonymous ?? 'none',

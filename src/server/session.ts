@@ -25,6 +25,7 @@ import { withProgress, type Answer, type Exchange, type Handler, type SessionSta
 import type { FileDigests } from './file-digests.ts';
 import { HANDLERS } from './handlers/index.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
+import type { Leases } from './leases.ts';
 import { blockFields, clipped, withoutContext } from './told-errors.ts';
 import { answerTutorial } from './tutorial.ts';
 import { Unsynced } from './unsynced.ts';
@@ -35,6 +36,7 @@ export interface SessionParts {
   store: Store;
   uploads: Uploads;
   fileDigests: FileDigests;
+  leases: Leases;
   clock: Clock;
   logger: Logger;
   authentication: AuthenticationOptions;
@@ -157,11 +159,12 @@ export class Session {
   }
 
   #stateFor({ principal, permissions }: Identity, algorithm: SessionState['algorithm']): SessionState {
-    const { store, uploads, fileDigests, clock } = this.#parts;
+    const { store, uploads, fileDigests, leases, clock } = this.#parts;
     return {
       store,
       uploads,
       fileDigests,
+      leases,
       clock,
       // No principal's name can be the empty string.
       owner: principal ?? '',

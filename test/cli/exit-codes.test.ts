@@ -48,6 +48,7 @@ const BY_EXIT_CODE: Record<number, readonly ErrorCode[]> = {
   10: ['exists', 'precondition-failed', 'local-exists'],
   11: ['too-large', 'quota-exceeded', 'no-space', 'local-no-space'],
   12: ['locked', 'superseded'],
+  13: ['empty-source', 'too-many-deletions'],
   16: ['source-changed'],
   130: ['aborted'],
 };

@@ -15,7 +15,8 @@ import {
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { PARTIAL_NAME, PartialFile, type Completion } from '../../src/client/partial-file.ts';
+import type { Completion } from '../../src/client/local-publish.ts';
+import { PARTIAL_NAME, PartialFile } from '../../src/client/partial-file.ts';
 import { blockDigest } from '../../src/transfer/digests.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
 import { failureOf, MIB, noise } from './setting.ts';

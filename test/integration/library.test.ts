@@ -65,6 +65,7 @@ test('what the library offers is offered on purpose', () => {
     'PartialFile',
     'ResumeKeys',
     'SealiftError',
+    'acquireLease',
     'connect',
     'createServer',
     'download',

@@ -54,8 +54,11 @@ const examples: { [A in Action]: { needs: Record<string, unknown>; may?: Record<
   remove: { needs: { path: 'a' }, may: { recursive: true } },
   move: { needs: { path: 'a', to: 'b' }, may: { if: 'any', etag: 'e' } },
   sync: { needs: {} },
-  lock: { needs: { name: 'nightly', 'ttl-ms': 60_000 } },
-  unlock: { needs: { name: 'nightly' } },
+  lock: {
+    needs: { name: 'nightly', 'ttl-ms': 60_000 },
+    may: { holder: '0123456789abcdef0123456789abcdef' },
+  },
+  unlock: { needs: { name: 'nightly' }, may: { holder: '0123456789abcdef0123456789abcdef' } },
   cancel: { needs: { target: 1 } },
 };
 const actions = Object.keys(examples) as Action[];
@@ -189,7 +192,9 @@ const refused: [action: Action, field: string, code: string, values: unknown[]][
   ['move', 'to', 'bad-name', ['', 'a/./b']],
   ['lock', 'name', 'bad-request', ['', 'x'.repeat(201), 'a b', 'a\n', 'ü']],
   ['lock', 'ttl-ms', 'bad-request', [0, -1, 86_400_001]],
+  ['lock', 'holder', 'bad-request', ['', '0'.repeat(31), '0'.repeat(33), 'A'.repeat(32), null]],
   ['unlock', 'name', 'bad-request', ['']],
+  ['unlock', 'holder', 'bad-request', ['g'.repeat(32)]],
   ['cancel', 'target', 'bad-request', [0, -1, '1']],
 ];
 

@@ -20,6 +20,9 @@ const CHANGES: RawRequest[] = [
   ['remove', { path: 'file' }],
   ['move', { path: 'file', to: 'new' }],
   ['sync', {}],
+];
+/** What those may who are known, whatever else they may. */
+const LEASES: RawRequest[] = [
   ['lock', { name: 'x', 'ttl-ms': 1 }],
   ['unlock', { name: 'x' }],
 ];
@@ -34,7 +37,7 @@ const NEUTRAL = ['hello', 'ping', 'echo', 'cancel'];
 
 describe('hazard 37: who may only look', () => {
   test('the lists here name every action there is', () => {
-    const named = [...CHANGES, ...LOOKS].map(([action]) => action);
+    const named = [...CHANGES, ...LOOKS, ...LEASES].map(([action]) => action);
     expect([...new Set([...named, ...NEUTRAL])].sort()).toEqual(Object.keys(REQUESTS).sort());
   });
 
@@ -49,6 +52,10 @@ describe('hazard 37: who may only look', () => {
     for (const request of CHANGES)
       expect([request[0], (await client.ask(...request)).header['code']]).toEqual([request[0], 'forbidden']);
     for (const request of LOOKS) await client.askOk(...request);
+    for (const request of LEASES)
+      expect((await client.ask(...request)).header['code']).toBe(
+        who === 'anonymous' ? 'forbidden' : undefined,
+      );
     expect(readdirSync(root).sort()).toEqual(['.sealift', 'file']);
     expect(readFileSync(join(root, 'file'), 'utf8')).toBe('as it was');
   });
@@ -58,7 +65,7 @@ describe('hazard 37: who may only look', () => {
     writeFileSync(join(root, 'file'), 'secret');
     const client = await connect();
     expect((await client.hello()).header['code']).toBe('unauthenticated');
-    for (const request of [...CHANGES, ...LOOKS, ['ping', {}] as RawRequest])
+    for (const request of [...CHANGES, ...LOOKS, ...LEASES, ['ping', {}] as RawRequest])
       expect((await client.ask(...request)).header['code']).toBe('unauthenticated');
     client.send({}, { content: Buffer.from('{"action":"search","value":"file"}'), contentType: 'text/json' });
     expect((await client.take()).header['code']).toBe('unauthenticated');

@@ -31,8 +31,8 @@ const CASES: readonly (readonly [string, Record<string, unknown>, readonly strin
   ['remove', {}, ['delete']],
   ['move', {}, ['write delete']],
   ['sync', {}, ['write']],
-  ['lock', {}, ['write']],
-  ['unlock', {}, ['write']],
+  ['lock', {}, ['']],
+  ['unlock', {}, ['']],
 ];
 
 /** All subsets of the permissions. */
@@ -76,8 +76,6 @@ describe('over the wire', () => {
     ['remove', { path: 'a' }],
     ['move', { path: 'a', to: 'b' }],
     ['sync', {}],
-    ['lock', { name: 'a', 'ttl-ms': 1 }],
-    ['unlock', { name: 'a' }],
   ];
 
   test('who may only add can change the attributes of what it added, and of nothing else', async () => {
@@ -101,7 +99,7 @@ describe('over the wire', () => {
     expect((await later.ask('set', { path: 'made', 'mtime-ms': 1 })).header['code']).toBe('forbidden');
   });
 
-  test('who may do nothing is forbidden everything but to talk', async () => {
+  test('who may do nothing is forbidden everything but to talk and to hold leases', async () => {
     const { login } = await startTestServer({ users: { nobody: { permissions: [] } } });
     const client = await login();
     for (const [action, fields] of requests) {
@@ -111,5 +109,7 @@ describe('over the wire', () => {
     await client.askOk('ping');
     await client.askOk('echo');
     await client.askOk('cancel', { target: 99 });
+    await client.askOk('lock', { name: 'a', 'ttl-ms': 1 });
+    await client.askOk('unlock', { name: 'a' });
   });
 });

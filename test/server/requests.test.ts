@@ -81,7 +81,7 @@ test.each([
   ['the id 0', { action: 'ping', id: 0 }, { id: undefined, code: 'bad-request' }],
   ['an id that is a text', { action: 'ping', id: '7' }, { id: undefined, code: 'bad-request' }],
   ['a field that is wrong', { action: 'get', id: 7, path: 5 }, { id: 7, code: 'bad-request' }],
-  ['a lease', { action: 'lock', id: 7, name: 'a', 'ttl-ms': 5 }, { id: 7, code: 'unsupported' }],
+  ['a former version', { action: 'get', id: 7, path: 'small', version: '1' }, { id: 7, code: 'unsupported' }],
 ])('a request with %s is refused, and the connection goes on', async (_, fields, expected) => {
   const { client } = await start();
   client.send(fields);

@@ -79,8 +79,14 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
     await state.unsynced.sync();
     return {};
   },
-  lock: () => Promise.reject(new SealiftError('unsupported', 'This server keeps no leases.')),
-  unlock: () => Promise.reject(new SealiftError('unsupported', 'This server keeps no leases.')),
+  lock: ({ fields: { ttlMs, ...lease }, state }) => {
+    state.leases.lock({ ...lease, owner: state.owner }, ttlMs);
+    return Promise.resolve({});
+  },
+  unlock: ({ fields, state }) => {
+    state.leases.unlock({ ...fields, owner: state.owner });
+    return Promise.resolve({});
+  },
   cancel: ({ fields, state }) => {
     state.cancel(fields.target);
     return Promise.resolve({});
