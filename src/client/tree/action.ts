@@ -1,0 +1,43 @@
+import type { SealiftError } from '../../errors.ts';
+import type { TreeEntry } from './tree-entry.ts';
+
+/** Why something that the source has is left as it stands at the target. */
+export type SkipReason = 'unchanged' | 'newer' | 'exists' | 'link' | 'changed' | 'vanished';
+
+/** One step by which a target becomes like its source. Paths are relative to the top. */
+export type Action =
+  | DirectoryAction
+  | SendAction
+  /** The content is the same; only time or permission bits are set. */
+  | { kind: 'attributes'; entry: TreeEntry; existing: TreeEntry }
+  /** The target has the content under another name, which the source lacks. */
+  | { kind: 'move'; entry: TreeEntry; from: TreeEntry }
+  | { kind: 'delete'; entry: TreeEntry }
+  | { kind: 'skip'; entry: TreeEntry; reason: SkipReason }
+  | { kind: 'refuse'; entry: TreeEntry; error: SealiftError };
+
+/** Make a directory, or, where one stands, see to its attributes if `differs`. */
+export interface DirectoryAction {
+  kind: 'directory';
+  entry: TreeEntry;
+  existing?: TreeEntry | undefined;
+  differs: boolean;
+}
+
+/** Send a file or a link. `late`: a directory is in the way and goes first, with all in it. */
+export interface SendAction {
+  kind: 'file' | 'link';
+  entry: TreeEntry;
+  /** Where it goes: the entry's own path, or another with `--if-exists rename`. */
+  to: string;
+  existing?: TreeEntry | undefined;
+  late: boolean;
+  /** It was sent in this run, and may have been lost: what stands there is most likely itself. */
+  again?: boolean;
+}
+
+/** Whether the action changes anything at the target. */
+export function isChange(action: Action): boolean {
+  if (action.kind === 'skip' || action.kind === 'refuse') return false;
+  return action.kind !== 'directory' || action.existing === undefined || action.differs;
+}

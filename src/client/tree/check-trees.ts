@@ -1,0 +1,92 @@
+import { SealiftError } from '../../errors.ts';
+import type { SendAction } from './action.ts';
+import { mapConcurrently } from './concurrency.ts';
+import type { TreeDirection } from './direction.ts';
+import type { TreeEntry } from './tree-entry.ts';
+import type { TreeFilter } from './tree-filter.ts';
+
+/** Something that is not the same on both sides. */
+export interface Difference {
+  path: string;
+  kind: 'missing' | 'different' | 'extra';
+  /** As the source has it, and as the target has it. */
+  entry?: TreeEntry | undefined;
+  existing?: TreeEntry | undefined;
+}
+
+/** Files that are read at once. */
+const READ_AT_ONCE = 4;
+
+/**
+ * Compares two trees by reading every byte of every file on both sides: content of files, targets of links, and
+ * which names there are; no times or permission bits. Tells `onProblem` of what could not be read, and `onCompared`
+ * of each entry that was compared.
+ */
+export async function* checkTrees(
+  direction: TreeDirection,
+  { filter, signal, onProblem, isHopeless, onCompared }: CheckOptions,
+): AsyncGenerator<Difference> {
+  const target = await direction.scanTarget();
+  const leftOut = new Set<string>();
+  const source = direction.scanSource({ filter, signal, onProblem, onLeftOut: (path) => leftOut.add(path) });
+  const seen = new Set<string>();
+  const compare = async (entry: TreeEntry) => {
+    seen.add(entry.path);
+    try {
+      const existing = target.get(entry.path);
+      const kind = await differenceOf(direction, entry, existing);
+      onCompared?.(entry);
+      return kind === undefined ? undefined : { path: entry.path, kind, entry, existing };
+    } catch (error) {
+      if (!(error instanceof SealiftError) || signal?.aborted === true || isHopeless(error)) throw error;
+      onProblem(error, entry.path);
+      return undefined;
+    }
+  };
+  for await (const difference of mapConcurrently(source, READ_AT_ONCE, compare))
+    if (difference !== undefined) yield difference;
+  for (const existing of target.values()) {
+    const { path, type } = existing;
+    const isMeant = !seen.has(path) && !leftOut.has(path) && !filter.protects(path, type === 'directory');
+    if (path !== '' && isMeant) yield { path, kind: 'extra', existing };
+  }
+}
+
+export interface CheckOptions {
+  filter: TreeFilter;
+  onProblem: (error: SealiftError, path: string) => void;
+  /** Whether a failure means that everything else would fail too. */
+  isHopeless: (error: SealiftError) => boolean;
+  onCompared?: ((entry: TreeEntry) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+async function differenceOf(
+  direction: TreeDirection,
+  entry: TreeEntry,
+  existing: TreeEntry | undefined,
+): Promise<'missing' | 'different' | undefined> {
+  if (existing === undefined) return 'missing';
+  const isSame =
+    entry.type === existing.type &&
+    (entry.type === 'directory' ||
+      (entry.size === existing.size && (await hasSameContent(direction, entry, existing))));
+  return isSame ? undefined : 'different';
+}
+
+async function hasSameContent(
+  direction: TreeDirection,
+  entry: TreeEntry,
+  existing: TreeEntry,
+): Promise<boolean> {
+  return entry.type === 'symlink'
+    ? entry.target === existing.target
+    : direction.hasSameContent(entry.path, existing.path);
+}
+
+/** What sends again what is missing or different; undefined for what the target has too much, or in another kind. */
+export function repairOf({ entry, existing, kind }: Difference): SendAction | undefined {
+  if (entry === undefined || entry.type === 'directory' || kind === 'extra') return undefined;
+  if (existing?.type === 'directory') return undefined;
+  return { kind: entry.type === 'symlink' ? 'link' : 'file', entry, to: entry.path, existing, late: false };
+}

@@ -1,0 +1,162 @@
+import { isSealiftError, SealiftError } from '../../errors.ts';
+import type { Action } from './action.ts';
+import { mapConcurrently } from './concurrency.ts';
+import type { TreeEntry } from './tree-entry.ts';
+
+/** By what a target is made like its source. */
+export interface Rules {
+  /** Permission bits, links, and the times of directories are kept too. */
+  archive: boolean;
+  /** What counts as the same file: equal size and time, equal digest, or nothing (all is sent). */
+  compare: 'time' | 'digest' | 'never';
+  /** Leave files alone that are newer at the target. */
+  update: boolean;
+  /** What becomes of files that stand at the target and differ. */
+  ifExists: 'overwrite' | 'skip' | 'fail' | 'rename';
+  /** Remove what the source lacks, also a directory that is in the way of a file. */
+  delete: boolean;
+}
+
+/** What deciding needs to know of the two sides. */
+export interface Sides {
+  /** The permission bits that the target would show for an entry of that mode. */
+  keptMode(entry: TreeEntry): number;
+  /** Whether a file of the source has the same content as one of the target, by digest. */
+  hasSameContent(path: string, targetPath: string): Promise<boolean>;
+}
+
+/** How many files are compared by digest at once: reading is what takes the time. */
+const COMPARED_AT_ONCE = 4;
+
+/**
+ * What is to be done with each entry of the source, in its order. Takes out of `target` what the source has; what
+ * is left in the end is what the source lacks.
+ */
+export function decisions(
+  source: AsyncIterable<TreeEntry>,
+  target: Map<string, TreeEntry>,
+  rules: Rules,
+  sides: Sides,
+): AsyncGenerator<Action> {
+  return mapConcurrently(source, rules.compare === 'digest' ? COMPARED_AT_ONCE : 1, async (entry) => {
+    const existing = target.get(entry.path);
+    const action = await decideOrRefuse(entry, existing, rules, sides);
+    if (rules.ifExists === 'rename') return renamed(action, target);
+    // A directory that is in the way of a file has to be removed like everything in it.
+    const isInTheWay = (action.kind === 'file' || action.kind === 'link') && action.late;
+    if (!isInTheWay) target.delete(entry.path);
+    return action;
+  });
+}
+
+/** The same beside what stands at the target already, under a name that neither it nor another of the source has. */
+function renamed(action: Action, target: Map<string, TreeEntry>): Action {
+  const to =
+    (action.kind === 'file' || action.kind === 'link') && action.existing !== undefined
+      ? freePath(action.entry.path, target)
+      : action.entry.path;
+  target.set(to, action.entry);
+  return action.kind === 'file' || action.kind === 'link' ? { ...action, to, existing: undefined } : action;
+}
+
+// A file that cannot be compared must not keep the others from it; a server that is gone does.
+async function decideOrRefuse(...parts: Parameters<typeof decide>): Promise<Action> {
+  try {
+    return await decide(...parts);
+  } catch (error) {
+    if (!isSealiftError(error, ...OF_ONE_FILE)) throw error;
+    return { kind: 'refuse', entry: parts[0], error };
+  }
+}
+
+const OF_ONE_FILE = ['local-file', 'local-not-found', 'source-changed', 'not-found', 'is-directory'] as const;
+
+async function decide(
+  entry: TreeEntry,
+  existing: TreeEntry | undefined,
+  rules: Rules,
+  sides: Sides,
+): Promise<Action> {
+  if (entry.type === 'symlink' && !rules.archive) return { kind: 'skip', entry, reason: 'link' };
+  if (existing === undefined) return send(entry, undefined);
+  if (entry.type !== existing.type) {
+    if (entry.path === '') throw otherKind(entry, existing);
+    return replaceOther(entry, existing, rules);
+  }
+  const isSame = await hasSameContent(entry, existing, rules, sides);
+  if (entry.type === 'directory')
+    return { kind: 'directory', entry, existing, differs: rules.archive && differs(entry, existing, sides) };
+  if (!isSame) return replace(entry, existing, rules);
+  const isDifferent =
+    entry.mtimeMs !== existing.mtimeMs || (rules.archive && differs(entry, existing, sides));
+  return isDifferent ? { kind: 'attributes', entry, existing } : { kind: 'skip', entry, reason: 'unchanged' };
+}
+
+async function hasSameContent(
+  entry: TreeEntry,
+  existing: TreeEntry,
+  { compare }: Rules,
+  sides: Sides,
+): Promise<boolean> {
+  if (entry.type === 'symlink') return entry.target === existing.target;
+  if (entry.type === 'directory' || compare === 'never' || entry.size !== existing.size) return false;
+  return compare === 'time'
+    ? entry.mtimeMs === existing.mtimeMs
+    : sides.hasSameContent(entry.path, existing.path);
+}
+
+// A link has no permission bits of its own.
+function differs(entry: TreeEntry, existing: TreeEntry, sides: Sides): boolean {
+  if (entry.mtimeMs !== existing.mtimeMs) return true;
+  return entry.type !== 'symlink' && sides.keptMode(entry) !== existing.mode;
+}
+
+function replace(entry: TreeEntry, existing: TreeEntry, { update, ifExists }: Rules): Action {
+  if (update && existing.mtimeMs > entry.mtimeMs) return { kind: 'skip', entry, reason: 'newer' };
+  if (ifExists === 'skip') return { kind: 'skip', entry, reason: 'exists' };
+  if (ifExists === 'fail') return refuse(entry, 'exists', 'exists already at the target');
+  return send(entry, existing);
+}
+
+// A name is replaced whatever stands there, but for a directory: with it would go all that is in it. And for a
+// directory no other name can be found: what is in it goes by its name.
+function replaceOther(entry: TreeEntry, existing: TreeEntry, rules: Rules): Action {
+  const action = replace(entry, { ...existing, mtimeMs: -Infinity }, rules);
+  if (action.kind === 'directory' && rules.ifExists === 'rename')
+    return refuse(entry, 'exists', 'exists already at the target, and is no directory');
+  if (existing.type !== 'directory' || (action.kind !== 'file' && action.kind !== 'link')) return action;
+  // The top is what the target was named by: it is not removed for a file of that name.
+  if (!rules.delete || entry.path === '') {
+    return refuse(entry, 'is-directory', 'is a directory at the target, which only --delete would remove');
+  }
+  return { ...action, existing: undefined, late: true };
+}
+
+// Inside a tree one is replaced by the other; but two names that were given by a person were not meant so.
+function otherKind({ type }: TreeEntry, existing: TreeEntry): SealiftError {
+  const message = `The source is a ${type} and the target a ${existing.type}.`;
+  return new SealiftError('invalid-argument', message, { hint: 'Name another target, or remove it first.' });
+}
+
+function send(entry: TreeEntry, existing: TreeEntry | undefined): Action {
+  if (entry.type === 'directory') return { kind: 'directory', entry, existing, differs: true };
+  const kind = entry.type === 'symlink' ? 'link' : 'file';
+  return { kind, entry, to: entry.path, existing, late: false };
+}
+
+function refuse(entry: TreeEntry, code: 'exists' | 'is-directory', how: string): Action {
+  const error = new SealiftError(code, `${JSON.stringify(entry.path)} ${how}.`);
+  return { kind: 'refuse', entry, error };
+}
+
+function freePath(path: string, taken: ReadonlyMap<string, unknown>): string {
+  for (const candidate of freeNames(path)) if (!taken.has(candidate)) return candidate;
+  throw new SealiftError('exists', `No free name was found for ${JSON.stringify(path)}.`);
+}
+
+/** Names that are tried one after the other: `a.txt`, `a-1.txt`, `a-2.txt`, … */
+export function* freeNames(path: string): Generator<string> {
+  const [, stem = path, ending = ''] = /^(.*[^/])(\.[^./]+)$/s.exec(path) ?? [];
+  yield path;
+  for (let number = 1; number <= 999; number += 1) yield `${stem}-${number}${ending}`;
+}

@@ -1,0 +1,271 @@
+import { basename, join } from 'node:path';
+
+import { isSealiftError, SealiftError } from '../../errors.ts';
+import { BLOCK_BYTES } from '../../transfer/blocks.ts';
+import { isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
+import { formatAddress } from '../../transport/address.ts';
+import { fileSink } from '../block-sink.ts';
+import type { Client } from '../client.ts';
+import type { Connector } from '../connector.ts';
+import { download } from '../download.ts';
+import type { Completion } from '../local-publish.ts';
+import { retrying, type TransferOptions } from '../transfer-options.ts';
+import type { SendAction } from './action.ts';
+import { localDigest, remoteDigest } from './content-digest.ts';
+import {
+  usesDelta,
+  type Attributes,
+  type DirectionOptions,
+  type FileOutcome,
+  type SendHooks,
+  type TreeDirection,
+} from './direction.ts';
+import { scanLocal, type ScanOptions } from './local-scan.ts';
+import { LocalTarget } from './local-target.ts';
+import { scanRemote } from './remote-scan.ts';
+import { isTemporary, type NameFolding, type TreeEntry } from './tree-entry.ts';
+import { EVERYTHING } from './tree-filter.ts';
+
+export interface GetTreeOptions extends DirectionOptions, TransferOptions {
+  connector: Connector;
+  /** The tree on the server. */
+  top: string;
+  /** Where it goes on this machine. */
+  root: string;
+}
+
+/** Fetches a tree from a server. */
+export class GetTree implements TreeDirection {
+  readonly sourceName: string;
+  readonly targetName: string;
+  readonly #options: GetTreeOptions;
+  readonly #target: LocalTarget;
+  /** Where what is replaced or removed is kept, and as a path of the tree if it lies in it. */
+  readonly #backup: LocalTarget | undefined;
+  readonly #backupWithin: string | undefined;
+  /** Temporaries of earlier runs, by path. */
+  readonly #leftOver = new Set<string>();
+  #isFile = false;
+
+  constructor(options: GetTreeOptions) {
+    this.#options = options;
+    this.sourceName = `${formatAddress(options.connector.options.address)}/${options.top}`;
+    this.targetName = options.root;
+    this.#target = new LocalTarget(options.root, this.sourceName);
+    const { backupDirectory } = options;
+    if (backupDirectory === undefined) return;
+    this.#backup = new LocalTarget(backupDirectory, this.sourceName);
+    if (isWithin(this.#backup.root, this.#target.root))
+      this.#backupWithin = this.#backup.root.slice(this.#target.root.length + 1);
+  }
+
+  async *scanSource({ filter, onLeftOut }: ScanOptions): AsyncGenerator<TreeEntry> {
+    const entries = await this.#ask(async (client) => {
+      const found: TreeEntry[] = [];
+      for await (const entry of scanRemote(client, this.#options.top, this.#options.signal)) {
+        if (entry.path === '' || filter.takes(entry)) found.push(entry);
+        else if (entry.type === 'file' && !filter.protects(entry.path, false)) onLeftOut?.(entry.path);
+      }
+      return found;
+    });
+    const top = entries[0]?.type;
+    // A link that was made of it would be followed by the next run, as those of the user's own are.
+    if (top === 'symlink')
+      throw new SealiftError(
+        'bad-request',
+        `${this.sourceName} is a symbolic link, which is never followed.`,
+      );
+    this.#isFile = top === 'file';
+    // In their order, so that two runs do the same in the same order, and a directory comes before what it holds.
+    entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+    yield* entries;
+  }
+
+  async scanTarget(): Promise<Map<string, TreeEntry>> {
+    const { root, signal } = this.#options;
+    const entries = new Map<string, TreeEntry>();
+    const scan = scanLocal(root, {
+      filter: { ...EVERYTHING, entersDirectory: (path) => path !== this.#backupWithin },
+      signal,
+      onProblem: (error) => {
+        // A name that no path can say is not among what the server has.
+        if (error.code !== 'bad-name') throw error;
+      },
+      onTemporary: (path) => {
+        if (this.#target.isOwnTemporary(path)) this.#leftOver.add(path);
+      },
+    });
+    try {
+      for await (const entry of scan) {
+        if (entry.path !== this.#backupWithin) entries.set(entry.path, entry);
+      }
+    } catch (error) {
+      if (!isSealiftError(error, 'local-not-found')) throw error;
+    }
+    return entries;
+  }
+
+  keptMode({ mode }: TreeEntry): number {
+    return mode;
+  }
+
+  async hasSameContent(path: string, targetPath: string): Promise<boolean> {
+    const { signal } = this.#options;
+    const there = await this.#ask((client) => remoteDigest(client, this.#remote(path), signal));
+    return (await localDigest(this.#target.file(targetPath), there.algorithm, signal)) === there.digest;
+  }
+
+  // Where case makes no difference, as on a Mac, the form of accents makes none.
+  async nameFolding(): Promise<NameFolding> {
+    const isFolding = !(await this.#target.distinguishesNames());
+    return { case: isFolding, forms: isFolding };
+  }
+
+  nameProblem(path: string): SealiftError | undefined {
+    const isBackup = this.#backupWithin !== undefined && isWithin(path, this.#backupWithin);
+    if (!isBackup && !path.split('/').some(isTemporary)) return undefined;
+    const use = isBackup ? 'what is replaced' : 'what is under way';
+    return new SealiftError('bad-name', `${JSON.stringify(path)} is a name that is used here for ${use}.`);
+  }
+
+  async begin(): Promise<void> {
+    await this.#target.claim({ isFile: this.#isFile });
+    // Before a link of the source could be made on the way to it.
+    if (this.#backupWithin !== undefined) await this.#target.directory(this.#backupWithin);
+  }
+
+  async makeDirectory({ path, mode }: TreeEntry): Promise<undefined> {
+    // Writable until everything is in it; its own bits come in the end.
+    await this.#target.directory(path, this.#options.archive ? mode | 0o700 : 0o777);
+  }
+
+  async send(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
+    const { entry } = action;
+    if (entry.size > BLOCK_BYTES) return this.#sendLarge(action, hooks);
+    try {
+      return await this.#sendSmall(action, hooks);
+    } catch (error) {
+      // It has grown since it was listed.
+      if (isSealiftError(error, 'too-large')) return this.#sendLarge(action, hooks);
+      throw error;
+    }
+  }
+
+  async link({ entry, to, existing }: SendAction): Promise<undefined> {
+    if (existing !== undefined) await this.#makeRoom(existing);
+    await this.#target.link(to, entry.target ?? '', entry.mtimeMs);
+  }
+
+  set(path: string, attributes: Attributes): Promise<void> {
+    return this.#target.set(path, attributes);
+  }
+
+  move(from: string, to: string): Promise<void> {
+    return this.#target.move(from, to);
+  }
+
+  async remove({ path, type }: TreeEntry): Promise<void> {
+    if (type !== 'directory' && (await this.#keepBackup(path))) return;
+    // What an earlier run left in a directory that goes is of no use any more, and would be in the way.
+    if (type === 'directory')
+      await this.#discard([...this.#leftOver].filter((left) => parentPath(left) === path));
+    await this.#target.remove(path, type === 'directory');
+  }
+
+  async end({ isComplete }: { isComplete: boolean }): Promise<void> {
+    if (isComplete && this.#leftOver.size > 0) {
+      await this.begin();
+      await this.#discard([...this.#leftOver]);
+    }
+    await this.#target.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#target.release();
+  }
+
+  async #sendSmall(action: SendAction, { onProgress, onRetry }: SendHooks): Promise<FileOutcome> {
+    const { entry, to } = action;
+    const { connector, signal, throttle } = this.#options;
+    const run = { retries: 0 };
+    let movedBytes = 0;
+    const { content, digest, mtimeMs, mode, etag } = await retrying(
+      { ...this.#options, onRetry },
+      run,
+      async () => {
+        const client = await connector.use(signal);
+        await throttle?.(entry.size);
+        const answer = await client.get(this.#remote(entry.path), signal === undefined ? {} : { signal });
+        movedBytes += answer.content.length;
+        return answer;
+      },
+    );
+    await this.#target.writeFile(to, content, this.#completion(action, { mtimeMs, mode }));
+    const size = content.length;
+    onProgress({ totalBytes: size, doneBytes: size, resumedBytes: 0, movedBytes });
+    return { path: this.#shown(to), size, digest, etag, movedBytes, resumedBytes: 0, retries: run.retries };
+  }
+
+  async #sendLarge(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
+    const { entry, to, existing } = action;
+    const { connector, root: _root, top: _top, ...transfer } = this.#options;
+    return this.#target.withPartial(to, async (partial) => {
+      if (existing !== undefined && usesDelta(this.#options, action))
+        await partial.startFrom(this.#target.file(existing.path));
+      const { receivedBytes, size, digest, etag, mtimeMs, mode, resumedBytes, retries } = await download(
+        connector,
+        this.#remote(entry.path),
+        fileSink(partial),
+        { ...transfer, ...hooks },
+      );
+      await partial.complete({ ...this.#completion(action, { mtimeMs, mode }), isDurable: true, size });
+      return { path: this.#shown(to), size, digest, etag, movedBytes: receivedBytes, resumedBytes, retries };
+    });
+  }
+
+  #completion(
+    { existing }: SendAction,
+    { mtimeMs, mode }: { mtimeMs: number; mode: number },
+  ): Omit<Completion, 'size'> {
+    const { archive, mustBeNew } = this.#options;
+    return {
+      mtimeMs,
+      mode,
+      keepsMode: archive,
+      mustBeNew: mustBeNew && existing === undefined,
+      // What is new and lost with the power is fetched again by the next run; what it replaced would be gone.
+      isDurable: existing !== undefined,
+      beforePublishing: existing === undefined ? undefined : () => this.#makeRoom(existing),
+    };
+  }
+
+  /** Before something is replaced: it is kept in the backup directory; and a link would be in the way of a file. */
+  async #makeRoom(existing: TreeEntry): Promise<void> {
+    if (await this.#keepBackup(existing.path)) return;
+    if (existing.type === 'symlink') await this.#target.remove(existing.path, false);
+  }
+
+  async #keepBackup(path: string): Promise<boolean> {
+    if (this.#backup === undefined) return false;
+    await this.#target.moveTo(this.#backup, path, path === '' ? basename(this.#target.root) : path);
+    return true;
+  }
+
+  async #discard(temporaries: readonly string[]): Promise<void> {
+    await this.#target.discard(temporaries);
+    for (const path of temporaries) this.#leftOver.delete(path);
+  }
+
+  #remote(path: string): string {
+    return path === '' ? this.#options.top : joinPath(this.#options.top, path);
+  }
+
+  #shown(path: string): string {
+    return path === '' ? this.#options.root : join(this.#options.root, path);
+  }
+
+  #ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
+    const { connector, signal } = this.#options;
+    return retrying(this.#options, { retries: 0 }, async () => question(await connector.use(signal)));
+  }
+}

@@ -1,0 +1,269 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import {
+  chmod,
+  lstat,
+  lutimes,
+  mkdir,
+  open,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  unlink,
+  utimes,
+  type FileHandle,
+} from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+
+import { systemClock } from '../../clock.ts';
+import { SealiftError, systemCode } from '../../errors.ts';
+import { KeyedMutex } from '../../storage/keyed-mutex.ts';
+import { parentPath } from '../../transfer/remote-path.ts';
+import { claimProcessLock, type ProcessLock } from '../../trust/process-lock.ts';
+import { explaining, publishFile, secondsOf, type Completion } from '../local-publish.ts';
+import { PartialFile } from '../partial-file.ts';
+import type { Attributes } from './direction.ts';
+
+/**
+ * Writes a tree below a local directory, and nowhere else, whatever the paths say: each directory on the way to a
+ * name is looked at before the first use, and one that is a link is replaced or refused, never followed. What
+ * looked right stays right, since links are made only where no directory is meant to be.
+ */
+export class LocalTarget {
+  /** Absolute; `""` in paths. */
+  readonly root: string;
+  /** In the names of temporaries: which source and target they belong to. */
+  readonly #id: string;
+  /** Directories by path that are there, and no links. */
+  readonly #directories = new Map<string, Promise<void>>();
+  readonly #temporaries = new KeyedMutex();
+  #lock: ProcessLock | undefined;
+  #lockDirectory = '';
+
+  /** `sourceName` says where the tree comes from; `isFile`: the root is a single file. */
+  constructor(root: string, sourceName: string) {
+    this.root = resolve(root);
+    this.#id = hashed(`${sourceName}\0${this.root}`).slice(0, 8);
+  }
+
+  file(path: string): string {
+    return path === '' ? this.root : join(this.root, path);
+  }
+
+  /** Keeps other runs for the same source and target away. Throws `locked`. */
+  async claim({ isFile }: { isFile: boolean }): Promise<void> {
+    const directory = isFile ? dirname(this.root) : this.root;
+    await explaining(directory, () => mkdir(directory, { recursive: true }));
+    const path = join(directory, `.sealift-${this.#id}${'0'.repeat(8)}.lock`);
+    this.#lock ??= await keepingTime(directory, () => claimProcessLock(path, this.root));
+    this.#lockDirectory = directory;
+  }
+
+  /** Whether names that differ only in case lead to the same: asked of the nearest directory that stands. */
+  async distinguishesNames(): Promise<boolean> {
+    for (let path = this.root; path !== dirname(path); path = dirname(path)) {
+      const other = join(dirname(path), swapCase(basename(path)));
+      if (other === path) continue;
+      const [own, swapped] = await Promise.all([inodeOf(path), inodeOf(other)]);
+      if (own !== undefined) return own !== swapped;
+    }
+    return true;
+  }
+
+  /** Whether `path` is a temporary that a run for this source and target has left. */
+  isOwnTemporary(path: string): boolean {
+    return basename(path).startsWith(`.sealift-${this.#id}`);
+  }
+
+  /** Makes the directory `path` and those above it. */
+  directory(path: string, mode = 0o777): Promise<void> {
+    const known = this.#directories.get(path);
+    if (known !== undefined) return known;
+    const making = this.#makeDirectory(path, mode);
+    this.#directories.set(path, making);
+    // The next one that needs it tries again.
+    making.catch(() => this.#directories.delete(path));
+    return making;
+  }
+
+  /** Puts a small file under its name, whole. */
+  async writeFile(path: string, content: Buffer, completion: Omit<Completion, 'size'>): Promise<void> {
+    const target = this.file(path);
+    await this.#withTemporary(path, (temporary) =>
+      explaining(target, async () => {
+        const handle = await openNew(temporary);
+        try {
+          await writeWhole(handle, content);
+          await publishFile(handle, { temporary, target }, { ...completion, size: content.length });
+        } catch (error) {
+          await handle.close().catch(() => undefined);
+          await unlink(temporary).catch(() => undefined);
+          throw error;
+        }
+      }),
+    );
+  }
+
+  /** Lends what an earlier run left of a large file, or a new one. */
+  async withPartial<T>(path: string, task: (partial: PartialFile) => Promise<T>): Promise<T> {
+    return this.#withTemporary(path, async (temporary) => {
+      const partial = await PartialFile.openWithin(this.file(path), temporary);
+      try {
+        return await task(partial);
+      } finally {
+        await partial[Symbol.asyncDispose]();
+      }
+    });
+  }
+
+  /** Makes a link, in the place of a file or link that stands there. */
+  async link(path: string, target: string, mtimeMs: number): Promise<void> {
+    const file = this.file(path);
+    await this.#withTemporary(path, (temporary) =>
+      explaining(file, async () => {
+        await rm(temporary, { force: true });
+        await symlink(target, temporary);
+        try {
+          await lutimes(temporary, secondsOf(systemClock.now()), secondsOf(mtimeMs));
+          await rename(temporary, file);
+        } catch (error) {
+          await unlink(temporary).catch(() => undefined);
+          throw error;
+        }
+      }),
+    );
+  }
+
+  /** Sets attributes of what stands there; of a link only its own time. */
+  async set(path: string, { mode, mtimeMs }: Attributes): Promise<void> {
+    await this.#parents(path);
+    const file = this.file(path);
+    await explaining(file, async () => {
+      // A link at the top is the user's own, and what it leads to is meant.
+      const isLink = path !== '' && (await lstat(file)).isSymbolicLink();
+      if (mode !== undefined && !isLink) await chmod(file, mode & 0o777);
+      if (mtimeMs === undefined) return;
+      const setTimes = path === '' ? utimes : lutimes;
+      await setTimes(file, secondsOf(systemClock.now()), secondsOf(mtimeMs));
+    });
+  }
+
+  async move(from: string, to: string): Promise<void> {
+    await this.#parents(from);
+    await this.#parents(to);
+    await explaining(this.file(to), () => rename(this.file(from), this.file(to)));
+  }
+
+  /** Moves what stands there into another tree, which is written to with the same care: it may hold links from here. */
+  async moveTo(other: LocalTarget, path: string, otherPath: string): Promise<void> {
+    await this.#parents(path);
+    await other.#parents(otherPath);
+    const to = other.file(otherPath);
+    await explaining(to, () => rename(this.file(path), to)).catch(passOverGone);
+  }
+
+  async remove(path: string, isDirectory: boolean): Promise<void> {
+    await this.#parents(path);
+    this.#directories.delete(path);
+    const file = this.file(path);
+    await explaining(file, () => (isDirectory ? rmdir(file) : unlink(file))).catch(passOverGone);
+  }
+
+  /** Removes temporaries that nobody needs any more. */
+  async discard(temporaries: Iterable<string>): Promise<void> {
+    for (const path of temporaries) {
+      const file = this.file(path);
+      await explaining(file, () => keepingTime(dirname(file), () => rm(file, { force: true })));
+    }
+  }
+
+  /** Lets other runs in again. May be called again. */
+  async release(): Promise<void> {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    if (lock !== undefined) await keepingTime(this.#lockDirectory, () => lock.release());
+  }
+
+  async #makeDirectory(path: string, mode: number): Promise<void> {
+    const file = this.file(path);
+    if (path === '') {
+      await explaining(file, () => mkdir(file, { recursive: true }));
+      return;
+    }
+    await this.#parents(path);
+    await explaining(file, async () => {
+      try {
+        await mkdir(file, mode);
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') throw error;
+        if ((await lstat(file)).isDirectory()) return;
+        throw new SealiftError('local-exists', `${file} is no directory, and something is to go into it.`, {
+          cause: error,
+        });
+      }
+    });
+  }
+
+  async #parents(path: string): Promise<void> {
+    if (path !== '') await this.directory(parentPath(path));
+  }
+
+  /** Runs `task` alone with the temporary name for `path`, in the directory where it is going to stand. */
+  async #withTemporary<T>(path: string, task: (temporary: string) => Promise<T>): Promise<T> {
+    await this.#parents(path);
+    const name = `.sealift-${this.#id}${hashed(path).slice(0, 8)}.part`;
+    const temporary = join(dirname(this.file(path)), name);
+    return this.#temporaries.run(temporary, () => task(temporary));
+  }
+}
+
+/** Runs `task`, which makes or removes what is no part of the tree, so that the directory does not look changed by it. */
+async function keepingTime<T>(directory: string, task: () => Promise<T>): Promise<T> {
+  const { mtimeMs } = await stat(directory);
+  try {
+    return await task();
+  } finally {
+    await utimes(directory, secondsOf(systemClock.now()), secondsOf(mtimeMs));
+  }
+}
+
+function hashed(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+// What an earlier run left under that name is of no use for a small file.
+async function openNew(path: string): Promise<FileHandle> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  try {
+    return await open(path, flags, 0o600);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+    await unlink(path);
+    return open(path, flags, 0o600);
+  }
+}
+
+async function writeWhole(handle: FileHandle, content: Buffer): Promise<void> {
+  for (let written = 0; written < content.length;) {
+    const { bytesWritten } = await handle.write(content, written, content.length - written, written);
+    written += bytesWritten;
+  }
+}
+
+async function inodeOf(path: string): Promise<string | undefined> {
+  return stat(path).then(
+    ({ dev, ino }) => `${dev} ${ino}`,
+    () => undefined,
+  );
+}
+
+function swapCase(text: string): string {
+  const upper = text.toUpperCase();
+  return upper === text ? text.toLowerCase() : upper;
+}
+
+function passOverGone(error: unknown): void {
+  if (systemCode((error as { cause?: unknown }).cause) !== 'ENOENT') throw error;
+}

@@ -1,0 +1,209 @@
+import { isSealiftError, SealiftError } from '../../errors.ts';
+import { parentPath } from '../../transfer/remote-path.ts';
+import type { Action } from './action.ts';
+import { ahead } from './concurrency.ts';
+import { decisions, type Rules } from './decide.ts';
+import type { TreeDirection } from './direction.ts';
+import { checkDeletions, checkSource, deletions, detectRenames, type MaxDelete } from './plan.ts';
+import { NameClashes, type TreeEntry } from './tree-entry.ts';
+import type { TreeFilter } from './tree-filter.ts';
+
+export interface PlanOptions {
+  rules: Rules;
+  filter: TreeFilter;
+  /** Told how much is to be sent, as far as it is known; the last time with `isExact`. */
+  onCount?: ((totals: Totals) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** What a transfer is about to send. */
+export interface Totals {
+  files: number;
+  bytes: number;
+  /** Nothing more will be found. */
+  isExact: boolean;
+}
+
+export interface SyncOptions extends PlanOptions {
+  /** Also remove what is left out by the filter. */
+  deleteExcluded: boolean;
+  maxDelete?: MaxDelete | undefined;
+  /** Move at the target what the source has under another name, instead of sending it again. */
+  detectRenames: boolean;
+  allowEmptySource: boolean;
+}
+
+/**
+ * The steps to bring what a source has to a target, while the source is still being looked at. What stands at the
+ * target is looked at before; who may not list it sends everything.
+ */
+export async function* planCopy(direction: TreeDirection, options: PlanOptions): AsyncGenerator<Action> {
+  const target = await direction.scanTarget().catch((error: unknown) => {
+    if (isSealiftError(error, 'forbidden')) return new Map<string, TreeEntry>();
+    throw error;
+  });
+  const source = new Source(direction, options);
+  yield* ahead(counted(source.actions(target), options));
+}
+
+/**
+ * All steps that make a target like its source, decided before the first is taken. Throws `empty-source` or
+ * `too-many-deletions` where a safety rail is in the way.
+ */
+export async function planSync(direction: TreeDirection, options: SyncOptions): Promise<Action[]> {
+  const { rules, filter, maxDelete, onCount } = options;
+  const target = await direction.scanTarget();
+  const targetEntries = [...target.keys()].filter((path) => path !== '').length;
+  const source = new Source(direction, options);
+  const found = await sourceActions(source, target, targetEntries, options);
+  const isRefused = found.some(({ kind }) => kind === 'refuse');
+  const protects: TreeFilter['protects'] = (path, isDirectory) =>
+    !options.deleteExcluded && filter.protects(path, isDirectory);
+  for (const path of source.directoriesOfFiles()) target.delete(path);
+  const actions =
+    rules.delete && options.detectRenames
+      ? await detectRenames(
+          found,
+          target,
+          direction,
+          ({ path }) => !protects(path, false) && !source.leftOut.has(path),
+        )
+      : found;
+  const removals = rules.delete ? deletions(target, { protects, leftOut: source.leftOut }) : [];
+  if (maxDelete !== undefined) checkDeletions(removals, targetEntries, maxDelete);
+  // Nothing is removed after a failure, and one is certain already.
+  const all = isRefused ? actions.filter((action) => !isLate(action)) : [...actions, ...removals];
+  onCount?.({ ...totalsOf(all), isExact: true });
+  return all;
+}
+
+async function sourceActions(
+  source: Source,
+  target: Map<string, TreeEntry>,
+  targetEntries: number,
+  options: SyncOptions,
+): Promise<Action[]> {
+  let found: Action[];
+  try {
+    found = await Array.fromAsync(counted(source.actions(target), options));
+  } catch (error) {
+    if (!isSealiftError(error, 'local-not-found', 'not-found') || source.count > 0) throw error;
+    if (!options.allowEmptySource) checkSource(0, targetEntries, `The source ${source.name} does not exist`);
+    if (!options.allowEmptySource || targetEntries === 0) throw error;
+    target.delete('');
+    return [];
+  }
+  if (!options.allowEmptySource)
+    checkSource(source.count, targetEntries, `The source ${source.name} is empty`);
+  return found;
+}
+
+function isLate(action: Action): boolean {
+  return (action.kind === 'file' || action.kind === 'link') && action.late;
+}
+
+/** The source as it is looked at, and what is noticed on the way. */
+class Source {
+  /** As a person names it. */
+  readonly name: string;
+  /** Entries besides the top, and a top that is a file. */
+  count = 0;
+  /** Files that their size or time keeps out. */
+  readonly leftOut = new Set<string>();
+  readonly #direction: TreeDirection;
+  readonly #options: PlanOptions;
+  readonly #problems: { path: string; error: SealiftError }[] = [];
+  readonly #missing: Set<string>;
+  readonly #parents = new Set<string>();
+
+  constructor(direction: TreeDirection, options: PlanOptions) {
+    this.name = direction.sourceName;
+    this.#direction = direction;
+    this.#options = options;
+    // The top is there, or nothing is.
+    this.#missing = new Set([...(options.filter.named ?? [])].filter((path) => path !== ''));
+  }
+
+  async *actions(target: Map<string, TreeEntry>): AsyncGenerator<Action> {
+    for await (const action of decisions(this.#entries(), target, this.#options.rules, this.#direction)) {
+      yield* this.#refusals();
+      yield action;
+    }
+    for (const path of this.#missing) {
+      const message = `${JSON.stringify(path)} is asked for by name and does not exist.`;
+      this.#problems.push({ path, error: new SealiftError('local-not-found', message) });
+    }
+    yield* this.#refusals();
+  }
+
+  /** The directories that something of the source is in. */
+  directoriesOfFiles(): Iterable<string> {
+    return this.#parents;
+  }
+
+  async *#entries(): AsyncGenerator<TreeEntry> {
+    const { filter, signal } = this.#options;
+    const folding = await this.#direction.nameFolding();
+    const clashes = folding.case || folding.forms ? new NameClashes(folding) : undefined;
+    const scan = this.#direction.scanSource({
+      filter,
+      signal,
+      onProblem: (error, path) => this.#problems.push({ path, error }),
+      onLeftOut: (path) => this.leftOut.add(path),
+    });
+    for await (const entry of scan) {
+      if (entry.path !== '' || entry.type !== 'directory') this.count += 1;
+      this.#noteSeen(entry.path);
+      const error = this.#nameProblem(entry.path, clashes);
+      if (error === undefined) yield entry;
+      else this.#problems.push({ path: entry.path, error });
+    }
+  }
+
+  #noteSeen(path: string): void {
+    for (let parent = path; parent !== '' && !this.#parents.has(parent);) {
+      parent = parentPath(parent);
+      this.#parents.add(parent);
+    }
+    if (this.#missing.size === 0) return;
+    // A directory that is named is also seen by what is in it.
+    for (let seen = path; seen !== ''; seen = parentPath(seen)) this.#missing.delete(seen);
+  }
+
+  #nameProblem(path: string, clashes: NameClashes | undefined): SealiftError | undefined {
+    const problem = this.#direction.nameProblem(path);
+    if (problem !== undefined || clashes === undefined || path === '') return problem;
+    try {
+      clashes.add(path);
+      return undefined;
+    } catch (error) {
+      if (isSealiftError(error)) return error;
+      throw error;
+    }
+  }
+
+  *#refusals(): Generator<Action> {
+    for (const { path, error } of this.#problems.splice(0)) {
+      const entry: TreeEntry = { path, type: 'file', size: 0, mtimeMs: 0, mode: 0 };
+      yield { kind: 'refuse', entry, error };
+    }
+  }
+}
+
+async function* counted(actions: AsyncIterable<Action>, { onCount }: PlanOptions): AsyncGenerator<Action> {
+  const totals = { files: 0, bytes: 0 };
+  for await (const action of actions) {
+    if (action.kind === 'file') {
+      totals.files += 1;
+      totals.bytes += action.entry.size;
+      onCount?.({ ...totals, isExact: false });
+    }
+    yield action;
+  }
+  onCount?.({ ...totals, isExact: true });
+}
+
+function totalsOf(actions: readonly Action[]): { files: number; bytes: number } {
+  const files = actions.filter(({ kind }) => kind === 'file');
+  return { files: files.length, bytes: files.reduce((sum, { entry }) => sum + entry.size, 0) };
+}

@@ -1,0 +1,231 @@
+import { join, resolve } from 'node:path';
+
+import { isSealiftError, SealiftError } from '../../errors.ts';
+import { baseName, isWithin, joinPath } from '../../transfer/remote-path.ts';
+import { BLOCK_BYTES } from '../../transfer/blocks.ts';
+import { formatAddress } from '../../transport/address.ts';
+import { openFileSource } from '../block-source.ts';
+import type { Client } from '../client.ts';
+import type { Connector } from '../connector.ts';
+import type { ResumeKeys } from '../resume-keys.ts';
+import { retrying, type TransferOptions } from '../transfer-options.ts';
+import { upload } from '../upload.ts';
+import type { SendAction } from './action.ts';
+import { localDigest, remoteDigest } from './content-digest.ts';
+import {
+  usesDelta,
+  type Attributes,
+  type DirectionOptions,
+  type FileOutcome,
+  type SendHooks,
+  type TreeDirection,
+} from './direction.ts';
+import { scanLocal, type ScanOptions } from './local-scan.ts';
+import { scanRemote } from './remote-scan.ts';
+import type { NameFolding, TreeEntry } from './tree-entry.ts';
+
+export interface PutTreeOptions extends DirectionOptions, TransferOptions {
+  connector: Connector;
+  /** The local tree. */
+  root: string;
+  /** Where it goes on the server. */
+  top: string;
+  resumeKeys?: ResumeKeys | undefined;
+}
+
+/** Sends a local tree to a server. */
+export class PutTree implements TreeDirection {
+  readonly sourceName: string;
+  readonly targetName: string;
+  readonly #options: PutTreeOptions;
+
+  constructor(options: PutTreeOptions) {
+    this.#options = options;
+    this.sourceName = options.root;
+    this.targetName = `${formatAddress(options.connector.options.address)}/${options.top}`;
+  }
+
+  async *scanSource(options: ScanOptions): AsyncGenerator<TreeEntry> {
+    for await (const entry of scanLocal(this.#options.root, options)) {
+      // The root of a server stands, and has no name by which it could be changed.
+      const isRoot = entry.type === 'directory' && this.#remote(entry.path) === '';
+      if (!isRoot) yield entry;
+    }
+  }
+
+  scanTarget(): Promise<Map<string, TreeEntry>> {
+    const { top, signal } = this.#options;
+    return this.#ask(async (client) => {
+      const entries = new Map<string, TreeEntry>();
+      try {
+        for await (const entry of scanRemote(client, top, signal)) {
+          if (!this.#isBackup(entry.path)) entries.set(entry.path, entry);
+        }
+      } catch (error) {
+        if (!isSealiftError(error, 'not-found', 'not-directory')) throw error;
+      }
+      return entries;
+    });
+  }
+
+  // The server adds what it needs to read files and directories itself.
+  keptMode({ type, mode }: TreeEntry): number {
+    return mode | (type === 'directory' ? 0o500 : 0o400);
+  }
+
+  async hasSameContent(path: string, targetPath: string): Promise<boolean> {
+    const { root, signal } = this.#options;
+    const there = await this.#ask((client) => remoteDigest(client, this.#remote(targetPath), signal));
+    return (await localDigest(join(root, path), there.algorithm, signal)) === there.digest;
+  }
+
+  nameFolding(): Promise<NameFolding> {
+    return this.#ask(({ hello: { features } }) =>
+      Promise.resolve({
+        case: features.includes('case-insensitive'),
+        forms: features.includes('normalization-insensitive'),
+      }),
+    );
+  }
+
+  // The grammar of paths was looked at when the tree was: the server takes all other names.
+  nameProblem(path: string): SealiftError | undefined {
+    if (!this.#isBackup(path)) return undefined;
+    return new SealiftError(
+      'bad-name',
+      `${JSON.stringify(path)} is a name that is used there for what is replaced.`,
+    );
+  }
+
+  begin(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  makeDirectory({ path, mode }: TreeEntry): Promise<Client | undefined> {
+    const { archive } = this.#options;
+    return this.#ask(async (client) => {
+      // Writable until everything is in it; its own bits come in the end.
+      await client.mkdir(this.#remote(path), archive ? { mode: mode | 0o700 } : {});
+      return client;
+    });
+  }
+
+  async send(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
+    const { connector, root, archive, mustBeNew, resumeKeys, signal, ...transfer } = this.#options;
+    const { entry, to, existing, again = false } = action;
+    const local = join(root, entry.path);
+    const remote = this.#remote(to);
+    const source = await openFileSource(local, { followsLinks: entry.path === '' });
+    try {
+      const isLarge = entry.size > BLOCK_BYTES;
+      const { hello } = await this.#ask((client) => Promise.resolve(client));
+      // What stands there tells what it holds only to who may read it.
+      const mayRead = hello.permissions.includes('read');
+      const name = `${formatAddress(connector.options.address)}\0${remote}\0${resolve(local)}`;
+      const { receipt, sentBytes, resumedBytes, retries, client } = await upload(connector, source, remote, {
+        ...transfer,
+        ...hooks,
+        ...(signal === undefined ? {} : { signal }),
+        ...(source.mode === undefined
+          ? {}
+          : { mode: archive ? source.mode : source.mode & ~process.umask() }),
+        durability: 'memory',
+        ...(mayRead && usesDelta(this.#options, action) ? { base: 'existing' } : {}),
+        ...(mustBeNew && existing === undefined && !again ? { if: 'absent' } : {}),
+        ...(isLarge && resumeKeys !== undefined ? { resume: { keys: resumeKeys, name } } : {}),
+        beforePublishing: async (on) => {
+          if (existing !== undefined) await this.#keepBackup(on, existing.path);
+        },
+      });
+      return {
+        path: receipt.path,
+        size: receipt.size,
+        digest: receipt.digest,
+        etag: receipt.etag,
+        durability: receipt.durability,
+        movedBytes: sentBytes,
+        resumedBytes,
+        retries,
+        unsynced: client,
+      };
+    } finally {
+      await source[Symbol.asyncDispose]();
+    }
+  }
+
+  link({ entry, to, existing }: SendAction): Promise<Client | undefined> {
+    const path = this.#remote(to);
+    return this.#ask(async (client) => {
+      if (existing !== undefined) await this.#keepBackup(client, existing.path);
+      await client.symlink(path, entry.target ?? '');
+      await client.set(path, { mtimeMs: entry.mtimeMs });
+      return client;
+    });
+  }
+
+  async set(path: string, attributes: Attributes): Promise<void> {
+    await this.#ask((client) => client.set(this.#remote(path), attributes));
+  }
+
+  async move(from: string, to: string): Promise<void> {
+    await this.#ask(async (client) => {
+      try {
+        await client.move(this.#remote(from), this.#remote(to), { if: 'absent' });
+      } catch (error) {
+        // It may have been moved already, and the answer lost.
+        if (!isSealiftError(error, 'not-found', 'exists')) throw error;
+        const isMoved = await client.stat(this.#remote(from)).then(
+          () => false,
+          (absence: unknown) => isSealiftError(absence, 'not-found', 'not-directory'),
+        );
+        if (!isMoved) throw error;
+        await client.stat(this.#remote(to));
+      }
+    });
+  }
+
+  async remove({ path, type }: TreeEntry): Promise<void> {
+    await this.#ask(async (client) => {
+      if (type !== 'directory' && (await this.#keepBackup(client, path))) return;
+      await client.remove(this.#remote(path)).catch(passOverGone);
+    });
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The connector is its owner's.
+  }
+
+  #isBackup(path: string): boolean {
+    const { backupDirectory, top } = this.#options;
+    if (backupDirectory === undefined || !isWithin(backupDirectory, top)) return false;
+    return isWithin(this.#remote(path), backupDirectory);
+  }
+
+  #remote(path: string): string {
+    if (path === '') return this.#options.top;
+    return joinPath(this.#options.top, path);
+  }
+
+  /** Moves what stands under `path` into the backup directory; false if there is none. */
+  async #keepBackup(client: Client, path: string): Promise<boolean> {
+    const { backupDirectory, top } = this.#options;
+    if (backupDirectory === undefined) return false;
+    const kept = joinPath(backupDirectory, path === '' ? baseName(top) : path);
+    // Where nothing stands any more, it is there already: an answer was lost.
+    await client.move(this.#remote(path), kept).catch(passOverGone);
+    return true;
+  }
+
+  #ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
+    const { connector, signal } = this.#options;
+    return retrying(this.#options, { retries: 0 }, async () => question(await connector.use(signal)));
+  }
+}
+
+function passOverGone(error: unknown): void {
+  if (!isSealiftError(error, 'not-found')) throw error;
+}

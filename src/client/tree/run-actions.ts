@@ -1,0 +1,349 @@
+import { throwIfAborted } from '../../clock.ts';
+import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
+import { BLOCK_BYTES } from '../../transfer/blocks.ts';
+import { parentPath } from '../../transfer/remote-path.ts';
+import { Budget } from '../../transport/budget.ts';
+import type { Client } from '../client.ts';
+import type { RetryEvent } from '../retry.ts';
+import type { TransferProgress } from '../transfer-progress.ts';
+import { isChange, type Action, type DirectoryAction, type SendAction, type SkipReason } from './action.ts';
+import { forEachConcurrently } from './concurrency.ts';
+import type { FileOutcome, TreeDirection } from './direction.ts';
+import type { TreeEntry } from './tree-entry.ts';
+import { untilSteady } from './steady.ts';
+import { UnsyncedReceipts } from './unsynced-receipts.ts';
+
+/** Told of what happens. Paths are relative to the tops. */
+export interface TreeObserver {
+  /** A step is about to be taken, or was found not to be needed. */
+  onAction?(action: Action): void;
+  /** A step is taken, for good: on the disk of a server, or under its name here. `outcome`: of a file that was sent. */
+  onDone?(action: Action, outcome?: FileOutcome): void;
+  onSkipped?(entry: TreeEntry, reason: SkipReason): void;
+  onFailed?(error: SealiftError, path: string): void;
+  onProgress?(path: string, progress: TransferProgress): void;
+  onRetry?(path: string, event: RetryEvent): void;
+}
+
+export interface RunOptions {
+  /** Files at once. */
+  transfers: number;
+  /** Keep permission bits and the times of directories. */
+  archive: boolean;
+  /** What becomes of a file that is written to while it is read. */
+  onChange: 'retry' | 'skip' | 'fail';
+  /** What becomes of a file that is gone when it is to be read. */
+  onVanish: 'skip' | 'fail';
+  /** Whether a file that meanwhile appeared at the target is left alone instead of being a failure. */
+  skipsExisting: boolean;
+  /** Whether a failure means that everything else would fail too. */
+  isHopeless: (error: SealiftError) => boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** Files of more than one block that are sent at once, at most: each has several blocks on its way. */
+const MAX_LARGE_AT_ONCE = 4;
+/** How often what a server may have lost before it was synced is sent again. */
+const MAX_ROUNDS = 3;
+
+/**
+ * Takes the steps by which a target becomes like its source. A step that fails is told and does not keep the others
+ * from being taken, but for removals: these come after everything else and only if nothing failed. Resolves with
+ * whether everything succeeded. Throws what `direction.begin` throws, and `aborted`.
+ */
+export async function runActions(
+  direction: TreeDirection,
+  actions: AsyncIterable<Action>,
+  options: RunOptions,
+  observer: TreeObserver,
+): Promise<boolean> {
+  const run = new ActionRun(direction, options, observer);
+  return run.all(actions);
+}
+
+class ActionRun {
+  readonly #direction: TreeDirection;
+  readonly #options: RunOptions;
+  readonly #observer: TreeObserver;
+  readonly #large: Budget;
+  readonly #receipts: UnsyncedReceipts<{ action: Action; outcome: FileOutcome | undefined }>;
+  /** By path: directories that had to be made or opened before something in them can be changed. */
+  readonly #ready = new Map<string, Promise<void>>();
+  /** By path: the permission bits of directories at the target, and what is to be done with those of the source. */
+  readonly #known = new Map<string, { mode: number; action?: DirectoryAction }>();
+  /** Directories in which something has changed, so that their times have. */
+  readonly #touched = new Set<string>();
+  #beginning: Promise<void> | undefined;
+  /** Why nothing can be changed at all. */
+  #refusal: { error: unknown } | undefined;
+  #void: { action: Action; reason: SealiftError }[] = [];
+  #hasFailed = false;
+  #hopeless = false;
+
+  constructor(direction: TreeDirection, options: RunOptions, observer: TreeObserver) {
+    this.#direction = direction;
+    this.#options = options;
+    this.#observer = observer;
+    this.#large = new Budget(Math.min(options.transfers, MAX_LARGE_AT_ONCE));
+    this.#receipts = new UnsyncedReceipts(
+      ({ action, outcome }) => observer.onDone?.(action, outcome && { ...outcome, durability: 'disk' }),
+      ({ action }, reason) => this.#void.push({ action, reason }),
+    );
+  }
+
+  async all(actions: AsyncIterable<Action>): Promise<boolean> {
+    const links: SendAction[] = [];
+    const removals: TreeEntry[] = [];
+    const late: SendAction[] = [];
+    await this.#each(actions, async (action) => {
+      this.#observer.onAction?.(action);
+      if (action.kind === 'delete') this.#noteRemoval(action.entry, removals);
+      else if ((action.kind === 'file' || action.kind === 'link') && action.late) late.push(action);
+      // A link is made when nothing is going to be written any more that could go through it.
+      else if (action.kind === 'link') links.push(action);
+      else await this.#take(action);
+    });
+    await this.#each(links, (action) => this.#take(action));
+    await this.#settle();
+    if (!this.#hasFailed) {
+      await this.#remove(removals);
+      await this.#each(late, (action) => this.#take(action));
+      await this.#settle();
+    }
+    await this.#direction.end({ isComplete: !this.#hasFailed });
+    if (!this.#hopeless) await this.#finishDirectories();
+    return !this.#hasFailed;
+  }
+
+  async #each<A extends { entry: TreeEntry }>(
+    items: AsyncIterable<A> | Iterable<A>,
+    task: (item: A) => Promise<void>,
+    limit = this.#options.transfers,
+  ): Promise<void> {
+    const { signal } = this.#options;
+    await forEachConcurrently(this.#whileSensible(items), limit, async (item) => {
+      try {
+        await task(item);
+      } catch (error) {
+        throwIfAborted(signal);
+        if (this.#refusal !== undefined) throw this.#refusal.error;
+        this.#fail(toSealiftError(error), item.entry.path);
+      }
+    });
+    throwIfAborted(signal);
+  }
+
+  async *#whileSensible<A>(items: AsyncIterable<A> | Iterable<A>): AsyncGenerator<A> {
+    for await (const item of items) {
+      if (this.#hopeless) return;
+      throwIfAborted(this.#options.signal);
+      yield item;
+    }
+  }
+
+  async #take(action: Action): Promise<void> {
+    if (action.kind === 'directory') this.#noteDirectory(action);
+    // Before the first change, and not for a run that finds nothing to be changed.
+    if (isChange(action)) await (this.#beginning ??= this.#begin());
+    switch (action.kind) {
+      case 'skip':
+        this.#observer.onSkipped?.(action.entry, action.reason);
+        return;
+      case 'refuse':
+        this.#fail(action.error, action.entry.path);
+        return;
+      case 'directory':
+        return this.#makeReady(action);
+      case 'attributes':
+        await this.#direction.set(action.entry.path, this.#attributesOf(action.entry));
+        this.#observer.onDone?.(action);
+        return;
+      case 'move':
+        await this.#readyFor(action.entry.path);
+        await this.#readyFor(action.from.path);
+        await this.#direction.move(action.from.path, action.entry.path);
+        if (this.#options.archive)
+          await this.#direction.set(action.entry.path, this.#attributesOf(action.entry));
+        this.#observer.onDone?.(action);
+        return;
+      case 'file':
+        return this.#sendFile(action);
+      case 'link':
+        await this.#readyFor(action.to);
+        return this.#done(action, await this.#direction.link(action));
+      case 'delete':
+        await this.#readyFor(action.entry.path);
+        await this.#direction.remove(action.entry);
+        this.#observer.onDone?.(action);
+    }
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#open('');
+      await this.#direction.begin();
+    } catch (error) {
+      this.#refusal = { error };
+      throw error;
+    }
+  }
+
+  #noteDirectory(action: DirectoryAction): void {
+    const { entry, existing } = action;
+    this.#known.set(entry.path, { mode: existing?.type === 'directory' ? existing.mode : 0o700, action });
+  }
+
+  #makeReady(action: DirectoryAction): Promise<void> {
+    const { entry, existing, differs } = action;
+    if (existing?.type === 'directory') {
+      if (differs) this.#touched.add(entry.path);
+      return Promise.resolve();
+    }
+    const making = this.#makeDirectory(action);
+    this.#ready.set(entry.path, making);
+    return making;
+  }
+
+  async #makeDirectory(action: DirectoryAction): Promise<void> {
+    const { entry, existing } = action;
+    if (entry.path !== '') await this.#readyFor(entry.path);
+    if (existing !== undefined) await this.#direction.remove(existing);
+    this.#touched.add(entry.path);
+    this.#done(action, await this.#direction.makeDirectory(entry));
+  }
+
+  /** Resolves when the directory that holds `path` can be changed, and takes note that it will be. */
+  async #readyFor(path: string): Promise<void> {
+    if (path === '') return;
+    this.#touched.add(parentPath(path));
+    return this.#open(parentPath(path));
+  }
+
+  /** Resolves when the directory stands, and its bits let something in it be changed. */
+  async #open(directory: string): Promise<void> {
+    const making = this.#ready.get(directory);
+    if (making !== undefined) return making;
+    const { mode } = this.#known.get(directory) ?? { mode: 0o700 };
+    if ((mode & 0o300) === 0o300 || !this.#options.archive) return;
+    this.#touched.add(directory);
+    const opening = this.#direction.set(directory, { mode: mode | 0o700 });
+    this.#ready.set(directory, opening);
+    return opening;
+  }
+
+  async #sendFile(action: SendAction): Promise<void> {
+    const { entry } = action;
+    await this.#readyFor(action.to);
+    const release = entry.size > BLOCK_BYTES ? await this.#large.take(1) : undefined;
+    try {
+      const { unsynced, ...outcome } = await this.#sendSteady(action);
+      this.#done(action, unsynced, outcome);
+    } catch (error) {
+      const reason = this.#reasonToSkip(error);
+      if (reason === undefined) throw error;
+      this.#observer.onSkipped?.(entry, reason);
+    } finally {
+      release?.();
+    }
+  }
+
+  #sendSteady(action: SendAction): Promise<FileOutcome> {
+    const { path } = action.entry;
+    return untilSteady(this.#options.onChange === 'retry', () =>
+      this.#direction.send(action, {
+        onProgress: (progress) => this.#observer.onProgress?.(path, progress),
+        onRetry: (event) => this.#observer.onRetry?.(path, event),
+      }),
+    );
+  }
+
+  #reasonToSkip(error: unknown): SkipReason | undefined {
+    const { onChange, onVanish, skipsExisting } = this.#options;
+    if (skipsExisting && isSealiftError(error, 'exists', 'local-exists')) return 'exists';
+    if (onChange === 'skip' && isSealiftError(error, 'source-changed')) return 'changed';
+    const isGone = isSealiftError(error, 'local-not-found', 'not-found');
+    return onVanish === 'skip' && isGone ? 'vanished' : undefined;
+  }
+
+  #done(action: Action, unsynced: Client | undefined, outcome?: FileOutcome): void {
+    if (unsynced === undefined) this.#observer.onDone?.(action, outcome);
+    else this.#receipts.add(unsynced, { action, outcome }, outcome?.size ?? 0);
+  }
+
+  /** Everything that was done is on the disk then; what was lost with a connection has been done again. */
+  async #settle(): Promise<void> {
+    for (let round = 0; ; round += 1) {
+      await this.#receipts.settle();
+      throwIfAborted(this.#options.signal);
+      const again = this.#void;
+      this.#void = [];
+      if (again.length === 0) return;
+      if (round === MAX_ROUNDS || this.#hopeless) {
+        for (const { action, reason } of again) this.#fail(notSynced(reason), action.entry.path);
+        return;
+      }
+      await this.#each(
+        again.map(({ action }) => action),
+        (action) => this.#takeAgain(action),
+      );
+    }
+  }
+
+  async #takeAgain(action: Action): Promise<void> {
+    if (action.kind === 'directory') this.#done(action, await this.#direction.makeDirectory(action.entry));
+    // What stands there is most likely the file itself, so that only digests go over the wire for a large one.
+    else if (action.kind === 'file' || action.kind === 'link')
+      await this.#take({ ...action, existing: undefined, again: true });
+  }
+
+  #noteRemoval(entry: TreeEntry, removals: TreeEntry[]): void {
+    removals.push(entry);
+    if (entry.type === 'directory') this.#known.set(entry.path, { mode: entry.mode });
+  }
+
+  async #remove(removals: readonly TreeEntry[]): Promise<void> {
+    const actions = removals.map((entry) => ({ kind: 'delete' as const, entry }));
+    const isDirectory = ({ entry }: Action) => entry.type === 'directory';
+    await this.#each(
+      actions.filter((action) => !isDirectory(action)),
+      (action) => this.#take(action),
+    );
+    // One after the other, since each has to be empty first.
+    await this.#each(actions.filter(isDirectory), (action) => this.#take(action), 1);
+  }
+
+  /** Directories get their times and permission bits when nothing changes in them any more, the deepest first. */
+  async #finishDirectories(): Promise<void> {
+    if (!this.#options.archive) return;
+    const paths = [...this.#touched].sort().reverse();
+    const actions = paths
+      .map((path) => this.#known.get(path)?.action)
+      .filter((action) => action !== undefined);
+    await this.#each(actions, async (action) => {
+      const { entry, existing, differs } = action;
+      await this.#direction.set(entry.path, this.#attributesOf(entry)).catch((error: unknown) => {
+        // Who may only add may not change what stood there before; that a time is lost is no loss of data.
+        if (!isSealiftError(error, 'forbidden')) throw error;
+      });
+      if (existing?.type === 'directory' && differs) this.#observer.onDone?.(action);
+    });
+  }
+
+  #attributesOf({ mtimeMs, mode, type }: TreeEntry): { mtimeMs: number; mode?: number } {
+    return this.#options.archive && type !== 'symlink' ? { mtimeMs, mode } : { mtimeMs };
+  }
+
+  #fail(error: SealiftError, path: string): void {
+    this.#hasFailed = true;
+    this.#hopeless ||= this.#options.isHopeless(error);
+    this.#observer.onFailed?.(error, path);
+  }
+}
+
+function notSynced(cause: SealiftError): SealiftError {
+  return new SealiftError(
+    'retries-exhausted',
+    `The server could not say that it is on the disk: ${cause.message}`,
+    { cause, details: { lastCode: cause.code } },
+  );
+}

@@ -1,0 +1,69 @@
+import { SealiftError } from '../../errors.ts';
+import { baseName, parentPath } from '../../transfer/remote-path.ts';
+
+/** What stands somewhere in a tree, on either side. */
+export interface TreeEntry {
+  /** Relative to the top, components joined by `/`; `""` is the top itself. */
+  path: string;
+  type: 'file' | 'directory' | 'symlink';
+  /** Bytes of a file or of a link's target; 0 for a directory. */
+  size: number;
+  /** Milliseconds since 1970. */
+  mtimeMs: number;
+  /** Permission bits, at most 0o777. */
+  mode: number;
+  /** The target of a link, as text. */
+  target?: string | undefined;
+  /** On a server: differs whenever the content may differ. */
+  etag?: string | undefined;
+}
+
+/** Names of what a transfer under way keeps beside its target: never part of a tree. */
+const TEMPORARY_NAME = /^\.sealift-[0-9a-f]{16}\.(part|lock)$/;
+
+/** Whether `path` names something that this program made for its own use while it transfers. */
+export function isTemporary(path: string): boolean {
+  return TEMPORARY_NAME.test(baseName(path));
+}
+
+/** In what names may differ that a file system takes for the same. */
+export interface NameFolding {
+  /** The case of letters. */
+  case: boolean;
+  /** Whether an accent is written with its letter or behind it (Unicode normalization forms). */
+  forms: boolean;
+}
+
+/** Finds names that a file system could not hold beside each other. */
+export class NameClashes {
+  readonly #folding: NameFolding;
+  readonly #paths = new Map<string, string>();
+
+  constructor(folding: NameFolding) {
+    this.#folding = folding;
+  }
+
+  /** Throws `bad-name` if another path that was added before would be the same name there, or if that is so for a directory above. */
+  add(path: string): void {
+    const parent = parentPath(path);
+    if (parent !== '') this.add(parent);
+    const other = this.#paths.get(this.#folded(path));
+    if (other === undefined) this.#paths.set(this.#folded(path), path);
+    else if (other !== path) throw clash(path, other);
+  }
+
+  #folded(path: string): string {
+    const formed = this.#folding.forms ? path.normalize('NFC') : path;
+    return this.#folding.case ? formed.toLowerCase() : formed;
+  }
+}
+
+function clash(path: string, other: string): SealiftError {
+  const others = [...other];
+  const position = [...path].findIndex((character, index) => character !== others[index]);
+  const character = JSON.stringify([...path][position] ?? '');
+  return new SealiftError(
+    'bad-name',
+    `${JSON.stringify(path)} and ${JSON.stringify(other)} are the same name for the target, which cannot hold both (${character} at position ${Math.max(0, position)}).`,
+  );
+}
