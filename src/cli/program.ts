@@ -2,11 +2,12 @@ import { Command, CommanderError, type Option } from 'commander';
 
 import { SealiftError, toSealiftError } from '../errors.ts';
 import { COMMANDS } from './commands/index.ts';
-import { userDirectories } from './directories.ts';
+import { userDirectories, type Directories } from './directories.ts';
+import { tellFailure } from './endings.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { addOutputOptions } from './options.ts';
 import { RunContext } from './run-context.ts';
-import type { Runner } from './runner.ts';
+import type { Invocation, Invoke, Runner } from './runner.ts';
 import { settingsOf } from './settings.ts';
 import { Terminal } from './terminal.ts';
 import { version } from './version.ts';
@@ -14,16 +15,27 @@ import { version } from './version.ts';
 /** Runs the program; resolves with its exit code. Never rejects. */
 export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
   let exitCode: number = EXIT.done;
+  let invocation: Invocation | undefined;
   const directories = userDirectories();
+  const invoke: Invoke = async (command, invoked) => {
+    invocation = invoked;
+    try {
+      await command.parseAsync([...invoked.args], { from: 'user' });
+      return exitCode;
+    } catch (error) {
+      return refusalCode(error);
+    }
+  };
   const runner: Runner = (command, action, traits) => {
     addOutputOptions(command).configureHelp({ optionDescription });
     command.action(async (...given: unknown[]) => {
       // Commander adds the options and the command itself behind the operands.
       const operands = given.slice(0, -2);
-      exitCode = await runAction(command, operands, action, {
+      exitCode = await runAction(command, (context) => action(context, operands, invoke), {
         directories,
         signal,
         dataOnStdout: traits?.dataOnStdout?.(operands) ?? false,
+        invocation,
       });
     });
   };
@@ -32,10 +44,16 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     await program.parseAsync(argv);
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (error instanceof CommanderError) return refusalCode(error);
     fallbackTerminal(argv.includes('--json')).failure('', toSealiftError(error));
     return exitCodeOf(toSealiftError(error), false);
   }
+}
+
+/** The exit code for what commander refused, or only helped with, and told. Throws any other error. */
+function refusalCode(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  throw error;
 }
 
 /** The whole command line, with `runner` behind every command. */
@@ -70,20 +88,22 @@ function optionDescription({
   return extras.length === 0 ? description : `${description} (${extras.join('; ')})`;
 }
 
+interface ActionSetting {
+  directories: Directories;
+  signal: AbortSignal;
+  dataOnStdout: boolean;
+  invocation: Invocation | undefined;
+}
+
 async function runAction(
   command: Command,
-  operands: unknown[],
-  action: (context: RunContext, operands: unknown[]) => Promise<number>,
-  {
-    directories,
-    signal,
-    dataOnStdout,
-  }: { directories: ReturnType<typeof userDirectories>; signal: AbortSignal; dataOnStdout: boolean },
+  action: (context: RunContext) => Promise<number>,
+  { directories, signal, dataOnStdout, invocation }: ActionSetting,
 ): Promise<number> {
   let terminal = fallbackTerminal();
   let context: RunContext | undefined;
   try {
-    const settings = await settingsOf(command, directories);
+    const settings = await settingsOf(command, directories, invocation?.settings);
     terminal = new Terminal({
       json: settings['json'] === true,
       quiet: settings['quiet'] === true,
@@ -91,38 +111,28 @@ async function runAction(
       progress: settings['progress'] !== false,
       dataOnStdout,
     });
+    if (invocation !== undefined) assertOperandCount(command, invocation);
     context = new RunContext({ settings, terminal, directories, signal });
-    return await action(context, operands);
+    await invocation?.onBegin(context);
+    return await action(context);
   } catch (error) {
-    const known = toSealiftError(error);
-    if (signal.aborted) return interrupted(command, terminal, signal);
-    terminal.failure(fullName(command), known);
-    return exitCodeOf(known, context?.hasConnected ?? false);
+    const ending = { terminal, signal, hasConnected: context?.hasConnected ?? false };
+    return tellFailure(ending, fullName(command), toSealiftError(error));
   } finally {
     await context?.[Symbol.asyncDispose]();
   }
+}
+
+// The places stand in the configuration file: one more on the command line would silently be a source.
+function assertOperandCount({ args }: Command, { operandCount }: Invocation): void {
+  if (args.length === operandCount) return;
+  throw new SealiftError('usage', `A job takes options only, and ${JSON.stringify(args[0])} is none.`);
 }
 
 /** `put`, or `remote add` for a command inside another. */
 function fullName(command: Command): string {
   const above = command.parent;
   return above?.parent ? `${above.name()} ${command.name()}` : command.name();
-}
-
-function interrupted(command: Command, terminal: Terminal, signal: AbortSignal): number {
-  const exitCode = interruptedCode(signal);
-  const canGoOn = ['put', 'get'].includes(command.name());
-  const message = canGoOn ? 'Interrupted; the same command goes on where it was.' : 'Interrupted.';
-  terminal.event('error', { code: 'aborted', message, retryable: false });
-  terminal.event('summary', { exitCode });
-  terminal.note(`sealift: ${fullName(command)}: ${message}`);
-  return exitCode;
-}
-
-/** 130 or 143, by the signal that `main` gave as the reason. */
-function interruptedCode(signal: AbortSignal): number {
-  const reason = signal.reason instanceof SealiftError ? signal.reason.details['signal'] : undefined;
-  return reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
 }
 
 function fallbackTerminal(json = false): Terminal {

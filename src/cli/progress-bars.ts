@@ -1,8 +1,6 @@
 import { MultiBar, type SingleBar } from 'cli-progress';
 
-import { systemClock } from '../clock.ts';
-import type { TransferProgress } from '../client/transfer-progress.ts';
-import { etaSeconds, RateMeter } from '../transfer/progress.ts';
+import { etaSeconds } from '../transfer/progress.ts';
 import { printable } from './escape.ts';
 import { formatDuration, formatSize } from './units.ts';
 
@@ -11,29 +9,26 @@ const BAR_COLUMNS = 16;
 /** Columns of what stands behind the name: bar, percentage, bytes, rate and time. */
 const FIGURES_COLUMNS = BAR_COLUMNS + 46;
 
-interface BarState {
+/** What a bar shows; `totalBytes` null: still counting, or never known. */
+export interface BarState {
   name: string;
   doneBytes: number;
   totalBytes: number | null;
   rate: number;
 }
 
-/** A bar for the file under way and, if there are several files, one for all. Only for terminals. */
+/** One line that shows how far something is. */
+export interface ProgressBar {
+  update(state: Partial<BarState>): void;
+  remove(): void;
+}
+
+/** Bars one below the other, at the bottom of a terminal. */
 export class ProgressBars {
   readonly #bars: MultiBar;
-  readonly #files: number;
-  readonly #meter = new RateMeter(systemClock.monotonicMs());
-  #file: SingleBar | undefined;
-  #total: SingleBar | undefined;
-  #finishedFiles = 0;
-  #finishedBytes = 0;
-  #movedBefore = 0;
-  #totalBytes: number | null;
+  #last: { bar: SingleBar; state: BarState } | undefined;
 
-  /** `totalBytes` of all files together, null while they are still being counted. */
-  constructor(files: number, totalBytes: number | null) {
-    this.#files = files;
-    this.#totalBytes = totalBytes;
+  constructor() {
     this.#bars = new MultiBar({
       stream: process.stderr,
       hideCursor: true,
@@ -43,37 +38,18 @@ export class ProgressBars {
     });
   }
 
-  start(name: string): void {
-    this.#movedBefore = 0;
-    this.#file = this.#bars.create(1, 0, {
-      name: printable(name),
-      doneBytes: 0,
-      totalBytes: null,
-      rate: 0,
-    } satisfies BarState);
-    if (this.#files > 1) {
-      this.#total ??= this.#bars.create(1, 0, this.#totalState(0));
-    }
-  }
-
-  update({ doneBytes, totalBytes, movedBytes }: TransferProgress): void {
-    const nowMs = systemClock.monotonicMs();
-    // Bytes found in place are no measure of the link.
-    this.#meter.add(Math.max(0, movedBytes - this.#movedBefore), nowMs);
-    this.#movedBefore = movedBytes;
-    this.#file?.update(0, {
-      doneBytes,
-      totalBytes,
-      rate: this.#meter.rate(nowMs),
-    } satisfies Partial<BarState>);
-    this.#total?.update(0, this.#totalState(doneBytes));
-  }
-
-  finish(bytes: number): void {
-    this.#finishedFiles += 1;
-    this.#finishedBytes += bytes;
-    if (this.#file !== undefined) this.#bars.remove(this.#file);
-    this.#total?.update(0, this.#totalState(0));
+  /** A new bar below the others; `isLast`: it stays below those that come later. */
+  add(name: string, { isLast = false }: { isLast?: boolean } = {}): ProgressBar {
+    const state: BarState = { name: printable(name), doneBytes: 0, totalBytes: null, rate: 0 };
+    const last = this.#last;
+    if (last !== undefined) this.#bars.remove(last.bar);
+    const own = { bar: this.#bars.create(1, 0, state), state };
+    if (last !== undefined) last.bar = this.#bars.create(1, 0, last.state);
+    if (isLast) this.#last = own;
+    return {
+      update: (change) => own.bar.update(0, Object.assign(own.state, change)),
+      remove: () => void this.#bars.remove(own.bar),
+    };
   }
 
   /** Puts a line above the bars. */
@@ -85,15 +61,6 @@ export class ProgressBars {
 
   stop(): void {
     this.#bars.stop();
-  }
-
-  #totalState(doneBytes: number): BarState {
-    return {
-      name: `${this.#finishedFiles} of ${this.#files} files`,
-      doneBytes: this.#finishedBytes + doneBytes,
-      totalBytes: this.#totalBytes,
-      rate: this.#meter.rate(systemClock.monotonicMs()),
-    };
   }
 }
 

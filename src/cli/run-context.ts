@@ -21,15 +21,25 @@ export class RunContext implements AsyncDisposable {
   readonly settings: Settings;
   readonly terminal: Terminal;
   readonly directories: Directories;
-  /** Fires when the program is told to stop. */
+  /** Fires when the program is told to stop, or what it does is to end for another reason. */
   readonly signal: AbortSignal;
-  readonly #connectors = new Map<string, Connector>();
+  readonly #connectors: Map<string, Connector>;
 
-  constructor(parts: Pick<RunContext, 'settings' | 'terminal' | 'directories' | 'signal'>) {
+  constructor(
+    parts: Pick<RunContext, 'settings' | 'terminal' | 'directories' | 'signal'>,
+    connectors = new Map<string, Connector>(),
+  ) {
     this.settings = parts.settings;
     this.terminal = parts.terminal;
     this.directories = parts.directories;
     this.signal = parts.signal;
+    this.#connectors = connectors;
+  }
+
+  /** The same with another signal. The connections are those of this one, which ends them. */
+  withSignal(signal: AbortSignal): RunContext {
+    const { settings, terminal, directories } = this;
+    return new RunContext({ settings, terminal, directories, signal }, this.#connectors);
   }
 
   /** Whether TCP to any server ever stood in this run. */

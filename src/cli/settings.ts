@@ -1,11 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import { Option, type Command } from 'commander';
 
-import { isSealiftError, SealiftError, systemCode } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
+import { isTable, readConfiguration } from './configuration.ts';
 import type { Directories } from './directories.ts';
-import { parseToml } from './remotes.ts';
 
 /** The options that a command ended up with, by their names in camel case. */
 export type Settings = Readonly<Record<string, unknown>>;
@@ -44,21 +41,45 @@ function named<T>({ long }: Option, parse: (text: string) => T): (text: string) 
   };
 }
 
+const secrets = new WeakSet<Option>();
+
+/** The same for an option whose value is never shown. */
+export function secretSetting(...parts: Parameters<typeof setting>): Option {
+  const option = setting(...parts);
+  secrets.add(option);
+  return option;
+}
+
+/** Whether the value of `option` is never to be shown. */
+export function isSecret(option: Option): boolean {
+  return secrets.has(option);
+}
+
+/** Options that a job in the configuration file brings along, by their long names. */
+export interface JobSettings {
+  /** Where they stand, for errors. */
+  where: string;
+  options: Readonly<Record<string, unknown>>;
+}
+
 /**
- * The options of `command`: flag, environment, configuration file, default, in that order. In the file an option
+ * The options of `command`: flag, environment, job, configuration file, default, in that order. In the file an option
  * stands by its long name, at the top for all commands or in a table that is named like the command. Throws
  * `bad-configuration` for what no command knows.
  */
-export async function settingsOf(command: Command, directories: Directories): Promise<Settings> {
-  refuseOddFlags(command);
-  const explicit = command.optsWithGlobals<Record<string, unknown>>()['config'] as string | undefined;
-  const file = explicit ?? join(directories.config, 'config.toml');
-  const document = await readConfiguration(file, explicit !== undefined);
+export async function settingsOf(
+  command: Command,
+  directories: Directories,
+  job?: JobSettings,
+): Promise<Settings> {
+  applyFlagVariables(command);
+  const named = command.optsWithGlobals<Record<string, unknown>>()['config'];
+  const { file, document } = await readConfiguration(named, directories);
   const commands = allCommands(command);
   const known = new Set(commands.flatMap(({ options }) => options.map(({ long }) => long?.slice(2))));
   for (const [key, value] of Object.entries(document)) {
     if (isTable(value)) {
-      if (commands.some((each) => each.name() === key)) continue;
+      if (key === 'job' || commands.some((each) => each.name() === key)) continue;
       throw new SealiftError('bad-configuration', `${file}: there is no command ${JSON.stringify(key)}.`);
     }
     if (!known.has(key))
@@ -66,42 +87,44 @@ export async function settingsOf(command: Command, directories: Directories): Pr
     applyValue(command, key, value, file);
   }
   const own = document[command.name()];
-  for (const [key, value] of Object.entries(isTable(own) ? own : {})) {
-    if (!command.options.some((option) => option.long === `--${key}`)) {
-      throw new SealiftError(
-        'bad-configuration',
-        `${file}: ${command.name()} has no option ${JSON.stringify(key)}.`,
-      );
-    }
-    applyValue(command, key, value, file);
-  }
+  applyTable(command, isTable(own) ? own : {}, file);
+  if (job !== undefined) applyTable(command, job.options, job.where);
   return command.optsWithGlobals();
 }
 
+/** What a flag in the environment says; undefined if nothing. Throws `usage` for what is neither yes nor no. */
+export function flagFrom(variable: string): boolean | undefined {
+  const text = process.env[variable]?.toLowerCase() ?? '';
+  if (text === '') return undefined;
+  if (['1', 'true', 'yes'].includes(text)) return true;
+  if (['0', 'false', 'no'].includes(text)) return false;
+  throw new SealiftError('usage', `${variable} is neither true nor false.`);
+}
+
 // Commander takes a flag as set when its variable is there, whatever it says.
-function refuseOddFlags(command: Command): void {
+function applyFlagVariables(command: Command): void {
   for (const option of command.options.filter((each) => each.isBoolean() || each.negate)) {
-    if (command.getOptionValueSource(option.attributeName()) !== 'env') continue;
-    const text = process.env[option.envVar ?? '']?.toLowerCase() ?? '';
-    if (['1', 'true', 'yes'].includes(text)) continue;
-    if (!['', '0', 'false', 'no'].includes(text)) {
-      throw new SealiftError('usage', `${option.envVar ?? ''} is neither true nor false.`);
-    }
-    command.setOptionValueWithSource(option.attributeName(), option.negate ? true : undefined, 'default');
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) !== 'env') continue;
+    const said = flagFrom(option.envVar ?? '');
+    if (said === true) continue;
+    command.setOptionValueWithSource(
+      name,
+      option.negate ? true : undefined,
+      said === undefined ? 'default' : 'env',
+    );
   }
 }
 
-async function readConfiguration(file: string, mustExist: boolean): Promise<Record<string, unknown>> {
-  try {
-    return parseToml(await readFile(file, 'utf8'), file);
-  } catch (cause) {
-    if (cause instanceof SealiftError) throw cause;
-    if (systemCode(cause) === 'ENOENT' && !mustExist) return {};
-    throw new SealiftError(
-      'bad-configuration',
-      `${file} cannot be read (${systemCode(cause) ?? String(cause)}).`,
-      { cause },
-    );
+function applyTable(command: Command, table: Readonly<Record<string, unknown>>, where: string): void {
+  for (const [key, value] of Object.entries(table)) {
+    if (!command.options.some((option) => option.long === `--${key}`)) {
+      throw new SealiftError(
+        'bad-configuration',
+        `${where}: ${command.name()} has no option ${JSON.stringify(key)}.`,
+      );
+    }
+    applyValue(command, key, value, where);
   }
 }
 
@@ -117,7 +140,8 @@ function applyValue(command: Command, key: string, value: unknown, file: string)
   );
 }
 
-function parsedValue(option: Option, value: unknown, where: string): unknown {
+/** A value of the configuration file as the option takes it. Throws `usage` or `bad-configuration`. */
+export function parsedValue(option: Option, value: unknown, where: string): unknown {
   if (option.isBoolean() || option.negate) {
     // `no-progress = true` says what the flag says, and that is that there is no progress.
     if (typeof value === 'boolean') return value !== option.negate;
@@ -133,12 +157,8 @@ function parsedValue(option: Option, value: unknown, where: string): unknown {
 }
 
 /** The program that `command` belongs to, and everything below. */
-function allCommands(command: Command): Command[] {
+export function allCommands(command: Command): Command[] {
   if (command.parent !== null) return allCommands(command.parent);
   const below = ({ commands }: Command): Command[] => commands.flatMap((each) => [each, ...below(each)]);
   return [command, ...below(command)];
-}
-
-function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }

@@ -12,10 +12,18 @@ export interface TerminalOptions {
   dataOnStdout: boolean;
 }
 
+/** Facts of an event, by name. */
+export type EventFields = Readonly<Record<string, unknown>>;
+
+/** Told of every event, whether or not it is printed. */
+export type EventListener = (type: string, fields: EventFields) => void;
+
 /** All manners of output: data on standard output, everything else on standard error, JSON lines for programs. */
 export class Terminal {
   readonly options: TerminalOptions;
   #bars: ProgressBars | undefined;
+  readonly #listeners: EventListener[] = [];
+  #amendSummary = (fields: EventFields): EventFields => fields;
 
   constructor(options: TerminalOptions) {
     this.options = options;
@@ -32,15 +40,27 @@ export class Terminal {
     this.#bars = bars;
   }
 
+  /** What is made of the fields of each `summary` before anybody sees them. */
+  set amendSummary(amend: (fields: EventFields) => EventFields) {
+    this.#amendSummary = amend;
+  }
+
+  /** Listeners are called in the order in which they were added, before the event is printed. */
+  addListener(listener: EventListener): void {
+    this.#listeners.push(listener);
+  }
+
   /** A line of data. */
   data(line: string): void {
     process.stdout.write(`${line}\n`);
   }
 
-  /** One object for programs; nothing without `--json`. */
-  event(type: string, fields: Record<string, unknown>): void {
+  /** A fact: told to the listeners, and one object for programs with `--json`. */
+  event(type: string, given: EventFields): void {
+    const fields = type === 'summary' ? this.#amendSummary(given) : given;
+    for (const listener of this.#listeners) listener(type, fields);
     if (!this.options.json) return;
-    const line = `${JSON.stringify({ type, ...fields })}\n`;
+    const line = jsonLine({ type, ...fields });
     (this.options.dataOnStdout ? process.stderr : process.stdout).write(line);
   }
 
@@ -56,8 +76,8 @@ export class Terminal {
 
   /** Something to be known that is no failure, said also with `--quiet`. */
   warn(message: string): void {
-    if (this.options.json) this.event('warning', { message });
-    else this.#line(`sealift: ${printable(message)}`);
+    this.event('warning', { message });
+    if (!this.options.json) this.#line(`sealift: ${printable(message)}`);
   }
 
   /** The last line of a failure: what, where, and how to mend it. `path`: the file that it concerns. */
@@ -81,4 +101,9 @@ export class Terminal {
     if (this.#bars === undefined) process.stderr.write(`${line}\n`);
     else this.#bars.line(line);
   }
+}
+
+/** `fields` as a line of JSON in which also those control characters are escaped that JSON lets stand. */
+export function jsonLine(fields: EventFields): string {
+  return `${printable(JSON.stringify(fields))}\n`;
 }

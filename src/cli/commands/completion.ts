@@ -28,6 +28,7 @@ function bashScript(program: Command): string {
     caseLine(command.name(), command),
     ...command.commands.map((inner) => caseLine(`${command.name()} ${inner.name()}`, inner)),
   ]);
+  const groups = program.commands.filter(({ commands }) => commands.length > 0).map((each) => each.name());
   return `_sealift() {
   local current=\${COMP_WORDS[COMP_CWORD]} words
   case "\${COMP_WORDS[1]} \${COMP_WORDS[2]}" in
@@ -35,7 +36,7 @@ ${cases.filter((line) => line.includes(' ')).join('\n')}
     *) words="" ;;
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then words="${program.commands.map((command) => command.name()).join(' ')} --help --version"; fi
-  if [ "$COMP_CWORD" -eq 1 ] || [[ $current == -* ]] || [ "\${COMP_WORDS[1]}" = remote ]; then
+  if [ "$COMP_CWORD" -eq 1 ] || [[ $current == -* ]] || [[ " ${groups.join(' ')} " == *" \${COMP_WORDS[1]} "* ]]; then
     COMPREPLY=($(compgen -W "$words" -- "$current"))
   else
     COMPREPLY=($(compgen -f -- "$current"))

@@ -1,43 +1,59 @@
-import { lstat, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Command } from 'commander';
 
 import type { Connector } from '../../client/connector.ts';
+import type { DownloadResult } from '../../client/download.ts';
+import type { SkipReason } from '../../client/tree/action.ts';
+import { freeNames } from '../../client/tree/decide.ts';
+import type { FileOutcome, SendHooks } from '../../client/tree/direction.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { runFileJobs, type FileJob, type FileOutcome } from '../file-jobs.ts';
+import { copyTreeJob } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
-import { freeNames, type IfExists } from '../if-exists.ts';
+import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
+import { filterOf } from '../filter-settings.ts';
+import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
-import { parsePlaceText, sourcesAndTarget, type PlaceText } from '../places.ts';
+import { parsePlaceText, sourcesAndTarget } from '../places.ts';
+import { remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
+import { setting } from '../settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
+import { exists, isDirectory, isRemoteDirectory } from '../tree-places.ts';
+import { addTreeOptions, wantsTrees } from '../tree-settings.ts';
+import { addUnattendedOptions, unattended } from '../unattended.ts';
 
 /** `sealift get SOURCE... TARGET` */
 export function addGet(program: Command, run: Runner): void {
   const command = program
     .command('get')
-    .description('fetch files; run again to go on with what was interrupted')
+    .description('fetch files and trees; run again to go on with what was interrupted')
     .usage('[options] <source...> <target>')
     .argument(
       '<place...>',
       `sources: host:path, name:path or sealift://host:port/path; last the target: a local file or directory, or - for standard output`,
-    );
-  addTransferOptions(addConnectionOptions(command));
+    )
+    .addOption(setting('-r, --recursive', 'whole directories; dir/ means the contents of dir'));
+  addUnattendedOptions(addTreeOptions(addTransferOptions(addConnectionOptions(command))));
   run(
     command,
     async (context, operands) => {
       const { sources, target } = sourcesAndTarget(operands[0] as string[]);
-      return get(context, sources, target);
+      const { server } = remotePlace(sources[0]);
+      return unattended(
+        context,
+        'get',
+        () => context.connector(server),
+        (inner) => get(inner, sources, target),
+      );
     },
     { dataOnStdout: (operands) => (operands[0] as string[]).at(-1) === '-' },
   );
 }
-
-type RemotePlace = Extract<PlaceText, { kind: 'remote' }>;
 
 async function get(context: RunContext, sourceTexts: readonly string[], targetText: string): Promise<number> {
   const target = parsePlaceText(targetText);
@@ -46,107 +62,133 @@ async function get(context: RunContext, sourceTexts: readonly string[], targetTe
       hint: `A local file of that name is written ./${targetText}.`,
     });
   }
-  const sources = sourceTexts.map(remoteFile);
+  const sources = sourceTexts.map((text) => remoteSource(context, text));
   const connectors = await Promise.all(sources.map(({ server }) => context.connector(server)));
   const connector = connectors[0] as Connector;
   if (connectors.some((each) => each !== connector))
     throw new SealiftError('usage', 'All sources of one get have to be on one server.');
-  const names = sources.map(({ path }) => baseName(path));
+  const jobs =
+    target.kind === 'stdio'
+      ? sources.map(({ path }) => stdoutJob(context, connector, path))
+      : await localJobs(context, connector, sources, target.path);
+  return runJobs(context, 'get', connector, { jobs, isSending: false });
+}
+
+function remoteSource(context: RunContext, text: string): RemotePlace {
+  const place = remotePlace(text);
+  if (wantsTrees(context) || (place.path !== '' && !place.hasTrailingSlash)) return place;
+  throw new SealiftError('usage', `${text} is a directory.`, {
+    hint: 'To fetch it with all in it: --recursive or --archive.',
+  });
+}
+
+async function localJobs(
+  context: RunContext,
+  connector: Connector,
+  sources: readonly RemotePlace[],
+  target: string,
+): Promise<TransferJob[]> {
+  const isThere = await isDirectory(target);
+  const isInto = sources.length > 1 || target.endsWith('/') || isThere;
+  if (sources.length > 1 && !target.endsWith('/') && !isThere && (await exists(target))) {
+    throw new SealiftError('usage', `${target} is no directory, and several files are to go there.`);
+  }
+  // The contents of a directory go into the target itself.
+  const isContents = ({ path, hasTrailingSlash }: RemotePlace) => hasTrailingSlash || path === '';
+  const names = sources.filter((source) => !isContents(source)).map(({ path }) => baseName(path));
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined && target.kind === 'local')
+  if (twice !== undefined)
     throw new SealiftError('usage', `Two of the sources would become ${JSON.stringify(twice)}.`);
-  if (target.kind === 'stdio')
-    return runFileJobs(
-      context,
-      'get',
-      connector,
-      sources.map((source) => stdoutJob(context, connector, source.path)),
-    );
-  const isInto = sources.length > 1 || target.path.endsWith('/') || (await isDirectory(target.path));
-  if (
-    sources.length > 1 &&
-    !target.path.endsWith('/') &&
-    !(await isDirectory(target.path)) &&
-    (await exists(target.path))
-  ) {
-    throw new SealiftError('usage', `${target.path} is no directory, and several files are to go there.`);
-  }
-  const jobs = sources.map(({ path }) =>
-    fileJob(context, connector, path, isInto ? join(target.path, baseName(path)) : target.path),
+  const filter = wantsTrees(context) ? await filterOf(context) : undefined;
+  return Promise.all(
+    sources.map(async (source) => {
+      const { path } = source;
+      const local = isInto && !isContents(source) ? join(target, baseName(path)) : target;
+      if (filter === undefined || !(await isRemoteDirectory(context, source)))
+        return fileJob(context, { name: local, bytes: null }, (hooks) =>
+          getFile(context, connector, { path, target: local }, hooks).catch(hintAtTrees),
+        );
+      return copyTreeJob(context, { connector, remote: path, local, isSending: false, name: local, filter });
+    }),
   );
-  return runFileJobs(context, 'get', connector, jobs);
 }
 
-function remoteFile(text: string): RemotePlace {
-  const place = parsePlaceText(text);
-  if (place.kind !== 'remote') {
-    throw new SealiftError('usage', `${text} is no place on a server.`, {
-      hint: 'Write the source as host:path, or name:path with a saved remote.',
-    });
-  }
-  if (place.path === '' || place.hasTrailingSlash) {
-    throw new SealiftError('usage', `${text} is a directory.`, {
-      hint: 'Name the files in it: whole directories cannot be fetched yet.',
-    });
-  }
-  return place;
+function hintAtTrees(error: unknown): never {
+  if (!isSealiftError(error, 'is-directory')) throw error;
+  throw new SealiftError('usage', error.message, {
+    cause: error,
+    hint: 'To fetch it with all in it: --recursive or --archive.',
+  });
 }
 
-function stdoutJob(context: RunContext, connector: Connector, path: string): FileJob {
-  return {
-    name: path,
-    size: null,
-    run: async (hooks) => {
-      const { download } = await import('../../client/download.ts');
-      const { streamSink } = await import('../../client/block-sink.ts');
-      const { receivedBytes, ...rest } = await download(
-        connector,
-        path,
-        streamSink(process.stdout),
-        downloadOptions(context, hooks),
-      );
-      return { ...rest, movedBytes: receivedBytes };
-    },
-  };
-}
-
-function fileJob(context: RunContext, connector: Connector, path: string, target: string): FileJob {
-  return { name: target, size: null, run: (hooks) => getFile(context, connector, { path, target }, hooks) };
+function stdoutJob(context: RunContext, connector: Connector, path: string): TransferJob {
+  return fileJob(context, { name: path, bytes: null }, async (hooks) => {
+    if (context.settings['dryRun'] === true) return planned(context, connector, path);
+    const { download } = await import('../../client/download.ts');
+    const { streamSink } = await import('../../client/block-sink.ts');
+    const sink = streamSink(process.stdout);
+    const result = await download(connector, path, sink, downloadOptions(context, hooks));
+    return outcomeOf(path, result);
+  });
 }
 
 async function getFile(
   context: RunContext,
   connector: Connector,
   { path, target }: { path: string; target: string },
-  hooks: Parameters<FileJob['run']>[0],
-): Promise<FileOutcome | null> {
+  hooks: SendHooks,
+): Promise<FileOutcome | SkipReason | Planned> {
   const { download } = await import('../../client/download.ts');
   const { fileSink } = await import('../../client/block-sink.ts');
   const { PartialFile } = await import('../../client/partial-file.ts');
   const ifExists = context.settings['ifExists'] as IfExists;
   const chosen = await chooseTarget(target, ifExists);
-  if (chosen === undefined) return null;
+  if (chosen === undefined) return 'exists';
+  if (context.settings['update'] === true && (await isNewerHere(context, connector, path, chosen)))
+    return 'newer';
+  if (context.settings['dryRun'] === true) return planned(context, connector, path);
   const partial = await PartialFile.open(chosen, `${formatAddress(connector.options.address)}/${path}`);
   return disposing(partial, async () => {
-    const { receivedBytes, ...result } = await download(
-      connector,
-      path,
-      fileSink(partial),
-      downloadOptions(context, hooks),
-    );
+    const result = await download(connector, path, fileSink(partial), downloadOptions(context, hooks));
     try {
       await partial.complete({
         size: result.size,
         mtimeMs: result.mtimeMs,
         mode: result.mode,
+        keepsMode: context.settings['archive'] === true,
         mustBeNew: ifExists !== 'overwrite',
       });
     } catch (error) {
-      if (ifExists === 'skip' && isSealiftError(error, 'local-exists')) return null;
+      if (ifExists === 'skip' && isSealiftError(error, 'local-exists')) return 'exists';
       throw error;
     }
-    return { ...result, path: chosen, movedBytes: receivedBytes };
+    return outcomeOf(chosen, result);
   });
+}
+
+async function planned(context: RunContext, connector: Connector, path: string): Promise<Planned> {
+  const { type, size } = await (await connector.use(context.signal)).stat(path);
+  if (type === 'directory') throw new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
+  return { plannedBytes: size };
+}
+
+function outcomeOf(
+  path: string,
+  { receivedBytes, mtimeMs: _mtime, mode: _mode, ...result }: DownloadResult,
+): FileOutcome {
+  return { ...result, path, movedBytes: receivedBytes };
+}
+
+async function isNewerHere(
+  context: RunContext,
+  connector: Connector,
+  path: string,
+  target: string,
+): Promise<boolean> {
+  const here = await stat(target).catch(() => undefined);
+  if (here === undefined) return false;
+  const there = await (await connector.use(context.signal)).stat(path);
+  return Math.floor(here.mtimeMs) > there.mtimeMs;
 }
 
 /** Where the file goes; undefined if it is to be left out. Judged again when it is complete. */
@@ -158,20 +200,6 @@ async function chooseTarget(target: string, ifExists: IfExists): Promise<string 
   throw new SealiftError('local-exists', `No free name was found for ${target}.`);
 }
 
-function downloadOptions(context: RunContext, hooks: Parameters<FileJob['run']>[0]) {
+function downloadOptions(context: RunContext, hooks: SendHooks) {
   return { ...hooks, signal: context.signal, retry: context.retryPolicy, throttle: throttleOf(context) };
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  );
 }

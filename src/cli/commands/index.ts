@@ -2,8 +2,10 @@ import type { Command } from 'commander';
 
 import type { Runner } from '../runner.ts';
 import { addCat } from './cat.ts';
+import { addCheck } from './check.ts';
 import { addClean } from './clean.ts';
 import { addCompletion } from './completion.ts';
+import { addConfig } from './config.ts';
 import { addGet } from './get.ts';
 import { addLs } from './ls.ts';
 import { addMkdir } from './mkdir.ts';
@@ -12,9 +14,12 @@ import { addPing } from './ping.ts';
 import { addPut } from './put.ts';
 import { addRemote } from './remote.ts';
 import { addRm } from './rm.ts';
+import { addRun } from './run.ts';
 import { addSearch } from './search.ts';
 import { addServe } from './serve.ts';
 import { addStat } from './stat.ts';
+import { addStatus } from './status.ts';
+import { addSync } from './sync.ts';
 import { addTrust } from './trust.ts';
 
 /** Every command, in the order of the help. */
@@ -22,6 +27,10 @@ export const COMMANDS: readonly ((program: Command, run: Runner) => void)[] = [
   addServe,
   addPut,
   addGet,
+  addSync,
+  addCheck,
+  addRun,
+  addStatus,
   addCat,
   addLs,
   addStat,
@@ -32,6 +41,7 @@ export const COMMANDS: readonly ((program: Command, run: Runner) => void)[] = [
   addPing,
   addTrust,
   addRemote,
+  addConfig,
   addClean,
   addCompletion,
 ];

@@ -1,105 +1,119 @@
 import { stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
 import type { BlockSource } from '../../client/block-source.ts';
 import type { Connector } from '../../client/connector.ts';
+import { freeNames } from '../../client/tree/decide.ts';
+import type { SkipReason } from '../../client/tree/action.ts';
+import type { FileOutcome, SendHooks } from '../../client/tree/direction.ts';
+import { EVERYTHING } from '../../client/tree/tree-filter.ts';
+import { untilSteady } from '../../client/tree/steady.ts';
 import type { UploadResult } from '../../client/upload.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
-import type { StatAnswer } from '../../protocol/responses.ts';
-import { checkPath, joinPath } from '../../transfer/remote-path.ts';
+import { checkPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { runFileJobs, type FileJob, type FileOutcome } from '../file-jobs.ts';
+import { copyTreeJob } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
-import { freeNames, type IfExists } from '../if-exists.ts';
+import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
+import { filterOf } from '../filter-settings.ts';
+import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
-import { parsePlaceText, sourcesAndTarget, type PlaceText } from '../places.ts';
-import { ask, remotePlace, type RemotePlace } from '../remote-command.ts';
+import { sourcesAndTarget } from '../places.ts';
+import { remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
+import { setting } from '../settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
+import { isDirectory, isRemoteDirectory, localPlace, remoteInto, standing } from '../tree-places.ts';
+import { addTreeOptions, onChangeOf, wantsTrees } from '../tree-settings.ts';
+import { addUnattendedOptions, unattended } from '../unattended.ts';
 
 /** `sealift put SOURCE... TARGET` */
 export function addPut(program: Command, run: Runner): void {
   const command = program
     .command('put')
-    .description('send files; run again to go on with what was interrupted')
+    .description('send files and trees; run again to go on with what was interrupted')
     .usage('[options] <source...> <target>')
     .argument(
       '<place...>',
       `sources: local files, or - for standard input; last the target: host:path, name:path or sealift://host:port/path; a directory or path/ takes the names of the sources`,
     );
-  addTransferOptions(addConnectionOptions(command));
+  command.addOption(setting('-r, --recursive', 'whole directories; dir/ means the contents of dir'));
+  addUnattendedOptions(addTreeOptions(addTransferOptions(addConnectionOptions(command))));
   run(command, async (context, operands) => {
     const { sources, target } = sourcesAndTarget(operands[0] as string[]);
-    return put(context, sources, target);
+    const { server } = remotePlace(target);
+    return unattended(
+      context,
+      'put',
+      () => context.connector(server),
+      (inner) => put(inner, sources, target),
+    );
   });
 }
 
 async function put(context: RunContext, sourceTexts: readonly string[], targetText: string): Promise<number> {
   const target = remotePlace(targetText);
-  const sources = sourceTexts.map((text) => localSource(text));
+  const sources = await Promise.all(sourceTexts.map((text) => localSource(context, text)));
   const connector = await context.connector(target.server);
-  const isInto =
-    sources.length > 1 ||
-    target.hasTrailingSlash ||
-    target.path === '' ||
-    (await standing(context, target))?.type === 'directory';
-  const paths = sources.map((source) => (isInto ? pathInto(target.path, source) : target.path));
-  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
+  const isInto = sources.length > 1 || target.hasTrailingSlash || (await isRemoteDirectory(context, target));
+  // The contents of a directory go into the target itself.
+  const isContents = (source: LocalSource) => source.kind === 'tree' && source.hasTrailingSlash;
+  const paths = sources.map((source) =>
+    isInto && !isContents(source) ? pathInto(target.path, source) : target.path,
+  );
+  const named = paths.filter((_, index) => !isContents(sources[index] as LocalSource));
+  const twice = named.find((path, index) => named.indexOf(path) !== index);
   if (twice !== undefined)
     throw new SealiftError('usage', `Two of the sources would become ${JSON.stringify(twice)}.`);
-  const jobs = sources.map((source, index) =>
-    putJob(context, connector, source, { ...target, path: paths[index] ?? '' }),
-  );
-  return runFileJobs(context, 'put', connector, await Promise.all(jobs));
+  const filter = wantsTrees(context) ? await filterOf(context) : EVERYTHING;
+  const jobs = sources.map((source, index) => {
+    const path = paths[index] ?? '';
+    if (source.kind !== 'tree') return putJob(context, connector, source, { ...target, path });
+    const ends = { remote: path, local: source.path, isSending: true };
+    return copyTreeJob(context, { connector, ...ends, name: source.path, filter });
+  });
+  return runJobs(context, 'put', connector, { jobs: await Promise.all(jobs), isSending: true });
 }
 
-type LocalSource = Extract<PlaceText, { kind: 'local' | 'stdio' }>;
+/** What is to be sent: standard input, a file, or, with `--recursive` or `--archive`, a tree. */
+type LocalSource =
+  | { kind: 'stdio' }
+  | { kind: 'local'; path: string }
+  | { kind: 'tree'; path: string; hasTrailingSlash: boolean };
 
-function localSource(text: string): LocalSource {
-  const place = parsePlaceText(text);
-  if (place.kind !== 'remote') return place;
-  throw new SealiftError('usage', `${text} is on a server, and so is the target.`, {
-    hint: `A local file of that name is written ./${text}.`,
-  });
+async function localSource(context: RunContext, text: string): Promise<LocalSource> {
+  if (text === '-') return { kind: 'stdio' };
+  const place = localPlace(text, 'target');
+  const isTree = wantsTrees(context) && (await isDirectory(place.path));
+  return isTree ? { kind: 'tree', ...place } : { kind: 'local', path: place.path };
 }
 
 function pathInto(directory: string, source: LocalSource): string {
   if (source.kind === 'stdio')
     throw new SealiftError('usage', 'Standard input has no name: the target has to be a file.');
-  return joinPath(directory, basename(resolve(source.path)));
-}
-
-/** What stands on the server under the target of `place`; undefined if nothing does, or if we may not look. */
-async function standing(context: RunContext, place: RemotePlace): Promise<StatAnswer | undefined> {
-  try {
-    return await ask(context, place, (client) => client.stat(place.path));
-  } catch (error) {
-    // Who may only write cannot look; the target is then taken as it is written.
-    if (isSealiftError(error, 'not-found', 'forbidden', 'not-directory')) return undefined;
-    throw error;
-  }
+  return remoteInto(directory, source.path);
 }
 
 async function putJob(
   context: RunContext,
   connector: Connector,
-  source: LocalSource,
+  source: Exclude<LocalSource, { kind: 'tree' }>,
   target: RemotePlace,
-): Promise<FileJob> {
+): Promise<TransferJob> {
   checkPath(target.path, { allowRoot: false });
-  return {
-    name: source.kind === 'stdio' ? target.path : source.path,
-    size: source.kind === 'stdio' ? null : await sizeOf(source.path),
-    run: async (hooks) => {
+  const name = source.kind === 'stdio' ? target.path : source.path;
+  const bytes = source.kind === 'stdio' ? null : await sizeOf(source.path);
+  return fileJob(context, { name, bytes }, (hooks) =>
+    untilSteady(onChangeOf(context.settings) === 'retry' && source.kind !== 'stdio', async () => {
       const { openFileSource, streamSource } = await import('../../client/block-source.ts');
       const opened =
         source.kind === 'stdio' ? streamSource(process.stdin) : await openFileSource(source.path);
       return disposing(opened, () => putFile(context, connector, { opened, source, target }, hooks));
-    },
-  };
+    }),
+  );
 }
 
 async function sizeOf(path: string): Promise<number | null> {
@@ -111,7 +125,7 @@ async function sizeOf(path: string): Promise<number | null> {
 
 interface PutFile {
   opened: BlockSource;
-  source: LocalSource;
+  source: Exclude<LocalSource, { kind: 'tree' }>;
   target: RemotePlace;
 }
 
@@ -119,26 +133,37 @@ async function putFile(
   context: RunContext,
   connector: Connector,
   { opened, source, target }: PutFile,
-  hooks: Parameters<FileJob['run']>[0],
-): Promise<FileOutcome | null> {
+  hooks: SendHooks,
+): Promise<FileOutcome | SkipReason | Planned> {
   const ifExists = context.settings['ifExists'] as IfExists;
+  if (context.settings['update'] === true && (await isNewerThere(context, target, opened))) return 'newer';
   for (const path of ifExists === 'rename' ? freeNames(target.path) : [target.path]) {
     try {
       // Looked at before anything is sent; the server judges it again, in one step with publication.
       if (ifExists !== 'overwrite') await assertFree(context, { ...target, path });
-      const { receipt, sentBytes, ...rest } = await send(
+      if (context.settings['dryRun'] === true) return { plannedBytes: opened.size };
+      const { receipt, sentBytes, resumedBytes, retries } = await send(
         context,
         connector,
         { opened, source, target: { ...target, path } },
         hooks,
       );
-      return { ...receipt, ...rest, movedBytes: sentBytes };
+      return { ...receipt, resumedBytes, retries, movedBytes: sentBytes };
     } catch (error) {
       if (!isSealiftError(error, 'exists') || ifExists === 'fail') throw error;
-      if (ifExists === 'skip') return null;
+      if (ifExists === 'skip') return 'exists';
     }
   }
   throw new SealiftError('exists', `No free name was found for ${JSON.stringify(target.path)}.`);
+}
+
+async function isNewerThere(
+  context: RunContext,
+  place: RemotePlace,
+  { mtimeMs }: BlockSource,
+): Promise<boolean> {
+  const { mtimeMs: there = -Infinity } = (await standing(context, place)) ?? {};
+  return mtimeMs !== undefined && there > mtimeMs;
 }
 
 async function assertFree(context: RunContext, place: RemotePlace): Promise<void> {
@@ -150,7 +175,7 @@ async function send(
   context: RunContext,
   connector: Connector,
   { opened, source, target: { path } }: PutFile,
-  hooks: Parameters<FileJob['run']>[0],
+  hooks: SendHooks,
 ): Promise<UploadResult> {
   const { upload } = await import('../../client/upload.ts');
   const { ResumeKeys } = await import('../../client/resume-keys.ts');
@@ -162,7 +187,9 @@ async function send(
     retry: context.retryPolicy,
     throttle: throttleOf(context),
     // As cp does it: what is private stays private, what is a program stays one.
-    ...(opened.mode === undefined ? {} : { mode: opened.mode & ~process.umask() }),
+    ...(opened.mode === undefined
+      ? {}
+      : { mode: opened.mode & ~(context.settings['archive'] === true ? 0 : process.umask()) }),
     ...(context.settings['ifExists'] === 'overwrite' ? {} : { if: 'absent' }),
     ...(source.kind === 'stdio'
       ? {}

@@ -5,21 +5,22 @@ export async function forEachConcurrently<T>(
   task: (item: T) => Promise<void>,
 ): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
-  let failure: { error: unknown } | undefined;
+  const failures: unknown[] = [];
   const work = async () => {
     try {
-      while (failure === undefined) {
+      while (failures.length === 0) {
         const next = await iterator.next();
-        if (next.done === true || failure !== undefined) return;
+        // Another may have failed while this one waited for an item.
+        if (next.done === true || failures.length > 0) return;
         await task(next.value);
       }
     } catch (error) {
-      failure ??= { error };
+      failures.push(error);
     }
   };
   await Promise.all(Array.from({ length: limit }, work));
   await iterator.return?.();
-  if (failure !== undefined) throw failure.error;
+  if (failures.length > 0) throw failures[0];
 }
 
 /** The results of `task` in the order of the items, while up to `limit` are worked on at once. */

@@ -1,0 +1,113 @@
+import type { Command } from 'commander';
+
+import type { Action } from '../../client/tree/action.ts';
+import type { MaxDelete } from '../../client/tree/plan.ts';
+import { planSync, type SyncOptions, type Totals } from '../../client/tree/plan-tree.ts';
+import type { TreeDirection } from '../../client/tree/direction.ts';
+import { SealiftError } from '../../errors.ts';
+import { runJobs } from '../file-jobs.ts';
+import { filterOf } from '../filter-settings.ts';
+import { addConnectionOptions, addTransferOptions } from '../options.ts';
+import { remotePlace } from '../remote-command.ts';
+import type { Runner } from '../runner.ts';
+import type { RunContext } from '../run-context.ts';
+import { setting } from '../settings.ts';
+import { parsePlaceText } from '../places.ts';
+import { treeDirection } from '../tree-direction.ts';
+import { treeJob } from '../tree-job.ts';
+import { treeEnds } from '../tree-places.ts';
+import { addTreeOptions, parseMaxDelete, rulesOf } from '../tree-settings.ts';
+import { addUnattendedOptions, unattended } from '../unattended.ts';
+
+/** `sealift sync SOURCE TARGET` */
+export function addSync(program: Command, run: Runner): void {
+  const command = program
+    .command('sync')
+    .description('make a tree like another, with permission bits, links and times; send only what differs')
+    .argument('<source>', 'a local directory or file, or host:path')
+    .argument('<target>', 'the other of the two; dir/ takes a source that is written without / into itself');
+  addTreeOptions(addTransferOptions(addConnectionOptions(command)))
+    .addOption(setting('--delete', 'remove what the source lacks, after all else has succeeded'))
+    .addOption(
+      setting('--max-delete <count>', 'refuse to remove more: a number, or a share as 10%', parseMaxDelete),
+    )
+    .addOption(setting('--delete-excluded', 'also remove what the filters leave out'))
+    .addOption(setting('--backup-dir <dir>', 'keep here, at the target, what is replaced or removed'))
+    .addOption(setting('--detect-renames', 'with --delete: move at the target what has only another name'))
+    .addOption(setting('--allow-empty-source', 'an empty source is meant to be empty'));
+  addUnattendedOptions(command);
+  run(command, (context, [source, target]) => {
+    const server = remoteEnd(String(source), String(target));
+    return unattended(
+      context,
+      'sync',
+      () => context.connector(server),
+      (inner) => sync(inner, String(source), String(target)),
+    );
+  });
+}
+
+/** The server of the two places. Throws `usage` unless exactly one is on a server. */
+export function remoteEnd(source: string, target: string) {
+  const [from, to] = [parsePlaceText(source), parsePlaceText(target)];
+  if (from.kind === 'remote' && to.kind === 'remote') {
+    throw new SealiftError('usage', 'The source and the target are both on a server.', {
+      hint: 'Run the command on one of the two.',
+    });
+  }
+  return (from.kind === 'remote' ? from : remotePlace(target)).server;
+}
+
+async function sync(context: RunContext, sourceText: string, targetText: string): Promise<number> {
+  const { settings } = context;
+  if (settings['ifExists'] === 'rename')
+    throw new SealiftError(
+      'usage',
+      '--if-exists rename makes no target like its source; put and get can do it.',
+    );
+  if (settings['detectRenames'] === true && settings['delete'] !== true)
+    throw new SealiftError('usage', '--detect-renames moves what --delete would remove, and needs that.');
+  const rules = rulesOf(context, { isArchive: true });
+  const ends = await treeEnds(context, sourceText, targetText);
+  const connector = await context.connector(ends.remote.server);
+  const backupDir = settings['backupDir'] as string | undefined;
+  const direction = await treeDirection(context, {
+    connector,
+    remote: ends.remote.path,
+    local: ends.local,
+    isSending: ends.isSending,
+    rules,
+    backupDirectory: backupDir === undefined || !ends.isSending ? backupDir : remoteDirectory(backupDir),
+  });
+  const options: SyncOptions = {
+    rules,
+    filter: await filterOf(context),
+    deleteExcluded: settings['deleteExcluded'] === true,
+    maxDelete: settings['maxDelete'] as MaxDelete | undefined,
+    detectRenames: settings['detectRenames'] === true,
+    allowEmptySource: settings['allowEmptySource'] === true,
+    signal: context.signal,
+  };
+  const job = treeJob(context, {
+    name: ends.isSending ? sourceText : ends.local,
+    direction,
+    rules,
+    showsPlan: true,
+    plan: (onCount) => planned(direction, options, onCount),
+  });
+  return runJobs(context, 'sync', connector, { jobs: [job], isSending: ends.isSending });
+}
+
+// As a path from the root of the server that the target is on; its name may stand before it, as in places.
+function remoteDirectory(text: string): string {
+  const place = parsePlaceText(text);
+  return place.kind === 'remote' ? place.path : remotePlace(`here:${text}`).path;
+}
+
+async function* planned(
+  direction: TreeDirection,
+  options: SyncOptions,
+  onCount: (totals: Totals) => void,
+): AsyncGenerator<Action> {
+  yield* await planSync(direction, { ...options, onCount });
+}

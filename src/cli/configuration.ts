@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { SealiftError, systemCode } from '../errors.ts';
+import type { Directories } from './directories.ts';
+import { parseToml } from './remotes.ts';
+
+/** The configuration file of a run and what it says, which nobody has judged yet. */
+export interface Configuration {
+  file: string;
+  document: Readonly<Record<string, unknown>>;
+}
+
+/** The file that `--config` names, or the one of the user. */
+export function configurationFile(named: unknown, directories: Directories): string {
+  return typeof named === 'string' ? named : join(directories.config, 'config.toml');
+}
+
+/** Reads the configuration. Only the file of the user may be missing. Throws `bad-configuration`. */
+export async function readConfiguration(named: unknown, directories: Directories): Promise<Configuration> {
+  const file = configurationFile(named, directories);
+  try {
+    return { file, document: parseToml(await readFile(file, 'utf8'), file) };
+  } catch (cause) {
+    if (cause instanceof SealiftError) throw cause;
+    if (systemCode(cause) === 'ENOENT' && typeof named !== 'string') return { file, document: {} };
+    throw new SealiftError(
+      'bad-configuration',
+      `${file} cannot be read (${systemCode(cause) ?? String(cause)}).`,
+      { cause },
+    );
+  }
+}
+
+/** Whether a value of a TOML document is a table. */
+export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}

@@ -1,0 +1,37 @@
+import { SealiftError } from '../errors.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
+import type { RunContext } from './run-context.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Commands that go on where they were when they are run again. */
+const RESUMED: readonly string[] = ['put', 'get', 'sync'];
+
+/** What is asked of a context to tell of its end. */
+type Ending = Pick<RunContext, 'terminal' | 'signal' | 'hasConnected'>;
+
+/** Tells that `command` failed, or that it was interrupted if that is why; returns the exit code. */
+export function tellFailure(
+  { terminal, signal, hasConnected }: Ending,
+  command: string,
+  error: SealiftError,
+): number {
+  if (signal.aborted) return tellInterruption(terminal, command, signal);
+  terminal.failure(command, error);
+  return exitCodeOf(error, hasConnected);
+}
+
+function tellInterruption(terminal: Terminal, command: string, signal: AbortSignal): number {
+  const exitCode = interruptedCode(signal);
+  const canGoOn = RESUMED.includes(command);
+  const message = canGoOn ? 'Interrupted; the same command goes on where it was.' : 'Interrupted.';
+  terminal.event('error', { code: 'aborted', message, retryable: false });
+  terminal.event('summary', { exitCode });
+  terminal.note(`sealift: ${command}: ${message}`);
+  return exitCode;
+}
+
+/** 130 or 143, by the signal that `main` gave as the reason. */
+function interruptedCode(signal: AbortSignal): number {
+  const reason = signal.reason instanceof SealiftError ? signal.reason.details['signal'] : undefined;
+  return reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+}

@@ -1,0 +1,105 @@
+import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
+
+import { systemClock, type Clock } from '../clock.ts';
+import { systemCode } from '../errors.ts';
+import { systemRandom, type Random } from '../random.ts';
+import { localFileError } from '../trust/local-file-error.ts';
+import { jsonLine, type EventFields, type Terminal } from './terminal.ts';
+
+/** Where the time and the names of runs come from. Default: this machine. */
+export interface LogSources {
+  clock?: Clock;
+  random?: Random;
+}
+
+const REPORTED: readonly string[] = ['file', 'error', 'summary'];
+
+/**
+ * `--log-file`: appends every event but `progress` to `path`, with the time and the name of the run, until it is
+ * closed. Throws `local-file` or `local-no-space`; what fails later is a warning.
+ */
+export function logEvents(
+  terminal: Terminal,
+  path: string,
+  { clock = systemClock, random = systemRandom }: LogSources = {},
+): EventFile {
+  const file = new EventFile(terminal, path, 'a');
+  const run = random.bytes(4).toString('hex');
+  terminal.addListener((type, fields) => {
+    if (type === 'progress') return;
+    file.write({ time: new Date(clock.now()).toISOString(), run, type, ...fields });
+  });
+  return file;
+}
+
+/**
+ * `--report`: writes `path` anew, with every file, every error and the summary, until it is closed. Throws
+ * `local-file` or `local-no-space`; what fails later is a warning, and `hasFailed`.
+ */
+export function reportEvents(terminal: Terminal, path: string): EventFile {
+  const file = new EventFile(terminal, path, 'w');
+  terminal.addListener((type, fields) => {
+    if (REPORTED.includes(type)) file.write({ type, ...fields });
+  });
+  return file;
+}
+
+/**
+ * A file of JSON lines. Each is written at once, so that what was said last is there after a crash, and nothing is
+ * kept in memory.
+ */
+export class EventFile {
+  readonly #terminal: Terminal;
+  readonly #path: string;
+  #descriptor: number | undefined;
+  #hasFailed = false;
+
+  constructor(terminal: Terminal, path: string, flags: 'a' | 'w') {
+    this.#terminal = terminal;
+    this.#path = path;
+    try {
+      this.#descriptor = openSync(path, flags);
+    } catch (cause) {
+      throw localFileError('write', path, cause);
+    }
+  }
+
+  /** Whether something could not be written. Nothing more is written then. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  write(fields: EventFields): void {
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined || this.#hasFailed) return;
+    this.#attempt(() => writeFileSync(descriptor, jsonLine(fields)));
+  }
+
+  /** Returns when what was written survives a loss of power. May be called again. */
+  close(): void {
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined) return;
+    this.#descriptor = undefined;
+    this.#attempt(() => sync(descriptor));
+    this.#attempt(() => closeSync(descriptor));
+  }
+
+  #attempt(action: () => void): void {
+    try {
+      action();
+    } catch (cause) {
+      if (this.#hasFailed) return;
+      this.#hasFailed = true;
+      this.#terminal.warn(localFileError('write', this.#path, cause).message);
+    }
+  }
+}
+
+function sync(descriptor: number): void {
+  try {
+    fsyncSync(descriptor);
+  } catch (error) {
+    // A terminal or a pipe cannot be synced, and need not be.
+    if (systemCode(error) !== 'EINVAL') throw error;
+  }
+}

@@ -1,0 +1,217 @@
+import type { Connector } from '../client/connector.ts';
+import type { RetryEvent } from '../client/retry.ts';
+import type { FileOutcome } from '../client/tree/direction.ts';
+import { systemClock } from '../clock.ts';
+import type { SealiftError } from '../errors.ts';
+import { certificatePin } from '../trust/pins.ts';
+import { printable } from './escape.ts';
+import { combinedExitCode, EXIT, exitCodeOf } from './exit-codes.ts';
+import type { RunContext } from './run-context.ts';
+import { formatDuration, formatSize } from './units.ts';
+
+/** The commands that move files. */
+export type TransferCommand = 'put' | 'get' | 'sync' | 'check';
+
+/** Counts what a run does, tells of each file, and sums up in the end. */
+export class Tally {
+  /** Files that were sent or fetched. */
+  files = 0;
+  skipped = 0;
+  unchanged = 0;
+  links = 0;
+  directories = 0;
+  /** Of which only the time or the permission bits were set. */
+  attributes = 0;
+  moved = 0;
+  deleted = 0;
+  bytes = 0;
+  movedBytes = 0;
+  resumedBytes = 0;
+  retries = 0;
+  readonly #failed: { path: string; error: SealiftError; exitCode: number }[] = [];
+  #lastRetry = { message: '', atMs: -Infinity };
+  readonly #context: RunContext;
+  readonly #command: TransferCommand;
+  /** Whether file bytes go to the server. */
+  readonly #isSending: boolean;
+  readonly #startMs = systemClock.monotonicMs();
+
+  constructor(context: RunContext, command: TransferCommand, { isSending }: { isSending: boolean }) {
+    this.#context = context;
+    this.#command = command;
+    this.#isSending = isSending;
+  }
+
+  /** Whether the next file would fail for the same reason: the server is out of reach or does not want us. */
+  get isHopeless(): boolean {
+    const last = this.#failed.at(-1);
+    return last !== undefined && HOPELESS.includes(last.exitCode);
+  }
+
+  /** Whether all that follows would fail for the same reason as `error`. */
+  isHopelessError(error: SealiftError): boolean {
+    return HOPELESS.includes(exitCodeOf(error, this.#context.hasConnected));
+  }
+
+  /** A file that was sent or fetched. `name` as a person knows it. */
+  add(
+    name: string,
+    { unsynced: _unsynced, movedBytes, ...outcome }: FileOutcome,
+    seconds: number,
+    { isTold = true, isShort = false }: { isTold?: boolean; isShort?: boolean } = {},
+  ): void {
+    const { terminal } = this.#context;
+    this.files += 1;
+    this.bytes += outcome.size;
+    this.movedBytes += movedBytes;
+    this.resumedBytes += outcome.resumedBytes;
+    this.retries += outcome.retries;
+    terminal.event('file', {
+      ...outcome,
+      seconds: rounded(seconds),
+      [this.#isSending ? 'sentBytes' : 'receivedBytes']: movedBytes,
+    });
+    const line = isShort
+      ? `${printable(name)} (${formatSize(outcome.size)})`
+      : fileLine(name, { ...outcome, movedBytes }, seconds);
+    if (isTold) terminal.note(line);
+    terminal.detail(`  ${outcome.digest}`);
+  }
+
+  /** A file that was left out. */
+  skip(name: string, reason: string): void {
+    const { terminal } = this.#context;
+    this.skipped += 1;
+    terminal.event('file', { path: name, skipped: true, reason });
+    terminal.note(`${printable(name)}: ${reason}, skipped`);
+  }
+
+  retry(name: string, { error, retry, delayMs }: RetryEvent): void {
+    const { terminal } = this.#context;
+    const { code, message } = error;
+    terminal.event('retry', { path: name, code, message, retry, delayMs: Math.round(delayMs) });
+    // Many files that wait for one connection have one thing to say.
+    const nowMs = systemClock.monotonicMs();
+    const isRepeated = message === this.#lastRetry.message && nowMs - this.#lastRetry.atMs < REPEATED_MS;
+    if (isRepeated) return;
+    this.#lastRetry = { message, atMs: nowMs };
+    const again = `Trying again in ${formatDuration(delayMs)}.`;
+    terminal.note(`sealift: ${this.#command}: ${printable(message)} ${again}`);
+  }
+
+  fail(error: SealiftError, path: string): void {
+    this.#failed.push({ path, error, exitCode: exitCodeOf(error, this.#context.hasConnected) });
+    this.#context.terminal.failure(this.#command, error, path);
+  }
+
+  /** Tells the sum; resolves with the exit code. `planned`: files that were to be sent, of which some may not have been tried. */
+  summarize(
+    { peer }: Connector,
+    planned: number,
+    judge: (exitCode: number) => number = (code) => code,
+  ): number {
+    const { terminal } = this.#context;
+    const seconds = (systemClock.monotonicMs() - this.#startMs) / 1_000;
+    const failed = this.#failed.map((each) => each.exitCode);
+    const untried = this.isHopeless ? Math.max(0, planned - this.files - this.skipped - failed.length) : 0;
+    // What was not tried any more failed for the last reason.
+    const failures = [...failed, ...new Array<number>(untried).fill(failed.at(-1) ?? 0)];
+    const { files, skipped, unchanged, links, directories, attributes, moved, deleted } = this;
+    const successes = files + skipped + unchanged + links + directories + attributes + moved + deleted;
+    const exitCode = judge(combinedExitCode(failures, successes));
+    terminal.event('summary', {
+      files,
+      skipped,
+      unchanged,
+      links,
+      directories,
+      attributes,
+      moved,
+      deleted,
+      failed: failures.length,
+      ...this.#failures(),
+      bytes: this.bytes,
+      movedBytes: this.movedBytes,
+      resumedBytes: this.resumedBytes,
+      seconds: rounded(seconds),
+      retries: this.retries,
+      tlsVersion: peer?.tlsVersion,
+      cipher: peer?.cipher,
+      peerPin: peer?.certificate === undefined ? undefined : certificatePin(peer.certificate),
+      exitCode,
+    });
+    if (planned > 1 || successes > files + skipped || failures.length > 1)
+      terminal.note(this.#summaryLine(planned, failures.length, seconds));
+    this.#recallFailures();
+    return exitCode;
+  }
+
+  /** The names of what failed, which a long run has told long ago. */
+  #failures(): { failures?: { path: string; code: string; message: string }[] } {
+    if (this.#failed.length === 0) return {};
+    const failures = this.#failed
+      .slice(0, MAX_RECALLED)
+      .map(({ path, error: { code, message } }) => ({ path, code, message }));
+    return { failures };
+  }
+
+  #recallFailures(): void {
+    const { terminal } = this.#context;
+    const count = this.files + this.unchanged + this.#failed.length;
+    if (this.#failed.length === 0 || count <= 1 || terminal.options.json) return;
+    for (const { path, error } of this.#failed.slice(0, MAX_SHOWN))
+      terminal.warn(`failed: ${path} (${error.code})`);
+    if (this.#failed.length > MAX_SHOWN) terminal.warn(`failed: ${this.#failed.length - MAX_SHOWN} more`);
+  }
+
+  #summaryLine(planned: number, failed: number, seconds: number): string {
+    const isCheck = this.#command === 'check';
+    const counts = {
+      [isCheck ? 'the same' : 'unchanged']: this.unchanged,
+      [this.links === 1 ? 'link' : 'links']: this.links,
+      moved: this.moved,
+      deleted: this.deleted,
+      skipped: this.skipped,
+      failed,
+    };
+    const extras = Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .map(([name, count]) => `, ${count} ${name}`);
+    const all = Math.max(planned, this.files);
+    const nothing = isCheck ? 'compared' : `nothing ${this.#isSending ? 'sent' : 'fetched'}`;
+    const what = all === 0 ? nothing : `${this.files} of ${all} files, ${formatSize(this.bytes)}`;
+    return `${what} in ${formatDuration(seconds * 1_000)}${extras.join('')}`;
+  }
+}
+
+/** Within so many milliseconds the same is not said again to a person. */
+const REPEATED_MS = 1_000;
+/** Failures that the summary lists for programs, and for a person: the log has them all. */
+const MAX_RECALLED = 1_000;
+const MAX_SHOWN = 20;
+
+const HOPELESS: readonly number[] = [EXIT.refused, EXIT.trust, EXIT.cannotConnect, EXIT.gaveUp];
+
+// To the millisecond: what is behind it is noise.
+function rounded(seconds: number): number {
+  return Math.round(seconds * 1_000) / 1_000;
+}
+
+function fileLine(
+  name: string,
+  {
+    size,
+    movedBytes,
+    resumedBytes,
+    retries,
+  }: Pick<FileOutcome, 'size' | 'movedBytes' | 'resumedBytes' | 'retries'>,
+  seconds: number,
+): string {
+  const rate = seconds > 0 ? movedBytes / seconds : 0;
+  const extras = [
+    resumedBytes > 0 ? `${formatSize(resumedBytes)} in place already` : '',
+    retries > 0 ? `${retries} ${retries === 1 ? 'retry' : 'retries'}` : '',
+  ].filter((text) => text !== '');
+  const how = extras.length > 0 ? ` (${extras.join(', ')})` : '';
+  return `${printable(name)}: ${formatSize(size)} in ${formatDuration(seconds * 1_000)}, ${formatSize(rate)}/s${how}`;
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+
+import type { Connector } from '../client/connector.ts';
+import type { Rules } from '../client/tree/decide.ts';
+import type { DirectionOptions, TreeDirection } from '../client/tree/direction.ts';
+import type { RunContext } from './run-context.ts';
+import { throttleOf } from './throttle-setting.ts';
+import { directionSettings } from './tree-settings.ts';
+
+export interface DirectionParts {
+  connector: Connector;
+  /** The tree on the server, and the one on this machine. */
+  remote: string;
+  local: string;
+  isSending: boolean;
+  rules: Pick<Rules, 'archive' | 'ifExists'>;
+  backupDirectory?: string | undefined;
+  delta?: DirectionOptions['delta'];
+}
+
+/** What moves a tree, as the settings ask for it. Loaded only now: a single file needs nothing of it. */
+export async function treeDirection(context: RunContext, parts: DirectionParts): Promise<TreeDirection> {
+  const { connector, remote, local, isSending, rules, backupDirectory } = parts;
+  const options = {
+    ...directionSettings(context, rules),
+    ...(parts.delta === undefined ? {} : { delta: parts.delta }),
+    connector,
+    top: remote,
+    root: local,
+    backupDirectory,
+    retry: context.retryPolicy,
+    throttle: throttleOf(context),
+    signal: context.signal,
+  };
+  if (!isSending) {
+    const { GetTree } = await import('../client/tree/get-tree.ts');
+    return new GetTree(options);
+  }
+  const { PutTree } = await import('../client/tree/put-tree.ts');
+  const { ResumeKeys } = await import('../client/resume-keys.ts');
+  return new PutTree({ ...options, resumeKeys: new ResumeKeys(join(context.directories.state, 'resume')) });
+}

@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { startHookService } from '../support/hook-service.ts';
+import { events } from '../support/running-process.ts';
+import { tokenOf, usersToml } from '../support/test-server.ts';
+
+const home = new CliHome();
+let server: ServeProcess;
+/** Takes sixteen seconds to send. */
+let slowly: readonly string[];
+
+beforeAll(async () => {
+  // Locks belong to somebody.
+  server = await home.serve(['--users', home.write('users.toml', usersToml({ tester: {} }))]);
+  home.env['SEALIFT_TOKEN'] = tokenOf('tester');
+  const large = home.write('large', randomBytes(16 * 2 ** 20));
+  slowly = ['put', '--json', '--bwlimit', '1M', '--lock', 'slow', large, server.place('large')];
+});
+afterAll(() => home.close());
+
+test('a run leaves its log, its report and its word with the service, and gives its lock back', async () => {
+  const { origin, calls } = await startHookService(({ method }) => (method === 'POST' ? 405 : 200));
+  const [log, report] = [home.at('log'), home.at('report')];
+  const files = ['--lock', 'nightly', '--log-file', log, '--report', report];
+  const hooks = [
+    '--on-start',
+    `${origin}/start`,
+    '--on-success',
+    `${origin}/ok`,
+    '--on-failure',
+    `${origin}/no`,
+  ];
+  const put = ['put', ...files, ...hooks, home.write('a', 'aaa'), home.write('b', 'b'), server.place('ab/')];
+  for (const turn of [1, 2]) {
+    expect(await home.run(put), `turn ${turn}`).toMatchObject({ code: 0, stdout: '' });
+    const receipt = (path: string, size: number): unknown =>
+      expect.objectContaining({ type: 'file', path, size, durability: 'disk', digest: expect.any(String) });
+    expect(events(home.read('report').toString())).toEqual([
+      receipt('ab/a', 3),
+      receipt('ab/b', 1),
+      expect.objectContaining({ type: 'summary', files: 2, bytes: 4, exitCode: 0 }),
+    ]);
+  }
+  const lines = events(home.read('log').toString());
+  const types = ['start', 'file', 'file', 'summary'];
+  expect(lines.map(({ type }) => type)).toEqual([...types, ...types]);
+  expect(new Set(lines.map(({ run }) => run)).size).toBe(2);
+  expect(calls.map(({ method, path }) => `${method} ${path}`).slice(0, 4)).toEqual([
+    'POST /start',
+    'GET /start',
+    'POST /ok',
+    'GET /ok',
+  ]);
+  expect(calls[2]?.body).toMatchObject({ command: 'put', exitCode: 0, files: 2, bytes: 4 });
+});
+
+test('a second run with the same lock: 12; one that is interrupted gives it back', async () => {
+  const { origin, calls } = await startHookService();
+  const first = home.start([...slowly, '--on-failure', origin]);
+  await first.event('progress');
+  const second = await home.runJson(['put', '--lock', 'slow', home.write('c', 'c'), server.place('c')]);
+  expect(second.code).toBe(12);
+  expect(second.events).toMatchObject([
+    { type: 'error', code: 'locked' },
+    { type: 'summary', exitCode: 12 },
+  ]);
+  expect(await first.kill('SIGINT')).toMatchObject({ code: 130, stderr: '' });
+  expect(calls).toMatchObject([{ method: 'POST', body: { command: 'put', exitCode: 130 } }]);
+  const third = await home.run(['put', '--lock', 'slow', home.write('c', 'c'), server.place('c')]);
+  expect(third).toMatchObject({ code: 0 });
+});
+
+test('a run that takes too long ends with 8, and the next one goes on', async () => {
+  const ended = await home.run([...slowly, '--max-duration', '1s']);
+  expect(ended.code).toBe(8);
+  const told = events(ended.stdout);
+  expect(told.filter(({ type }) => type === 'error')).toMatchObject([{ code: 'timeout', retryable: false }]);
+  expect(told.at(-1)).toMatchObject({ type: 'summary', exitCode: 8 });
+  expect(await home.run(['put', '-q', home.at('large'), server.place('large')])).toMatchObject({ code: 0 });
+});
+
+describe('hooks', () => {
+  test('come from the environment, and hear of a server that is not believed', async () => {
+    const { origin, calls } = await startHookService();
+    const other = new CliHome();
+    const env = { SEALIFT_ON_FAILURE: `${origin}/secret` };
+    const { code, stderr } = await other.run(['put', home.at('a'), server.place('a')], { env });
+    await other.close();
+    expect(code).toBe(6);
+    expect(stderr).not.toContain('secret');
+    expect(calls).toMatchObject([{ path: '/secret', body: { command: 'put', exitCode: 6 } }]);
+  });
+
+  test('come from the file, and are shown to nobody', async () => {
+    const config = home.write('hooks.toml', 'on-success = "ftp://secret"\n');
+    for (const args of [
+      ['put', 'a', 'b:c'],
+      ['config', 'show'],
+    ]) {
+      const { code, stdout, stderr } = await home.run([...args, '--config', config]);
+      expect(code).toBe(2);
+      expect(stderr).toContain('--on-success: What is given is no http or https URL.');
+      expect(stdout + stderr).not.toContain('secret');
+    }
+    home.write('hooks.toml', 'on-success = "https://secret/"\n');
+    const { stdout } = await home.run(['config', 'show', '--config', config]);
+    expect(stdout).toContain('on-success\t***\tfile\n');
+  });
+});
+
+test('sync twice: nothing to do is 14 only where that was asked for', async () => {
+  home.write('tree/a', 'a');
+  const sync = ['sync', '--json', `${home.at('tree')}/`, server.place('tree/')];
+  expect((await home.run([...sync, '--error-on-no-transfer'])).code).toBe(0);
+  const again = await home.run([...sync, '--error-on-no-transfer']);
+  expect(again.code).toBe(14);
+  expect(events(again.stdout).at(-1)).toMatchObject({ type: 'summary', files: 0, exitCode: 14 });
+  expect((await home.run(sync)).code).toBe(0);
+  expect((await home.run([...sync, '-n', '--error-on-no-transfer'])).code).toBe(0);
+});
