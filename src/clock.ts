@@ -48,3 +48,9 @@ export function abortedError(signal: AbortSignal | undefined): SealiftError {
   if (signal?.reason instanceof SealiftError) return signal.reason;
   return new SealiftError('aborted', 'The operation was aborted.', { cause: signal?.reason });
 }
+
+/** The whole milliseconds of a time in nanoseconds: down, also before 1970, so that a time set in milliseconds is read back as the same. */
+export function floorMilliseconds(nanoseconds: bigint): number {
+  const whole = nanoseconds / 1_000_000n;
+  return Number(nanoseconds % 1_000_000n < 0n ? whole - 1n : whole);
+}

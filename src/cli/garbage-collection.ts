@@ -15,4 +15,7 @@ export function suitGarbageCollectionToStreams(): void {
   setFlagsFromString('--scavenger-max-new-space-capacity-mb=2');
   setFlagsFromString('--semi-space-growth-factor=1');
   setFlagsFromString('--no-concurrent-array-buffer-sweeping');
+  // What a tree of many files leaves behind is let grow to a part of what is kept, not to a multiple: 250 instead of
+  // 416 MB for 200,000 files fetched.
+  setFlagsFromString('--heap-growing-percent=40');
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 
+import { floorMilliseconds } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { BLOCK_BYTES, blockLength } from '../transfer/blocks.ts';
 import { blockBuffers } from '../transport/block-buffers.ts';
@@ -75,7 +76,7 @@ class FileSource implements BlockSource {
     this.#handle = handle;
     this.#stats = stats;
     this.size = Number(stats.size);
-    this.mtimeMs = Math.floor(Number(stats.mtimeNs / 1_000n) / 1_000);
+    this.mtimeMs = floorMilliseconds(stats.mtimeNs);
     this.mode = Number(stats.mode) & 0o777;
   }
 

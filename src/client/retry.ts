@@ -29,12 +29,18 @@ export interface RetryEvent {
   delayMs: number;
 }
 
+/** Progress that operations over one link make together: while one gets on, the others are not given up. */
+export interface SharedProgress {
+  count: number;
+}
+
 export interface RetryOptions {
   policy: RetryPolicy;
   clock: Clock;
   random: Random;
   signal?: AbortSignal | undefined;
   onRetry?: ((event: RetryEvent) => void) | undefined;
+  sharedProgress?: SharedProgress | undefined;
 }
 
 /**
@@ -46,18 +52,27 @@ export async function withRetries<T>(
   options: RetryOptions,
   attempt: (progressed: () => void) => Promise<T>,
 ): Promise<T> {
-  const { policy, clock, random, signal, onRetry } = options;
+  const { policy, clock, random, signal, onRetry, sharedProgress = { count: 0 } } = options;
+  let seen = sharedProgress.count;
   let retries = 0;
   let failingSinceMs: number | undefined;
   const progressed = () => {
+    sharedProgress.count += 1;
+  };
+  const noteProgress = () => {
+    if (seen === sharedProgress.count) return;
+    seen = sharedProgress.count;
     retries = 0;
     failingSinceMs = undefined;
   };
   for (;;) {
     try {
-      return await attempt(progressed);
+      const result = await attempt(progressed);
+      progressed();
+      return result;
     } catch (cause) {
       const error = toSealiftError(cause);
+      noteProgress();
       if (!error.retryable || signal?.aborted === true) throw error;
       failingSinceMs ??= clock.monotonicMs();
       const delayMs = retryDelay(retries, error, policy, random);

@@ -1,6 +1,12 @@
 import { systemClock, type Clock } from '../clock.ts';
 import { systemRandom, type Random } from '../random.ts';
-import { DEFAULT_RETRY_POLICY, withRetries, type RetryEvent, type RetryPolicy } from './retry.ts';
+import {
+  DEFAULT_RETRY_POLICY,
+  withRetries,
+  type RetryEvent,
+  type RetryPolicy,
+  type SharedProgress,
+} from './retry.ts';
 import type { TransferProgress } from './transfer-progress.ts';
 
 /** What uploads and downloads have in common. */
@@ -14,6 +20,8 @@ export interface TransferOptions {
   throttle?: ((bytes: number) => Promise<void>) | undefined;
   clock?: Clock;
   random?: Random;
+  /** Of all transfers that share a link, as the files of a tree do. */
+  sharedProgress?: SharedProgress;
 }
 
 /** Runs the attempts of a transfer, and counts in `run` how often it was tried again. */
@@ -24,6 +32,7 @@ export function retrying<T>(
     random = systemRandom,
     signal,
     onRetry,
+    sharedProgress,
   }: TransferOptions,
   run: { retries: number },
   attempt: (progressed: () => void) => Promise<T>,
@@ -32,5 +41,5 @@ export function retrying<T>(
     run.retries += 1;
     onRetry?.(event);
   };
-  return withRetries({ policy: retry, clock, random, signal, onRetry: count }, attempt);
+  return withRetries({ policy: retry, clock, random, signal, onRetry: count, sharedProgress }, attempt);
 }

@@ -6,6 +6,7 @@ import {
   withRetries,
   type RetryEvent,
   type RetryPolicy,
+  type SharedProgress,
 } from '../../src/client/retry.ts';
 import { SealiftError } from '../../src/errors.ts';
 import type { Random } from '../../src/random.ts';
@@ -28,13 +29,17 @@ const always = (fraction: number): Random => ({ ...seededRandom(1), fraction: ()
 /** Runs `attempt` with time that passes by itself; records when each attempt began. */
 async function run(
   attempt: (nth: number, progressed: () => void) => Promise<string>,
-  { policy = DEFAULT_RETRY_POLICY, random = always(0.5) }: { policy?: RetryPolicy; random?: Random } = {},
+  {
+    policy = DEFAULT_RETRY_POLICY,
+    random = always(0.5),
+    sharedProgress,
+  }: { policy?: RetryPolicy; random?: Random; sharedProgress?: SharedProgress } = {},
 ) {
   const clock = new FakeClock();
   const startsMs: number[] = [];
   const events: RetryEvent[] = [];
   const running = withRetries(
-    { policy, clock, random, onRetry: (event) => events.push(event) },
+    { policy, clock, random, onRetry: (event) => events.push(event), sharedProgress },
     (progressed) => attempt(startsMs.push(clock.monotonicMs()), progressed),
   );
   const outcome = await passUntilSettled(clock, running).catch((error: unknown) => error as SealiftError);
@@ -144,6 +149,18 @@ describe('withRetries', () => {
       { policy, random: always(1) },
     );
     expect(startsMs.at(-1)).toBeGreaterThan(1_500_000);
+  });
+
+  test('the count begins anew while another that shares the link gets on', async () => {
+    const sharedProgress = { count: 0 };
+    const { startsMs } = await run(
+      async (nth) => {
+        if (nth <= 20) sharedProgress.count += 1;
+        throw lost();
+      },
+      { sharedProgress },
+    );
+    expect(startsMs).toHaveLength(20 + DEFAULT_RETRY_POLICY.retries);
   });
 
   test('a server that asks for more time than there is left is not waited for', async () => {

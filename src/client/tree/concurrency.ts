@@ -5,22 +5,23 @@ export async function forEachConcurrently<T>(
   task: (item: T) => Promise<void>,
 ): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
-  const failures: unknown[] = [];
+  let failure: { error: unknown } | undefined;
+  const isOver = () => failure !== undefined;
   const work = async () => {
     try {
-      while (failures.length === 0) {
+      while (!isOver()) {
         const next = await iterator.next();
-        // Another may have failed while this one waited for an item.
-        if (next.done === true || failures.length > 0) return;
+        // Another may have failed while this one waited for its item.
+        if (next.done === true || isOver()) return;
         await task(next.value);
       }
     } catch (error) {
-      failures.push(error);
+      failure ??= { error };
     }
   };
   await Promise.all(Array.from({ length: limit }, work));
   await iterator.return?.();
-  if (failures.length > 0) throw failures[0];
+  if (failure !== undefined) throw failure.error;
 }
 
 /** The results of `task` in the order of the items, while up to `limit` are worked on at once. */
@@ -45,17 +46,8 @@ export async function* mapConcurrently<T, R>(
   }
 }
 
-/** Takes items as fast as they come and keeps them until they are wanted. The failure of `items` comes after them. */
-export async function* ahead<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
-  const queue = new Ahead(items);
-  try {
-    for (let batch = await queue.next(); batch !== undefined; batch = await queue.next()) yield* batch;
-  } finally {
-    await queue.stop();
-  }
-}
-
-class Ahead<T> {
+/** Takes items as fast as they come, from now on, and keeps them until they are wanted. The failure of `items` comes after them. */
+export class Ahead<T> implements AsyncIterable<T> {
   #waiting: T[] = [];
   #more = Promise.withResolvers<void>();
   #isOver = false;
@@ -73,20 +65,29 @@ class Ahead<T> {
     });
   }
 
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    try {
+      for (let batch = await this.#next(); batch !== undefined; batch = await this.#next()) yield* batch;
+    } finally {
+      await this.stop();
+    }
+  }
+
+  /** Takes no more items. May be called again. */
+  async stop(): Promise<void> {
+    this.#isWanted = false;
+    await this.#taking;
+  }
+
   /** All that has come since the last call, at least one item; undefined when there are no more. */
-  async next(): Promise<T[] | undefined> {
+  async #next(): Promise<T[] | undefined> {
     await this.#more.promise;
     if (!this.#isOver) this.#more = Promise.withResolvers();
     const batch = this.#waiting;
     this.#waiting = [];
     if (batch.length > 0) return batch;
     if (this.#failure !== undefined) throw this.#failure.error;
-    return this.#isOver ? undefined : this.next();
-  }
-
-  async stop(): Promise<void> {
-    this.#isWanted = false;
-    await this.#taking;
+    return this.#isOver ? undefined : this.#next();
   }
 
   async #take(items: AsyncIterable<T>): Promise<void> {

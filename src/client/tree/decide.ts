@@ -38,7 +38,9 @@ export function decisions(
   rules: Rules,
   sides: Sides,
 ): AsyncGenerator<Action> {
-  return mapConcurrently(source, rules.compare === 'digest' ? COMPARED_AT_ONCE : 1, async (entry) => {
+  // Where names are given, each has to be known before the next entry is looked at.
+  const limit = rules.compare === 'digest' && rules.ifExists !== 'rename' ? COMPARED_AT_ONCE : 1;
+  return mapConcurrently(source, limit, async (entry) => {
     const existing = target.get(entry.path);
     const action = await decideOrRefuse(entry, existing, rules, sides);
     if (rules.ifExists === 'rename') return renamed(action, target);
@@ -55,7 +57,9 @@ function renamed(action: Action, target: Map<string, TreeEntry>): Action {
     (action.kind === 'file' || action.kind === 'link') && action.existing !== undefined
       ? freePath(action.entry.path, target)
       : action.entry.path;
-  target.set(to, action.entry);
+  // Whatever of the source comes later under that name is not the same, even if it looks so.
+  const isGiven = to !== action.entry.path;
+  target.set(to, isGiven ? { ...action.entry, size: NaN, mtimeMs: NaN } : action.entry);
   return action.kind === 'file' || action.kind === 'link' ? { ...action, to, existing: undefined } : action;
 }
 
@@ -125,8 +129,7 @@ function replaceOther(entry: TreeEntry, existing: TreeEntry, rules: Rules): Acti
   if (action.kind === 'directory' && rules.ifExists === 'rename')
     return refuse(entry, 'exists', 'exists already at the target, and is no directory');
   if (existing.type !== 'directory' || (action.kind !== 'file' && action.kind !== 'link')) return action;
-  // The top is what the target was named by: it is not removed for a file of that name.
-  if (!rules.delete || entry.path === '') {
+  if (!rules.delete) {
     return refuse(entry, 'is-directory', 'is a directory at the target, which only --delete would remove');
   }
   return { ...action, existing: undefined, late: true };

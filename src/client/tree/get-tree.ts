@@ -48,7 +48,7 @@ export class GetTree implements TreeDirection {
   #isFile = false;
 
   constructor(options: GetTreeOptions) {
-    this.#options = options;
+    this.#options = { sharedProgress: { count: 0 }, ...options };
     this.sourceName = `${formatAddress(options.connector.options.address)}/${options.top}`;
     this.targetName = options.root;
     this.#target = new LocalTarget(options.root, this.sourceName);
@@ -97,7 +97,7 @@ export class GetTree implements TreeDirection {
     });
     try {
       for await (const entry of scan) {
-        if (entry.path !== this.#backupWithin) entries.set(entry.path, entry);
+        entries.set(entry.path, entry);
       }
     } catch (error) {
       if (!isSealiftError(error, 'local-not-found')) throw error;
@@ -218,7 +218,12 @@ export class GetTree implements TreeDirection {
         fileSink(partial),
         { ...transfer, ...hooks },
       );
-      await partial.complete({ ...this.#completion(action, { mtimeMs, mode }), isDurable: true, size });
+      const completion = { ...this.#completion(action, { mtimeMs, mode }), isDurable: true, size };
+      await partial.complete(completion).catch(async (error: unknown) => {
+        // It will not get this name: what was fetched would only lie there.
+        if (isSealiftError(error, 'local-exists')) await partial.discard();
+        throw error;
+      });
       return { path: this.#shown(to), size, digest, etag, movedBytes: receivedBytes, resumedBytes, retries };
     });
   }

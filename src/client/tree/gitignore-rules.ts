@@ -7,17 +7,20 @@ const ANSWERS_KEPT = 1_000;
 
 /** Patterns in the syntax of gitignore, anchored at the top of a tree; the case of letters counts. */
 export class GitignoreRules {
+  readonly #isEmpty: boolean;
   #rules: Ignore;
   #answers = 0;
 
   /** Throws `usage` for a pattern that cannot be one. */
   constructor(patterns: readonly string[]) {
     for (const pattern of patterns) checkPattern(pattern);
+    this.#isEmpty = patterns.length === 0;
     this.#rules = caseSensitive().add(patterns);
   }
 
   /** Whether the last pattern that speaks of `path`, or of a directory above it, is no negation. */
   matches(path: string, isDirectory: boolean): boolean {
+    if (this.#isEmpty) return false;
     this.#answers += 1;
     // The library keeps every answer for ever: 35 MB for 200,000 paths. A copy shares the compiled patterns alone.
     if (this.#answers % ANSWERS_KEPT === 0) this.#rules = caseSensitive().add(this.#rules);

@@ -1,7 +1,7 @@
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import type { Action } from './action.ts';
-import { ahead } from './concurrency.ts';
+import { Ahead } from './concurrency.ts';
 import { decisions, type Rules } from './decide.ts';
 import type { TreeDirection } from './direction.ts';
 import { checkDeletions, checkSource, deletions, detectRenames, type MaxDelete } from './plan.ts';
@@ -38,12 +38,16 @@ export interface SyncOptions extends PlanOptions {
  * target is looked at before; who may not list it sends everything.
  */
 export async function* planCopy(direction: TreeDirection, options: PlanOptions): AsyncGenerator<Action> {
-  const target = await direction.scanTarget().catch((error: unknown) => {
-    if (isSealiftError(error, 'forbidden')) return new Map<string, TreeEntry>();
-    throw error;
-  });
   const source = new Source(direction, options);
-  yield* ahead(counted(source.actions(target), options));
+  try {
+    const target = await direction.scanTarget().catch((error: unknown) => {
+      if (isSealiftError(error, 'forbidden')) return new Map<string, TreeEntry>();
+      throw error;
+    });
+    yield* new Ahead(counted(source.actions(target), options));
+  } finally {
+    await source.stop();
+  }
 }
 
 /**
@@ -51,14 +55,28 @@ export async function* planCopy(direction: TreeDirection, options: PlanOptions):
  * `too-many-deletions` where a safety rail is in the way.
  */
 export async function planSync(direction: TreeDirection, options: SyncOptions): Promise<Action[]> {
-  const { rules, filter, maxDelete, onCount } = options;
-  const target = await direction.scanTarget();
-  const targetEntries = [...target.keys()].filter((path) => path !== '').length;
   const source = new Source(direction, options);
+  try {
+    return await syncActions(direction, source, await direction.scanTarget(), options);
+  } finally {
+    await source.stop();
+  }
+}
+
+async function syncActions(
+  direction: TreeDirection,
+  source: Source,
+  target: Map<string, TreeEntry>,
+  options: SyncOptions,
+): Promise<Action[]> {
+  const { rules, filter, maxDelete, onCount } = options;
+  const targetEntries = [...target.keys()].filter((path) => path !== '').length;
   const found = await sourceActions(source, target, targetEntries, options);
   const isRefused = found.some(({ kind }) => kind === 'refuse');
+  // What the source cannot have there, as the backup of earlier runs, is not its to remove.
   const protects: TreeFilter['protects'] = (path, isDirectory) =>
-    !options.deleteExcluded && filter.protects(path, isDirectory);
+    direction.nameProblem(path) !== undefined ||
+    (!options.deleteExcluded && filter.protects(path, isDirectory));
   for (const path of source.directoriesOfFiles()) target.delete(path);
   const actions =
     rules.delete && options.detectRenames
@@ -115,17 +133,28 @@ class Source {
   readonly #problems: { path: string; error: SealiftError }[] = [];
   readonly #missing: Set<string>;
   readonly #parents = new Set<string>();
+  /** Looked at while the target is, too. */
+  readonly #found: Ahead<TreeEntry>;
 
   constructor(direction: TreeDirection, options: PlanOptions) {
     this.name = direction.sourceName;
     this.#direction = direction;
     this.#options = options;
-    // The top is there, or nothing is.
-    this.#missing = new Set([...(options.filter.named ?? [])].filter((path) => path !== ''));
+    const { filter } = options;
+    // The top is there, or nothing is; and what is left out by a pattern is not looked for.
+    const isLookedFor = (path: string) =>
+      path !== '' && !filter.protects(path, false) && !filter.protects(path, true);
+    this.#missing = new Set([...(filter.named ?? [])].filter(isLookedFor));
+    this.#found = new Ahead(this.#entries());
+  }
+
+  /** Looks no further. */
+  stop(): Promise<void> {
+    return this.#found.stop();
   }
 
   async *actions(target: Map<string, TreeEntry>): AsyncGenerator<Action> {
-    for await (const action of decisions(this.#entries(), target, this.#options.rules, this.#direction)) {
+    for await (const action of decisions(this.#found, target, this.#options.rules, this.#direction)) {
       yield* this.#refusals();
       yield action;
     }
@@ -148,26 +177,34 @@ class Source {
     const scan = this.#direction.scanSource({
       filter,
       signal,
-      onProblem: (error, path) => this.#problems.push({ path, error }),
-      onLeftOut: (path) => this.leftOut.add(path),
+      onProblem: (error, path) => {
+        this.#problems.push({ path, error });
+        this.#noteFound(path);
+      },
+      onLeftOut: (path) => {
+        this.leftOut.add(path);
+        this.#noteFound(path);
+      },
     });
     for await (const entry of scan) {
       if (entry.path !== '' || entry.type !== 'directory') this.count += 1;
-      this.#noteSeen(entry.path);
+      this.#noteParents(entry.path);
+      this.#noteFound(entry.path);
       const error = this.#nameProblem(entry.path, clashes);
       if (error === undefined) yield entry;
       else this.#problems.push({ path: entry.path, error });
     }
   }
 
-  #noteSeen(path: string): void {
-    for (let parent = path; parent !== '' && !this.#parents.has(parent);) {
-      parent = parentPath(parent);
-      this.#parents.add(parent);
-    }
+  #noteParents(path: string): void {
+    for (let below = path; below !== '' && !this.#parents.has(parentPath(below)); below = parentPath(below))
+      this.#parents.add(parentPath(below));
+  }
+
+  #noteFound(path: string): void {
     if (this.#missing.size === 0) return;
-    // A directory that is named is also seen by what is in it.
-    for (let seen = path; seen !== ''; seen = parentPath(seen)) this.#missing.delete(seen);
+    // A directory that is named is also found by what is in it.
+    for (let found = path; found !== ''; found = parentPath(found)) this.#missing.delete(found);
   }
 
   #nameProblem(path: string, clashes: NameClashes | undefined): SealiftError | undefined {

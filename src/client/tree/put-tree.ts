@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 
 import { isSealiftError, SealiftError } from '../../errors.ts';
-import { baseName, isWithin, joinPath } from '../../transfer/remote-path.ts';
+import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { openFileSource } from '../block-source.ts';
@@ -40,7 +40,7 @@ export class PutTree implements TreeDirection {
   readonly #options: PutTreeOptions;
 
   constructor(options: PutTreeOptions) {
-    this.#options = options;
+    this.#options = { sharedProgress: { count: 0 }, ...options };
     this.sourceName = options.root;
     this.targetName = `${formatAddress(options.connector.options.address)}/${options.top}`;
   }
@@ -59,7 +59,7 @@ export class PutTree implements TreeDirection {
       const entries = new Map<string, TreeEntry>();
       try {
         for await (const entry of scanRemote(client, top, signal)) {
-          if (!this.#isBackup(entry.path)) entries.set(entry.path, entry);
+          if (!this.#isBackup(parentPath(entry.path))) entries.set(entry.path, entry);
         }
       } catch (error) {
         if (!isSealiftError(error, 'not-found', 'not-directory')) throw error;

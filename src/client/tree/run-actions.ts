@@ -201,6 +201,8 @@ class ActionRun {
     }
     const making = this.#makeDirectory(action);
     this.#ready.set(entry.path, making);
+    // What could not be made is told of once, and gets no attributes.
+    making.catch(() => this.#known.delete(entry.path));
     return making;
   }
 

@@ -1,3 +1,4 @@
+import { floorMilliseconds } from '../../clock.ts';
 import { systemCode } from '../../errors.ts';
 import { PERMISSION_BITS } from '../kept-mode.ts';
 import type { Entry } from '../store.ts';
@@ -63,10 +64,4 @@ function entryType(stats: FileStats): Entry['type'] | undefined {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'directory';
   return stats.isSymbolicLink() ? 'symlink' : undefined;
-}
-
-// Down, also before 1970, so that a time set in whole milliseconds is read back as the same.
-function floorMilliseconds(nanoseconds: bigint): number {
-  const whole = nanoseconds / 1_000_000n;
-  return Number(nanoseconds % 1_000_000n < 0n ? whole - 1n : whole);
 }

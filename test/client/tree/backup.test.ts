@@ -1,0 +1,84 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+import { isChange } from '../../../src/client/tree/action.ts';
+import { contentsAt, plantTree } from '../../support/planted-tree.ts';
+import { MIB, noise } from '../setting.ts';
+import { copy, startTrees, WAYS } from './tree-setting.ts';
+
+const SOURCE = {
+  same: 'same',
+  file: 'new',
+  'd/large': noise(2 * MIB, 2),
+  link: { link: 'new' },
+  'place/x': 'x',
+};
+const TARGET = {
+  same: 'same',
+  file: { content: 'old', mtimeMs: 1, mode: 0o600 },
+  'd/large': { content: noise(2 * MIB, 1), mtimeMs: 1 },
+  'd/extra': 'extra',
+  'extra/deep': 'deep',
+  link: { link: 'old' },
+  place: { link: 'old' },
+};
+const KEPT = ['d/', 'd/extra', 'd/large', 'extra/', 'extra/deep', 'file', 'link', 'place'];
+
+describe.each(WAYS)('%s: what is replaced or removed', (way) => {
+  test.each(['beside the tree', 'in it', 'deep in it'])('is kept %s', async (where) => {
+    const trees = await startTrees(way, SOURCE, TARGET);
+    const before = await contentsAt(trees.target);
+    const place = where === 'beside the tree' ? 'backup' : where === 'in it' ? 'tree/old' : 'tree/d/old/er';
+    const onDisk =
+      where === 'beside the tree' ? join(trees.target, '..', 'backup') : join(trees.target, place.slice(5));
+    const backupDirectory = way === 'put' ? place : onDisk;
+    const { told, isComplete } = await copy(trees.direction({ backupDirectory }));
+    expect([told.failed, isComplete]).toEqual([{}, true]);
+    const backup = await contentsAt(onDisk);
+    expect(backup).toEqual(Object.fromEntries(KEPT.map((path) => [path, before[path]])));
+    const after = Object.entries(await contentsAt(trees.target)).filter(
+      ([path]) => !/(^|\/)old\//.test(path),
+    );
+    expect(Object.fromEntries(after)).toEqual(await contentsAt(trees.source));
+
+    // The backup is no part of the tree, and stays.
+    const again = await copy(trees.direction({ backupDirectory }));
+    expect([again.told.failed, again.actions.filter(({ kind }) => kind === 'delete')]).toEqual([{}, []]);
+    expect(await contentsAt(onDisk)).toEqual(backup);
+  });
+
+  test('is kept of a tree that is a single file', async () => {
+    const trees = await startTrees(way, undefined);
+    await writeFile(trees.source, 'new');
+    await writeFile(trees.target, 'older');
+    const onDisk = join(trees.target, '..', 'backup');
+    await copy(trees.direction({ backupDirectory: way === 'put' ? 'backup' : onDisk }));
+    expect(Object.values(await contentsAt(onDisk))).toEqual(['older']);
+  });
+
+  test('does not make a file of the source one of the backup', async () => {
+    const trees = await startTrees(
+      way,
+      { 'old/file': 'evil', file: 'new' },
+      { file: { content: 'old', mtimeMs: 1 } },
+    );
+    const backupDirectory = way === 'put' ? 'tree/old' : join(trees.target, 'old');
+    const { told } = await copy(trees.direction({ backupDirectory }));
+    expect(told.failed).toEqual({ old: 'bad-name', 'old/file': 'bad-name' });
+    expect(await contentsAt(trees.target)).toEqual({ file: 'new', 'old/': '', 'old/file': 'old' });
+  });
+});
+
+test('an older backup of the same name is replaced', async () => {
+  for (const way of WAYS) {
+    const trees = await startTrees(way, { file: 'v2' }, { file: { content: 'v1', mtimeMs: 1 } });
+    const onDisk = join(trees.target, '..', 'backup');
+    const backupDirectory = way === 'put' ? 'backup' : onDisk;
+    await copy(trees.direction({ backupDirectory }));
+    await plantTree(trees.source, { file: { content: 'v3', mtimeMs: 5 } });
+    const { actions } = await copy(trees.direction({ backupDirectory }));
+    expect(actions.filter(isChange)).not.toEqual([]);
+    expect(await contentsAt(onDisk)).toEqual({ file: 'v2' });
+  }
+});

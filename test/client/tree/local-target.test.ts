@@ -1,0 +1,66 @@
+import { lstat, readdir, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+import { isChange } from '../../../src/client/tree/action.ts';
+import { isTemporary } from '../../../src/client/tree/tree-entry.ts';
+import { failureOf } from '../../support/failure.ts';
+import { contentsAt, LONG_AGO, plantTree, treeAt } from '../../support/planted-tree.ts';
+import { bothTrees, copy, startTrees } from './tree-setting.ts';
+
+const TREE = { '/': {}, 'd/': {}, 'd/a': { content: 'a', mode: 0o666 }, b: 'b' };
+
+test('two runs at once do not get into each other', async () => {
+  const trees = await startTrees('get', TREE, {});
+  const first = trees.direction();
+  await first.begin();
+  const before = await treeAt(trees.target);
+  expect(await failureOf(copy(trees.direction()))).toMatchObject({ code: 'locked' });
+  expect(await treeAt(trees.target)).toEqual(before);
+  // From elsewhere, something else may come.
+  expect(await copy(trees.direction({ top: 'tree/d' }))).toMatchObject({ isComplete: true });
+  await first[Symbol.asyncDispose]();
+  expect(await copy(trees.direction())).toMatchObject({ isComplete: true });
+  expect((await readdir(trees.target)).filter(isTemporary)).toEqual([]);
+});
+
+test('what is held meanwhile leaves no trace in the time of the top', async () => {
+  const trees = await startTrees('get', TREE, { ...TREE, 'd/a': { content: 'a', mode: 0o600 } });
+  expect((await copy(trees.direction())).told.done).toEqual(['attributes d/a']);
+  const [target, source] = await bothTrees(trees);
+  expect(target).toEqual(source);
+});
+
+test('who only looks at a target makes nothing there, not even itself', async () => {
+  const trees = await startTrees('get', TREE);
+  const direction = trees.direction();
+  expect(await direction.scanTarget()).toEqual(new Map());
+  await direction[Symbol.asyncDispose]();
+  expect(await readdir(join(trees.target, '..'))).toEqual([]);
+});
+
+test('a target that is a link of the user is followed, and stays one', async () => {
+  const trees = await startTrees('get', TREE);
+  const real = await plantTree(join(trees.setting.directory, 'real'), {});
+  await symlink('real', trees.target);
+  expect(await copy(trees.direction())).toMatchObject({ told: { failed: {} } });
+  const [target, source] = await bothTrees({ source: trees.source, target: real });
+  expect(target).toEqual(source);
+  expect((await lstat(trees.target)).isSymbolicLink()).toBe(true);
+  expect((await copy(trees.direction())).actions.filter(isChange)).toEqual([]);
+});
+
+test('where bits are not kept, the umask takes some, and directories have their own times', async () => {
+  const trees = await startTrees('get', { ...TREE, l: { link: 'b' } });
+  const before = process.umask(0o027);
+  try {
+    const { told } = await copy(trees.direction({ archive: false }), { rules: { archive: false } });
+    expect(told.skipped).toEqual({ l: 'link' });
+  } finally {
+    process.umask(before);
+  }
+  const target = await treeAt(trees.target);
+  expect(target).toMatchObject({ d: { mode: '750' }, 'd/a': { mode: '640', mtimeMs: LONG_AGO } });
+  expect(target['d']?.mtimeMs).not.toBe(LONG_AGO);
+  expect(await contentsAt(trees.target)).toEqual({ 'd/': '', 'd/a': 'a', b: 'b' });
+});

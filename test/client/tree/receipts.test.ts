@@ -1,0 +1,199 @@
+import { X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+import type { Client } from '../../../src/client/client.ts';
+import { PutTree } from '../../../src/client/tree/put-tree.ts';
+import { UnsyncedReceipts } from '../../../src/client/tree/unsynced-receipts.ts';
+import { SealiftError } from '../../../src/errors.ts';
+import { certificatePin } from '../../../src/trust/pins.ts';
+import { loopbackCertificate } from '../../support/certificates.ts';
+import { GatedStore } from '../../support/gated-store.ts';
+import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
+import { startTestServer, temporaryDirectory, tokenOf } from '../../support/test-server.ts';
+import { AT_ONCE, connectorTo, MIB, noise } from '../setting.ts';
+import { copy, startTrees } from './tree-setting.ts';
+
+describe('receipts that are good only when they are synced', () => {
+  /** A client whose syncs end when the test says so. */
+  function syncing() {
+    const syncs: PromiseWithResolvers<void>[] = [];
+    const sync = () => {
+      syncs.push(Promise.withResolvers());
+      return syncs.at(-1)?.promise;
+    };
+    return { client: { sync } as unknown as Client, syncs };
+  }
+  function receipts() {
+    const told: string[] = [];
+    const unsynced = new UnsyncedReceipts<string>(
+      (item) => told.push(item),
+      (item, { code }) => told.push(`${item} ${code}`),
+    );
+    return { told, unsynced };
+  }
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  test('are told when their own connection has synced', async () => {
+    const [{ told, unsynced }, a, b] = [receipts(), syncing(), syncing()];
+    unsynced.add(a.client, 'a1', 1);
+    unsynced.add(b.client, 'b1', 1);
+    unsynced.add(a.client, 'a2', 1);
+    const settled = unsynced.settle();
+    await turn();
+    expect([told, a.syncs.length, b.syncs.length]).toEqual([[], 1, 0]);
+    a.syncs[0]?.resolve();
+    await turn();
+    expect(told).toEqual(['a1', 'a2']);
+    // What comes while it is synced waits for the next.
+    unsynced.add(a.client, 'a3', 1);
+    b.syncs[0]?.reject(new SealiftError('connection-lost', 'It is gone.'));
+    await settled;
+    expect(told).toEqual(['a1', 'a2', 'b1 connection-lost']);
+    const again = unsynced.settle();
+    await turn();
+    a.syncs[1]?.resolve();
+    await again;
+    expect(told.at(-1)).toBe('a3');
+    await unsynced.settle();
+    expect([a.syncs.length, b.syncs.length]).toEqual([2, 1]);
+  });
+
+  test.each([
+    ['256 of them', 256, 1],
+    ['64 MiB', 2, 32 * MIB],
+  ])('are synced unasked after %s', async (_, count, bytes) => {
+    const [{ unsynced }, a] = [receipts(), syncing()];
+    for (let each = 1; each < count; each += 1) unsynced.add(a.client, `${each}`, bytes);
+    await turn();
+    expect(a.syncs).toHaveLength(0);
+    unsynced.add(a.client, 'last', bytes);
+    await turn();
+    expect(a.syncs).toHaveLength(1);
+    unsynced.add(a.client, 'next', bytes);
+    await turn();
+    expect(a.syncs).toHaveLength(1);
+    a.syncs[0]?.resolve();
+  });
+});
+
+const TREE: Record<string, Planted> = { 'd/a': 'a', 'd/b': 'b', large: noise(2 * MIB), l: { link: 'd' } };
+
+/** A tree that is to be put on a server whose store can be held, and be made to fail. */
+async function gatedTrees() {
+  const store = new GatedStore();
+  const { server } = await startTestServer({ store });
+  const root = await plantTree(join(await temporaryDirectory(), 'source'), TREE);
+  const connector = connectorTo(
+    server.address,
+    certificatePin(new X509Certificate((await loopbackCertificate()).cert)),
+    {
+      token: tokenOf('tester'),
+    },
+  );
+  const direction = new PutTree({
+    ...{ connector, root, top: 'tree', retry: AT_ONCE },
+    ...{ archive: true, delta: 'auto', mustBeNew: false },
+  });
+  return { store, server, direction };
+}
+
+describe('a tree on its way to a server', () => {
+  test('is told of as done when it is on the disk, and not before', async () => {
+    const { store, direction } = await gatedTrees();
+    const gate = store.hold('sync');
+    const done: string[] = [];
+    const observer = { onDone: ({ entry }: { entry: { path: string } }) => void done.push(entry.path) };
+    const copying = copy(direction, { observer });
+    await gate.reached();
+    expect(await Array.fromAsync(store.list('tree', { recursive: true }))).toHaveLength(5);
+    expect(done).toEqual([]);
+    gate.open();
+    const { told } = await copying;
+    expect(done.sort()).toEqual(['', 'd', 'd/a', 'd/b', 'l', 'large']);
+    expect(told.outcomes['large']).toMatchObject({ durability: 'disk', size: 2 * MIB });
+    expect(told.outcomes['large']).not.toHaveProperty('unsynced');
+  });
+
+  test('is sent again where the connection ended before', async () => {
+    const { store, server, direction } = await gatedTrees();
+    const gate = store.hold('sync');
+    const puts = store.count('put tree/d/a');
+    const copying = copy(direction);
+    await gate.reached();
+    server.destroyConnections();
+    gate.open();
+    const { told, isComplete } = await copying;
+    expect([told.failed, isComplete]).toEqual([{}, true]);
+    expect(puts()).toBe(2);
+    expect(told.done.sort()).toEqual(
+      ['directory ', 'directory d', 'file d/a', 'file d/b', 'file large', 'link l'].sort(),
+    );
+    // What stands there is most likely the same: of a large file only digests go over the wire again.
+    expect(told.outcomes['large']).toMatchObject({ movedBytes: 0, resumedBytes: 2 * MIB });
+  });
+
+  test('is a failure when the server cannot sync it, time after time', async () => {
+    const { store, direction } = await gatedTrees();
+    let syncs = 0;
+    store.sync = () => {
+      syncs += 1;
+      return Promise.reject(new SealiftError('no-space', 'The disk is full.'));
+    };
+    const { told, isComplete } = await copy(direction);
+    expect(isComplete).toBe(false);
+    expect(syncs).toBe(4);
+    expect(told.done).toEqual([]);
+    expect(new Set(Object.values(told.failed))).toEqual(new Set(['retries-exhausted']));
+    expect(Object.keys(told.failed)).toHaveLength(6);
+    expect(told.errors[0]?.details).toMatchObject({ lastCode: 'no-space' });
+  });
+
+  test.each([true, false])(
+    'is told of also when the rest is given up; can it be synced: %s',
+    async (canSync) => {
+      const { store, direction } = await gatedTrees();
+      const put = store.put.bind(store);
+      store.put = (publication, content) =>
+        publication.path === 'tree/d/b'
+          ? Promise.reject(new SealiftError('quota-exceeded', 'It is too much.'))
+          : put(publication, content);
+      if (!canSync) store.sync = () => Promise.reject(new SealiftError('no-space', 'The disk is full.'));
+      const { told } = await copy(direction, {
+        run: { transfers: 1, isHopeless: ({ code }) => code === 'quota-exceeded' },
+      });
+      expect(told.failed).toMatchObject({
+        'd/b': 'quota-exceeded',
+        ...(canSync ? {} : { 'd/a': 'retries-exhausted' }),
+      });
+      expect(told.done.includes('file d/a')).toBe(canSync);
+    },
+  );
+});
+
+test('what is sent again leaves what really was there in the backup', async () => {
+  const trees = await startTrees(
+    'put',
+    { a: 'new', large: noise(3 * MIB, 2), l: { link: 'new' } },
+    {
+      a: { content: 'old', mtimeMs: 1 },
+      large: { content: noise(3 * MIB, 1), mtimeMs: 1 },
+      l: { link: 'old' },
+    },
+  );
+  const { setting } = trees;
+  const before = await contentsAt(trees.target);
+  let cuts = 0;
+  const direction = trees.direction({ backupDirectory: 'backup' });
+  const link = direction.link.bind(direction);
+  // Nothing was synced yet when the last of it is made.
+  direction.link = async (action) => {
+    const client = await link(action);
+    if ((cuts += 1) === 1) setting.server.destroyConnections();
+    return client;
+  };
+  const { told, isComplete } = await copy(direction);
+  expect([told.failed, isComplete, cuts]).toEqual([{}, true, 2]);
+  expect(await contentsAt(trees.target)).toEqual(await contentsAt(trees.source));
+  expect(await contentsAt(join(setting.root, 'backup'))).toEqual(before);
+});

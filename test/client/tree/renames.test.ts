@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest';
+
+import { isChange } from '../../../src/client/tree/action.ts';
+import { planSync, type SyncOptions } from '../../../src/client/tree/plan-tree.ts';
+import { treeFilter } from '../../../src/client/tree/tree-filter.ts';
+import { directory, file, link, MemoryDirection, type MemoryEntry } from '../../support/memory-direction.ts';
+import { bothTrees, copy, kinds, PLAN, startTrees, SYNC, WAYS } from './tree-setting.ts';
+
+const TOP = directory('');
+
+describe('a file of another name', () => {
+  const renames = async (
+    source: MemoryEntry[],
+    target: MemoryEntry[],
+    options: Partial<SyncOptions> = {},
+  ) => {
+    const direction = new MemoryDirection([TOP, ...source], [TOP, ...target]);
+    return kinds(
+      (await planSync(direction, { ...PLAN, rules: SYNC, detectRenames: true, ...options })).filter(isChange),
+    );
+  };
+
+  test.each<[name: string, source: MemoryEntry[], target: MemoryEntry[], expected: string[]]>([
+    ['is moved', [file('new')], [file('old')], ['move new']],
+    ['is moved once', [file('a'), file('b')], [file('old')], ['move a', 'file b']],
+    ['each takes its own', [file('a'), file('b', 'y')], [file('o', 'y'), file('p')], ['move a', 'move b']],
+    ['is sent, if the content differs', [file('new')], [file('old', 'y')], ['file new', 'delete old']],
+    [
+      'is sent, if the time differs',
+      [file('new')],
+      [file('old', 'x', { mtimeMs: 1 })],
+      ['file new', 'delete old'],
+    ],
+    ['is sent, if the source has the other too', [file('new'), file('old')], [file('old')], ['file new']],
+    ['is sent, if it is empty', [file('new', '')], [file('old', '')], ['file new', 'delete old']],
+    [
+      'is not moved over another',
+      [file('new')],
+      [file('new', 'yy'), file('old')],
+      ['file new', 'delete old'],
+    ],
+    ['is no link', [link('new')], [link('old')], ['link new', 'delete old']],
+    ['may be one of several alike', [file('new')], [file('o', 'y'), file('p')], ['move new', 'delete o']],
+  ])('%s', async (_, source, target, expected) => {
+    expect(await renames(source, target)).toEqual(expected);
+  });
+
+  test('is sent where moves are not asked for', async () => {
+    expect(await renames([file('new')], [file('old')], { detectRenames: false })).toEqual([
+      'file new',
+      'delete old',
+    ]);
+  });
+
+  test('is not taken away from what stays', async () => {
+    const filter = treeFilter({ exclude: ['*.bak'] });
+    expect(await renames([file('new')], [file('old.bak')], { filter })).toEqual(['file new']);
+    expect(await renames([file('new')], [file('old.bak')], { filter, deleteExcluded: true })).toEqual([
+      'move new',
+    ]);
+    // The log was turned over: the source has that name still, with a file that is too large now.
+    const source = [file('log.1', 'was'), file('log', 'grown too much')];
+    expect(await renames(source, [file('log', 'was')], { filter: treeFilter({ maxSizeBytes: 3 }) })).toEqual([
+      'file log.1',
+    ]);
+  });
+
+  test('its content is compared only where size and time are the same', async () => {
+    const direction = new MemoryDirection(
+      [TOP, file('new')],
+      [TOP, file('a', 'xx'), file('b', 'y'), file('c')],
+    );
+    await planSync(direction, { ...PLAN, rules: SYNC, detectRenames: true });
+    expect(direction.calls).toEqual(['compare new b', 'compare new c']);
+  });
+});
+
+test.each(WAYS)('%s: a moved file is not sent again, and has its new bits and place', async (way) => {
+  const content = Buffer.alloc(3_000_000, 'large');
+  const trees = await startTrees(
+    way,
+    { 'new/name': { content, mode: 0o600 }, 'other.txt': 'other' },
+    { 'old/name': { content, mode: 0o644 }, 'other.txt': 'other' },
+  );
+  const { told, isComplete } = await copy(trees.direction(), { plan: { detectRenames: true } });
+  expect(isComplete).toBe(true);
+  expect(told.done).toEqual(expect.arrayContaining(['move new/name', 'delete old']));
+  expect(told.movedBytes).toBe(0);
+  const [target, source] = await bothTrees(trees);
+  expect(target).toEqual(source);
+});

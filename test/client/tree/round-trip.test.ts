@@ -1,0 +1,89 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+import { isChange } from '../../../src/client/tree/action.ts';
+import { LONG_AGO, plantTree, setTime, type Planted } from '../../support/planted-tree.ts';
+import { MIB, noise } from '../setting.ts';
+import { bothTrees, copy, startTrees, WAYS } from './tree-setting.ts';
+
+const ODD_NAMES = [
+  'ü'.repeat(127) + 'x',
+  '"quoted" \'name\' `with` $HOME',
+  '😀 emoji',
+  '-rf',
+  '*?[a]',
+  'back\\slash',
+  ' blank ',
+  '%2e%2e',
+  'name.sealift',
+  '.hidden',
+];
+
+const TREE: Record<string, Planted> = {
+  '/': { mode: 0o751, mtimeMs: 123_456 },
+  ...Object.fromEntries(ODD_NAMES.map((name) => [`odd/${name}`, name])),
+  ...Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`many/${n}`, noise(n * 50, n % 250)])),
+  empty: '',
+  'block.bin': noise(MIB, 2),
+  'large.bin': noise(9 * MIB + 17, 3),
+  'deep/er/est/file': { content: 'x', mode: 0o640, mtimeMs: -86_400_123 },
+  'script.sh': { content: '#!/bin/sh\n', mode: 0o755 },
+  'read-only': { content: 'y', mode: 0o444, mtimeMs: LONG_AGO + 0.25 },
+  'long-ago': { content: 'z', mtimeMs: -1_500.75 },
+  'empty-directory/': { mode: 0o711, mtimeMs: 5_000 },
+  'before-1970/': { mtimeMs: -1 },
+  'link-to-file': { link: 'empty', mtimeMs: 7_001 },
+  'link-to-directory': { link: 'deep/er' },
+  dangling: { link: '../nowhere/😀', mtimeMs: -5 },
+  'link-out': { link: '/etc/hostname' },
+};
+
+test.each(WAYS)('%s: a tree of all sorts arrives, through a line that is cut every 3 MiB', async (way) => {
+  const faults = {
+    cut: { afterBytes: 3 * MIB, mode: 'fin', direction: way === 'put' ? 'up' : 'down' },
+  } as const;
+  const trees = await startTrees(way, TREE, undefined, { faults });
+  const { told, isComplete } = await copy(trees.direction());
+  expect(told.failed).toEqual({});
+  expect(isComplete).toBe(true);
+  expect(told.retries).toBeGreaterThan(2);
+  const [target, source] = await bothTrees(trees);
+  expect(target).toEqual(source);
+  expect(Object.keys(source).length).toBeGreaterThan(Object.keys(TREE).length);
+
+  const again = await copy(trees.direction());
+  expect(again.actions.filter(isChange)).toEqual([]);
+  expect(again.told.done).toEqual([]);
+  expect(again.actions.length).toBeGreaterThan(200);
+});
+
+test.each(WAYS)('%s: a file alone is a tree too, and so is an empty directory', async (way) => {
+  for (const top of [noise(2 * MIB), Buffer.from('small'), undefined]) {
+    const trees = await startTrees(way, undefined);
+    if (top === undefined) await mkdir(trees.source);
+    else await writeFile(trees.source, top);
+    await setTime(trees.source, LONG_AGO);
+    const { told, isComplete } = await copy(trees.direction());
+    expect([told.failed, isComplete]).toEqual([{}, true]);
+    const [target, source] = await bothTrees(trees);
+    expect(target).toEqual(source);
+    expect((await copy(trees.direction())).actions.filter(isChange)).toEqual([]);
+  }
+});
+
+test.each(WAYS)('%s: the root of a server is a tree, but its own bits and time stay', async (way) => {
+  const { setting, direction } = await startTrees(way, undefined);
+  const local = join(setting.directory, 'local');
+  await plantTree(way === 'put' ? local : setting.root, { 'a/b': { content: 'b', mode: 0o640 }, c: 'c' });
+  await chmod(setting.root, 0o711);
+  await setTime(setting.root, 4_000);
+  expect(await copy(direction({ top: '' }))).toMatchObject({ told: { failed: {} }, isComplete: true });
+  const [there, here] = await bothTrees({ source: local, target: setting.root });
+  const isOwn = (path: string) => /^\.sealift(\/|$)/.test(path) || (way === 'put' && path === '');
+  const withoutOwn = (tree: typeof there) => Object.entries(tree).filter(([path]) => !isOwn(path));
+  expect(withoutOwn(there)).toEqual(withoutOwn(here));
+  expect(there['']).toMatchObject({ mode: '711' });
+  const again = await copy(direction({ top: '' }));
+  expect(again.actions.filter(isChange)).toEqual([]);
+});
