@@ -2,6 +2,16 @@ export { connect, Client, type ConnectOptions, type PutOptions } from './client/
 export { Connector } from './client/connector.ts';
 export { openFileSource, streamSource, type BlockSource } from './client/block-source.ts';
 export { fileSink, streamSink, type BlockSink } from './client/block-sink.ts';
+export { PutTree, type PutTreeOptions } from './client/tree/put-tree.ts';
+export { GetTree, type GetTreeOptions } from './client/tree/get-tree.ts';
+export { copyTree, syncTree, type CopyTreeOptions, type SyncTreeOptions } from './client/tree/sync-tree.ts';
+export type { TreeObserver } from './client/tree/run-actions.ts';
+export { checkTrees, type Difference } from './client/tree/check-trees.ts';
+export { treeFilter, type FilterOptions, type TreeFilter } from './client/tree/tree-filter.ts';
+export type { Action } from './client/tree/action.ts';
+export type { Rules } from './client/tree/decide.ts';
+export type { FileOutcome, TreeDirection } from './client/tree/direction.ts';
+export type { TreeEntry } from './client/tree/tree-entry.ts';
 export type { Completion } from './client/local-publish.ts';
 export { PartialFile } from './client/partial-file.ts';
 export { ResumeKeys } from './client/resume-keys.ts';

@@ -34,7 +34,7 @@ export function fileJob(
   const isDry = context.settings['dryRun'] === true;
   const run: TransferJob['run'] = async (tally, display) => {
     const startMs = systemClock.monotonicMs();
-    const shown = display.file(name);
+    const shown = display.file(name, { bytes });
     try {
       const outcome = await move({
         onProgress: (progress) => shown.update(progress),
@@ -100,7 +100,7 @@ export async function runJobs(
 ): Promise<number> {
   const { terminal } = context;
   const display = new TransferDisplay(terminal);
-  const tally = new Tally(context, command, { isSending });
+  const tally = new Tally(context, command, { connector, isSending });
   for (const { files, bytes } of jobs) if (files !== null) display.count(files, bytes);
   const isKnown = jobs.every(({ files }) => files !== null);
   terminal.event('start', {
@@ -116,13 +116,13 @@ export async function runJobs(
         if (context.signal.aborted) throw error;
         tally.fail(toSealiftError(error), job.name);
       }
-      if (tally.isHopeless || context.signal.aborted) break;
+      if ((await tally.isHopeless()) || context.signal.aborted) break;
     }
   } finally {
     display.stop();
   }
   context.signal.throwIfAborted();
-  const exitCode = tally.summarize(connector, display.files, judge);
+  const exitCode = tally.summarize(display.files, judge);
   if (context.settings['dryRun'] === true) terminal.note('Nothing was changed: this was a dry run.');
   return exitCode;
 }

@@ -79,7 +79,8 @@ function formatBar({ name, doneBytes, totalBytes, rate }: BarState): string {
     `${Math.floor(share * 100)}%`.padStart(5),
     `${formatSize(doneBytes)}/${formatSize(totalBytes)}`.padStart(14),
     speed,
-    eta === undefined ? '' : `ETA ${formatDuration(Math.round(eta) * 1000)}`,
+    // What is not done is never said to take no time.
+    eta === undefined || eta === 0 ? '' : `ETA ${formatDuration(Math.ceil(eta) * 1000)}`,
   ].join(' ');
 }
 

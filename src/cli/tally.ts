@@ -32,24 +32,40 @@ export class Tally {
   #lastRetry = { message: '', atMs: -Infinity };
   readonly #context: RunContext;
   readonly #command: TransferCommand;
+  readonly #connector: Connector;
+  /** Whether we lack the permission that every file needs; asked when the first one is forbidden. */
+  #isUnwelcome = false;
+  #asking: Promise<void> | undefined;
   /** Whether file bytes go to the server. */
   readonly #isSending: boolean;
   readonly #startMs = systemClock.monotonicMs();
 
-  constructor(context: RunContext, command: TransferCommand, { isSending }: { isSending: boolean }) {
+  constructor(
+    context: RunContext,
+    command: TransferCommand,
+    { connector, isSending }: { connector: Connector; isSending: boolean },
+  ) {
     this.#context = context;
     this.#command = command;
+    this.#connector = connector;
     this.#isSending = isSending;
   }
 
   /** Whether the next file would fail for the same reason: the server is out of reach or does not want us. */
-  get isHopeless(): boolean {
+  async isHopeless(): Promise<boolean> {
+    await this.#asking;
+    return this.#isHopeless;
+  }
+
+  get #isHopeless(): boolean {
     const last = this.#failed.at(-1);
-    return last !== undefined && HOPELESS.includes(last.exitCode);
+    return last !== undefined && this.isHopelessError(last.error);
   }
 
   /** Whether all that follows would fail for the same reason as `error`. */
   isHopelessError(error: SealiftError): boolean {
+    // One file may be forbidden, and the next not.
+    if (error.code === 'forbidden') return this.#isUnwelcome;
     return HOPELESS.includes(exitCodeOf(error, this.#context.hasConnected));
   }
 
@@ -102,18 +118,16 @@ export class Tally {
   fail(error: SealiftError, path: string): void {
     this.#failed.push({ path, error, exitCode: exitCodeOf(error, this.#context.hasConnected) });
     this.#context.terminal.failure(this.#command, error, path);
+    if (error.code === 'forbidden') this.#asking ??= this.#askPermissions();
   }
 
   /** Tells the sum; resolves with the exit code. `planned`: files that were to be sent, of which some may not have been tried. */
-  summarize(
-    { peer }: Connector,
-    planned: number,
-    judge: (exitCode: number) => number = (code) => code,
-  ): number {
+  summarize(planned: number, judge: (exitCode: number) => number = (code) => code): number {
     const { terminal } = this.#context;
+    const { peer } = this.#connector;
     const seconds = (systemClock.monotonicMs() - this.#startMs) / 1_000;
     const failed = this.#failed.map((each) => each.exitCode);
-    const untried = this.isHopeless ? Math.max(0, planned - this.files - this.skipped - failed.length) : 0;
+    const untried = this.#isHopeless ? Math.max(0, planned - this.files - this.skipped - failed.length) : 0;
     // What was not tried any more failed for the last reason.
     const failures = [...failed, ...new Array<number>(untried).fill(failed.at(-1) ?? 0)];
     const { files, skipped, unchanged, links, directories, attributes, moved, deleted } = this;
@@ -146,6 +160,12 @@ export class Tally {
     return exitCode;
   }
 
+  async #askPermissions(): Promise<void> {
+    const needed = this.#isSending ? 'write' : 'read';
+    const client = await this.#connector.use(this.#context.signal).catch(() => undefined);
+    this.#isUnwelcome = client?.hello.permissions.includes(needed) === false;
+  }
+
   /** The names of what failed, which a long run has told long ago. */
   #failures(): { failures?: { path: string; code: string; message: string }[] } {
     if (this.#failed.length === 0) return {};
@@ -158,10 +178,11 @@ export class Tally {
   #recallFailures(): void {
     const { terminal } = this.#context;
     const count = this.files + this.unchanged + this.#failed.length;
-    if (this.#failed.length === 0 || count <= 1 || terminal.options.json) return;
+    if (this.#failed.length === 0 || count <= 1) return;
     for (const { path, error } of this.#failed.slice(0, MAX_SHOWN))
-      terminal.warn(`failed: ${path} (${error.code})`);
-    if (this.#failed.length > MAX_SHOWN) terminal.warn(`failed: ${this.#failed.length - MAX_SHOWN} more`);
+      terminal.note(`sealift: failed: ${printable(path)} (${error.code})`);
+    const more = this.#failed.length - MAX_SHOWN;
+    if (more > 0) terminal.note(`sealift: failed: ${more} more`);
   }
 
   #summaryLine(planned: number, failed: number, seconds: number): string {
@@ -179,7 +200,10 @@ export class Tally {
       .map(([name, count]) => `, ${count} ${name}`);
     const all = Math.max(planned, this.files);
     const nothing = isCheck ? 'compared' : `nothing ${this.#isSending ? 'sent' : 'fetched'}`;
-    const what = all === 0 ? nothing : `${this.files} of ${all} files, ${formatSize(this.bytes)}`;
+    const what =
+      all === 0
+        ? nothing
+        : `${this.files} of ${all} ${all === 1 ? 'file' : 'files'}, ${formatSize(this.bytes)}`;
     return `${what} in ${formatDuration(seconds * 1_000)}${extras.join('')}`;
   }
 }

@@ -70,10 +70,15 @@ export class TransferDisplay {
     };
   }
 
-  /** A file is begun. `hasBar` false: it is too small to be shown by itself. */
-  file(name: string, { hasBar = true }: { hasBar?: boolean } = {}): ShownFile {
+  /** A file of `bytes`, if that is known, is begun. `hasBar` false: it is too small to be shown by itself. */
+  file(
+    name: string,
+    { bytes = null, hasBar = true }: { bytes?: number | null; hasBar?: boolean } = {},
+  ): ShownFile {
     const bar = hasBar && this.#shownFiles < MAX_FILE_BARS ? this.#bars?.add(name) : undefined;
     if (bar !== undefined) this.#shownFiles += 1;
+    bar?.update({ totalBytes: bytes });
+    const meter = new RateMeter(systemClock.monotonicMs());
     let last: TransferProgress = { totalBytes: null, doneBytes: 0, resumedBytes: 0, movedBytes: 0 };
     let isOver = false;
     this.#show();
@@ -82,14 +87,14 @@ export class TransferDisplay {
       // Bytes found in place are no measure of the link.
       const moved = Math.max(0, movedBytes - last.movedBytes);
       this.#movedBytes += moved;
-      this.#meter.add(moved, systemClock.monotonicMs());
+      for (const each of [meter, this.#meter]) each.add(moved, systemClock.monotonicMs());
     };
     return {
       update: (progress) => {
         if (isOver) return;
         advance(progress.doneBytes, progress.movedBytes);
         last = progress;
-        bar?.update({ ...progress, rate: this.#meter.rate(systemClock.monotonicMs()) });
+        bar?.update({ ...progress, rate: meter.rate(systemClock.monotonicMs()) });
         this.#show();
         this.#tell(name, progress);
       },

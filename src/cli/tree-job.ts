@@ -77,7 +77,7 @@ class TreeReport implements TreeObserver {
     if (this.#parts.showsPlan) tellAction(this.#context, action, this.#parts, (line) => terminal.note(line));
     if (action.kind !== 'file') return;
     const hasBar = action.entry.size > BLOCK_BYTES;
-    const file = this.#display.file(this.#name(action.entry.path), { hasBar });
+    const file = this.#display.file(this.#name(action.entry.path), { bytes: action.entry.size, hasBar });
     this.#shown.set(action.entry.path, { file, startMs: systemClock.monotonicMs() });
   }
 

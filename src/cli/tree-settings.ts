@@ -66,10 +66,10 @@ export function rulesOf({ settings }: RunContext, { isArchive }: { isArchive: bo
 export function directionSettings(
   { settings }: RunContext,
   { archive, ifExists }: Pick<Rules, 'archive' | 'ifExists'>,
-): Pick<DirectionOptions, 'archive' | 'delta' | 'mustBeNew'> {
+): Required<Pick<DirectionOptions, 'archive' | 'delta' | 'mustBeNew'>> {
   return {
     archive,
-    delta: settings['delta'] as DirectionOptions['delta'],
+    delta: settings['delta'] as 'auto' | 'on' | 'off',
     mustBeNew: ifExists !== 'overwrite',
   };
 }

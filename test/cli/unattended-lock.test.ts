@@ -103,8 +103,8 @@ test('the lock that is lost ends the run: 12', async () => {
     lock: (request) => ((asked += 1) > 1 ? locked(request) : void request.answer({ status: 'ok' })),
   });
   const work: Work = (context) => {
-    // A third of the minute for which it was granted.
-    clock.advance(20_000);
+    // A third of the three minutes for which it was granted.
+    clock.advance(60_000);
     return endless(context);
   };
   const { code, told } = await runUnattended({ lock: 'nightly', report }, work, { connector, clock });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 
 const ESCAPE = '\u001b';
 const WRAP_ON = `${ESCAPE}[?7h`;
@@ -49,8 +49,15 @@ describe('on a terminal', () => {
   });
 
   test('a size that is not known is said to be counted', async () => {
-    const script = ['put', ...LIMIT, '-', server.place('counted')];
-    const { stdout } = await home.inTerminal(script, { input: `${'line\n'.repeat(200)}\u0004` }).ended;
+    const put = `${SEALIFT.join(' ')} put ${LIMIT.join(' ')} - ${server.place('counted')} < '${sources[0]}'`;
+    const { stdout } = await home.startCommand([
+      'script',
+      '--quiet',
+      '--return',
+      '--command',
+      put,
+      '/dev/null',
+    ]).ended;
     expect(pieces(stdout).some((piece) => piece.endsWith('still counting'))).toBe(true);
   });
 

@@ -6,6 +6,8 @@ import {
   fileSink,
   openFileSource,
   PartialFile,
+  PutTree,
+  syncTree,
   upload,
 } from 'sealift';
 
@@ -31,6 +33,13 @@ const partial = await PartialFile.open('./copy.tar', receipt.path);
 const { size, mtimeMs, mode } = await download(connector, receipt.path, fileSink(partial));
 await partial.complete({ size, mtimeMs, mode, mustBeNew: false });
 await partial[Symbol.asyncDispose]();
+
+// Whole trees: what differs is sent, and counts once it is on the server's disk.
+const photos = new PutTree({ connector, root: './photos', top: 'photos' });
+const isComplete = await syncTree(photos, {
+  observer: { onFailed: (error, path) => console.error(path, error.code) },
+});
+console.log(isComplete ? 'All is there.' : 'Something is missing.');
 
 await connector[Symbol.asyncDispose]();
 await server.close();

@@ -37,6 +37,8 @@ test('the example runs as it is, and ends by itself', async () => {
   const directory = await newcomer();
   const photos = noise(3 * MIB + 1);
   await writeFile(join(directory, 'photos.tar'), photos);
+  await mkdir(join(directory, 'photos/2026'), { recursive: true });
+  await writeFile(join(directory, 'photos/2026/cat'), 'a cat');
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--no-warnings', 'example.ts'], {
     cwd: directory,
   });
@@ -45,10 +47,12 @@ test('the example runs as it is, and ends by itself', async () => {
     'notes 0',
     'notes/hello.txt 7',
     expect.stringMatching(`^backup/photos\\.tar ${photos.length} (sha256|blake3)-1m:[0-9a-f]{64}$`),
+    'All is there.',
     '',
   ]);
   expect((await readFile(join(directory, 'served/backup/photos.tar'))).equals(photos)).toBe(true);
   expect((await readFile(join(directory, 'copy.tar'))).equals(photos)).toBe(true);
+  expect(await readFile(join(directory, 'served/photos/2026/cat'), 'utf8')).toBe('a cat');
   expect((await readdir(directory)).filter((name) => name.startsWith('.'))).toEqual([]);
 });
 
@@ -62,11 +66,15 @@ test('what the library offers is offered on purpose', () => {
     'Connector',
     'DEFAULT_RETRY_POLICY',
     'ERROR_CODES',
+    'GetTree',
     'PartialFile',
+    'PutTree',
     'ResumeKeys',
     'SealiftError',
     'acquireLease',
+    'checkTrees',
     'connect',
+    'copyTree',
     'createServer',
     'download',
     'fileSink',
@@ -74,6 +82,8 @@ test('what the library offers is offered on purpose', () => {
     'openFileSource',
     'streamSink',
     'streamSource',
+    'syncTree',
+    'treeFilter',
     'upload',
   ]);
 });

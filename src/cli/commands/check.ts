@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Action, SendAction } from '../../client/tree/action.ts';
 import { checkTrees, repairOf, type Difference } from '../../client/tree/check-trees.ts';
 import type { TreeDirection } from '../../client/tree/direction.ts';
+import type { Totals } from '../../client/tree/plan-tree.ts';
 import type { TreeEntry } from '../../client/tree/tree-entry.ts';
 import { disposing } from '../disposing.ts';
 import { printable } from '../escape.ts';
@@ -106,7 +107,7 @@ function checkJobs(
     direction,
     rules: RULES,
     showsPlan: false,
-    plan: () => iterated(toRepair),
+    plan: (onCount) => counted(toRepair, onCount),
   });
   return { jobs: [compare, repair], left: () => left };
 }
@@ -124,6 +125,12 @@ function tell({ terminal }: RunContext, difference: Difference, treeName: string
   if (!terminal.options.json) terminal.data(`${kind.padEnd(9)} ${printable(path === '' ? '.' : path)}`);
 }
 
-async function* iterated(actions: readonly Action[]): AsyncGenerator<Action> {
-  yield* await Promise.resolve(actions);
+async function* counted(
+  repairs: readonly SendAction[],
+  onCount: (totals: Totals) => void,
+): AsyncGenerator<Action> {
+  const files = repairs.filter(({ kind }) => kind === 'file');
+  const bytes = files.reduce((sum, { entry }) => sum + entry.size, 0);
+  onCount({ files: files.length, bytes, isExact: true });
+  yield* await Promise.resolve(repairs);
 }

@@ -45,7 +45,7 @@ export async function* checkTrees(
   };
   for await (const difference of mapConcurrently(source, READ_AT_ONCE, compare))
     if (difference !== undefined) yield difference;
-  for (const existing of target.values()) {
+  for (const existing of [...target.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {
     const { path, type } = existing;
     const isMeant = !seen.has(path) && !leftOut.has(path) && !filter.protects(path, type === 'directory');
     if (path !== '' && isMeant) yield { path, kind: 'extra', existing };

@@ -67,12 +67,12 @@ export interface TreeDirection extends Sides, AsyncDisposable {
 
 /** What both directions need to know. */
 export interface DirectionOptions {
-  /** Keep permission bits. */
-  archive: boolean;
-  /** Start a changed file from what stands at the target, and send only the blocks that differ: where it pays, always, never. */
-  delta: 'auto' | 'on' | 'off';
-  /** Fail instead of replacing what appeared meanwhile. */
-  mustBeNew: boolean;
+  /** Keep permission bits. Default true. */
+  archive?: boolean;
+  /** Start a changed file from what stands at the target, and send only the blocks that differ: where it pays, always, never. Default `auto`. */
+  delta?: 'auto' | 'on' | 'off';
+  /** Fail instead of replacing what appeared meanwhile. Default false. */
+  mustBeNew?: boolean;
   /** Where what would be replaced or removed is kept, on the side of the target. */
   backupDirectory?: string | undefined;
 }
@@ -82,7 +82,7 @@ const MIN_DELTA_BYTES = 4 * 2 ** 20;
 
 /** Whether to start from what stands at the target. */
 export function usesDelta(
-  { delta }: DirectionOptions,
+  { delta = 'auto' }: DirectionOptions,
   { entry, existing, again = false }: SendAction,
 ): boolean {
   if (again) return true;

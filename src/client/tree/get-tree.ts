@@ -136,7 +136,7 @@ export class GetTree implements TreeDirection {
 
   async makeDirectory({ path, mode }: TreeEntry): Promise<undefined> {
     // Writable until everything is in it; its own bits come in the end.
-    await this.#target.directory(path, this.#options.archive ? mode | 0o700 : 0o777);
+    await this.#target.directory(path, (this.#options.archive ?? true) ? mode | 0o700 : 0o777);
   }
 
   async send(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
@@ -232,7 +232,7 @@ export class GetTree implements TreeDirection {
     { existing }: SendAction,
     { mtimeMs, mode }: { mtimeMs: number; mode: number },
   ): Omit<Completion, 'size'> {
-    const { archive, mustBeNew } = this.#options;
+    const { archive = true, mustBeNew = false } = this.#options;
     return {
       mtimeMs,
       mode,

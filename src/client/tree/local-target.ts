@@ -225,7 +225,8 @@ async function keepingTime<T>(directory: string, task: () => Promise<T>): Promis
   try {
     return await task();
   } finally {
-    await utimes(directory, secondsOf(systemClock.now()), secondsOf(mtimeMs));
+    // Who may write into a directory of somebody else may not set its time; nothing is lost by that.
+    await utimes(directory, secondsOf(systemClock.now()), secondsOf(mtimeMs)).catch(() => undefined);
   }
 }
 

@@ -102,7 +102,7 @@ export class PutTree implements TreeDirection {
   }
 
   makeDirectory({ path, mode }: TreeEntry): Promise<Client | undefined> {
-    const { archive } = this.#options;
+    const { archive = true } = this.#options;
     return this.#ask(async (client) => {
       // Writable until everything is in it; its own bits come in the end.
       await client.mkdir(this.#remote(path), archive ? { mode: mode | 0o700 } : {});
@@ -111,7 +111,15 @@ export class PutTree implements TreeDirection {
   }
 
   async send(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
-    const { connector, root, archive, mustBeNew, resumeKeys, signal, ...transfer } = this.#options;
+    const {
+      connector,
+      root,
+      archive = true,
+      mustBeNew = false,
+      resumeKeys,
+      signal,
+      ...transfer
+    } = this.#options;
     const { entry, to, existing, again = false } = action;
     const local = join(root, entry.path);
     const remote = this.#remote(to);

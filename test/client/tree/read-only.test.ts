@@ -1,4 +1,4 @@
-import { chmod, readdir } from 'node:fs/promises';
+import { chmod, chown, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
@@ -35,6 +35,26 @@ async function open(directory: string): Promise<void> {
   for (const entry of await readdir(directory, { withFileTypes: true }))
     if (entry.isDirectory()) await open(join(directory, entry.name));
 }
+
+test('get: a directory of somebody else that anybody may write to takes a tree all the same', async () => {
+  const trees = await startTrees('get', { a: 'a' }, {});
+  // Back to root for a moment, where this file gave that up. Who never was root owns it still, and loses nothing.
+  const asRoot = async (task: () => Promise<void>) => {
+    const nobody = process.geteuid?.();
+    if (process.getuid?.() === 0) process.seteuid?.(0);
+    await task();
+    if (nobody !== undefined) process.seteuid?.(nobody);
+  };
+  await chmod(trees.target, 0o777);
+  await asRoot(() => chown(trees.target, process.getuid?.() ?? 0, -1));
+  const { isComplete, told } = await copy(trees.direction({ archive: false }), {
+    rules: { archive: false },
+    run: { archive: false },
+  });
+  expect({ isComplete, failed: told.failed }).toEqual({ isComplete: true, failed: {} });
+  expect(await readdir(trees.target)).toEqual(['a']);
+  await asRoot(() => chown(trees.target, 65_534, -1));
+});
 
 describe.each(WAYS)('%s: directories that nothing may be changed in', (way) => {
   test('arrive with all in them, and then nothing is left to do', async () => {
