@@ -73,7 +73,7 @@ export async function createServer(options: CreateServerOptions): Promise<Create
     );
   }
   await makeRoot(root);
-  const store = await FileStore.open({ root, clock, random });
+  const store = await FileStore.open({ root, clock, random, hasThread: true });
   let lock: ProcessLock | undefined;
   try {
     // Two servers on one directory would not know of each other's uploads, and one would sweep the other's away.

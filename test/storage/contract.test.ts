@@ -23,6 +23,31 @@ describeStoreContract('FileStore by paths', () =>
   openFileStore({ ...systemFiles, childPath: (_, directoryPath, name) => `${directoryPath}/${name}` }),
 );
 
+describeStoreContract('FileStore with a thread for small files', async () => {
+  const root = temporaryRoot();
+  const open = async () => {
+    const opened = await FileStore.open({ root: root.path, hasThread: true });
+    await opened.startThread();
+    return Object.assign(opened, {
+      // What has to reach the disk at once is none of the thread's business.
+      put: (...[publication, content]: Parameters<FileStore['put']>) =>
+        FileStore.prototype.put.call(opened, { ...publication, durability: 'memory' }, content),
+    });
+  };
+  let store = await open();
+  return {
+    store,
+    reopen: async () => {
+      await store[Symbol.asyncDispose]();
+      return (store = await open());
+    },
+    close: async () => {
+      await store[Symbol.asyncDispose]();
+      root.remove();
+    },
+  };
+});
+
 async function openFileStore(files: FileSystem): Promise<OpenedStore> {
   const root = temporaryRoot();
   let store = await FileStore.open({ root: root.path, files });

@@ -22,7 +22,7 @@ import { SealiftError, systemCode } from '../../errors.ts';
 import { KeyedMutex } from '../../storage/keyed-mutex.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import { claimProcessLock, type ProcessLock } from '../../trust/process-lock.ts';
-import { explaining, publishFile, secondsOf, type Completion } from '../local-publish.ts';
+import { explaining, publishContent, publishFile, secondsOf, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
 import type { Attributes } from './direction.ts';
 
@@ -93,6 +93,7 @@ export class LocalTarget {
     const target = this.file(path);
     await this.#withTemporary(path, (temporary) =>
       explaining(target, async () => {
+        if (isNew(completion)) return publishContent(content, { temporary, target }, completion);
         const handle = await openNew(temporary);
         try {
           await writeWhole(handle, content);
@@ -228,6 +229,11 @@ async function keepingTime<T>(directory: string, task: () => Promise<T>): Promis
     // Who may write into a directory of somebody else may not set its time; nothing is lost by that.
     await utimes(directory, secondsOf(systemClock.now()), secondsOf(mtimeMs)).catch(() => undefined);
   }
+}
+
+// What replaces nothing needs no care for what it replaces.
+function isNew({ mustBeNew, isDurable, beforePublishing }: Omit<Completion, 'size'>): boolean {
+  return !mustBeNew && isDurable === false && beforePublishing === undefined;
 }
 
 function hashed(text: string): string {

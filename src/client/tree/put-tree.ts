@@ -4,7 +4,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { openFileSource } from '../block-source.ts';
+import { openFileSource, readFileSource } from '../block-source.ts';
 import type { Client } from '../client.ts';
 import type { Connector } from '../connector.ts';
 import type { ResumeKeys } from '../resume-keys.ts';
@@ -123,12 +123,12 @@ export class PutTree implements TreeDirection {
     const { entry, to, existing, again = false } = action;
     const local = join(root, entry.path);
     const remote = this.#remote(to);
-    const source = await openFileSource(local, { followsLinks: entry.path === '' });
+    const links = { followsLinks: entry.path === '' };
+    const small = entry.size > BLOCK_BYTES ? undefined : readFileSource(local, links);
+    const source = small ?? (await openFileSource(local, links));
     try {
       const isLarge = entry.size > BLOCK_BYTES;
-      const { hello } = await this.#ask((client) => Promise.resolve(client));
-      // What stands there tells what it holds only to who may read it.
-      const mayRead = hello.permissions.includes('read');
+      const isDelta = isLarge && usesDelta(this.#options, action) && (await this.#mayRead());
       const name = `${formatAddress(connector.options.address)}\0${remote}\0${resolve(local)}`;
       const { receipt, sentBytes, resumedBytes, retries, client } = await upload(connector, source, remote, {
         ...transfer,
@@ -138,7 +138,7 @@ export class PutTree implements TreeDirection {
           ? {}
           : { mode: archive ? source.mode : source.mode & ~process.umask() }),
         durability: 'memory',
-        ...(mayRead && usesDelta(this.#options, action) ? { base: 'existing' } : {}),
+        ...(isDelta ? { base: 'existing' } : {}),
         ...(mustBeNew && existing === undefined && !again ? { if: 'absent' } : {}),
         ...(isLarge && resumeKeys !== undefined ? { resume: { keys: resumeKeys, name } } : {}),
         beforePublishing: async (on) => {
@@ -159,6 +159,11 @@ export class PutTree implements TreeDirection {
     } finally {
       await source[Symbol.asyncDispose]();
     }
+  }
+
+  /** What stands on the server tells what it holds only to who may read it. */
+  #mayRead(): Promise<boolean> {
+    return this.#ask(({ hello }) => Promise.resolve(hello.permissions.includes('read')));
   }
 
   link({ entry, to, existing }: SendAction): Promise<Client | undefined> {

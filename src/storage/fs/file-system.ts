@@ -103,10 +103,11 @@ function openFile(handle: fs.FileHandle): OpenFile {
   };
 }
 
-// Node takes seconds as a double and cuts them to microseconds: half a microsecond more, and a whole
-// millisecond stays what it was instead of falling to the one before. As text, because it takes a negative
-// number for the present.
-function seconds(milliseconds: number): string {
+/**
+ * A time as Node takes it: in seconds, cut to microseconds. Half a microsecond more, and a whole millisecond stays what
+ * it was instead of falling to the one before. As text, because a negative number is taken for the present.
+ */
+export function seconds(milliseconds: number): string {
   return String((milliseconds * 1000 + 0.5) / 1_000_000);
 }
 

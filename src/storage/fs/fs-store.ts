@@ -19,17 +19,19 @@ import type {
   StoreFeatures,
 } from '../store.ts';
 import { entryAt, statsAt, unlinkIfThere } from './entries.ts';
-import { closingFile, writeFully } from './file-bytes.ts';
+import { closingFile } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
-import { publishTemporary, type Publisher } from './publish.ts';
+import { publishContent, type Publisher } from './publish.ts';
 import { removeTree, renameEntry } from './read-only-directories.ts';
+import { SmallFiles } from './small-files.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
 import { explaining, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
+import { MIN_PATHS, syncFileSystem } from './sync-file-system.ts';
 import { syncFile, syncFiles } from './synced-files.ts';
 import { Tree, type Place } from './tree.ts';
 import { openFileUpload } from './upload.ts';
@@ -43,6 +45,8 @@ export interface FileStoreOptions {
   files?: FileSystem;
   clock?: Clock;
   random?: Random;
+  /** Handle small files in a thread of their own, with calls that block it. Default false. */
+  hasThread?: boolean;
 }
 
 /** Files in a directory of this machine: ordinary files, under their own names, with nothing added to them. */
@@ -50,6 +54,7 @@ export class FileStore implements Store {
   readonly features: StoreFeatures;
   readonly #files: FileSystem;
   readonly #random: Random;
+  readonly #root: string;
   readonly #tree: Tree;
   readonly #state: StateDirectory;
   readonly #names = new KeyedMutex();
@@ -58,15 +63,25 @@ export class FileStore implements Store {
   readonly #publisher: Publisher;
   readonly #publications: Publications;
   readonly #spareHandles = new SpareHandles();
+  readonly #smallFiles: SmallFiles | undefined;
 
-  private constructor(options: FileStoreOptions, features: StoreFeatures, tree: Tree, state: StateDirectory) {
+  private constructor(
+    options: FileStoreOptions & { root: string },
+    features: StoreFeatures,
+    tree: Tree,
+    state: StateDirectory,
+  ) {
     this.features = features;
     this.#files = options.files ?? systemFiles;
     this.#random = options.random ?? systemRandom;
+    this.#root = options.root;
     this.#tree = tree;
     this.#state = state;
     this.#publisher = { files: this.#files, tree, names: this.#names, clock: options.clock ?? systemClock };
     this.#publications = new Publications(this.#publisher, state);
+    const isOfThisMachine = this.#files === systemFiles && this.#publisher.clock === systemClock;
+    if (options.hasThread === true && isOfThisMachine)
+      this.#smallFiles = new SmallFiles(options.root, (path) => tree.directoryMade(path));
   }
 
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to. */
@@ -79,7 +94,8 @@ export class FileStore implements Store {
       state = await StateDirectory.open(files, root);
       // Probed where an earlier process that died at it has its leavings deleted.
       const names = await nameIdentity(files, state.removed, random);
-      return new FileStore(options, { symlinks: true, ...names }, await Tree.open(files, root), state);
+      const tree = await Tree.open(files, root);
+      return new FileStore({ ...options, root }, { symlinks: true, ...names }, tree, state);
     } catch (cause) {
       await state?.close();
       throw new SealiftError(
@@ -88,6 +104,11 @@ export class FileStore implements Store {
         { cause },
       );
     }
+  }
+
+  /** Begins the thread for small files, which else the first of them does without waiting for it; resolves when it works. */
+  async startThread(): Promise<void> {
+    await this.#smallFiles?.start();
   }
 
   async stat(path: string): Promise<Entry> {
@@ -100,19 +121,21 @@ export class FileStore implements Store {
   }
 
   async open(path: string): Promise<StoredFile> {
+    const quick = await this.#smallFiles?.read(path);
+    if (quick !== undefined) return quick;
     return this.#tree.at(path, (place) => openStoredFile(this.#files, place, path));
   }
 
   async put(publication: Publication, content: Buffer): Promise<Entry> {
-    return this.#withTemporary('inline', publication.path, async (systemPath) => {
-      const file = await this.#files.open(systemPath, OPEN.create, 0o666);
-      try {
-        await writeFully(file, content, 0);
-      } catch (error) {
-        await file.close().catch(() => undefined);
-        throw error;
-      }
-      return publishTemporary(this.#publisher, { systemPath, file }, publication);
+    const { path } = publication;
+    return this.#withTemporary('inline', path, async (systemPath) => {
+      const quick = await this.#names.run(path, async () =>
+        this.#smallFiles?.put(systemPath, publication, content),
+      );
+      if (quick !== undefined) return quick;
+      // The thread may have begun.
+      if (this.#smallFiles !== undefined) await unlinkIfThere(this.#files, systemPath);
+      return publishContent(this.#publisher, systemPath, publication, content);
     });
   }
 
@@ -234,11 +257,14 @@ export class FileStore implements Store {
 
   async sync(paths: readonly string[]): Promise<void> {
     for (const path of paths) checkStorePath(path, { allowRoot: true });
+    if (this.#files === systemFiles && paths.length >= MIN_PATHS && (await syncFileSystem(this.#root)))
+      return;
     await syncFiles(this.#files, this.#tree, paths);
     await this.#tree.syncAbove(paths);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#smallFiles?.close();
     await this.#tree.close();
     await this.#state.close();
   }

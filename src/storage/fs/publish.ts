@@ -5,7 +5,8 @@ import type { KeyedMutex } from '../keyed-mutex.ts';
 import { checkFileReplacement } from '../replacement.ts';
 import type { Entry, Publication } from '../store.ts';
 import { entryAt } from './entries.ts';
-import type { FileSystem, OpenFile } from './file-system.ts';
+import { writeFully } from './file-bytes.ts';
+import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 import type { Place, Tree } from './tree.ts';
 
 /** What publishing works with. */
@@ -21,6 +22,23 @@ export interface Publisher {
 export interface TemporaryFile {
   systemPath: string;
   file: OpenFile;
+}
+
+/** Publishes a small file whose content is at hand, through the temporary name `systemPath`; what is left there after a failure is the caller's. */
+export async function publishContent(
+  publisher: Publisher,
+  systemPath: string,
+  publication: Publication,
+  content: Buffer,
+): Promise<Entry> {
+  const file = await publisher.files.open(systemPath, OPEN.create, 0o666);
+  try {
+    await writeFully(file, content, 0);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  }
+  return publishTemporary(publisher, { systemPath, file }, publication);
 }
 
 /**

@@ -23,14 +23,21 @@ export class Tree {
   readonly #root: Directory;
   readonly #synced = new SyncedDirectories();
 
-  private constructor(files: FileSystem, root: Directory) {
+  readonly #onMade: (path: string) => void;
+
+  private constructor(files: FileSystem, root: Directory, onMade: (path: string) => void) {
     this.#files = files;
     this.#root = root;
+    this.#onMade = onMade;
   }
 
-  /** Opens the tree under the directory `root`, which must exist. */
-  static async open(files: FileSystem, root: string): Promise<Tree> {
-    return new Tree(files, await Directory.open(files, root));
+  /** Opens the tree under the directory `root`, which must exist. `onMade` is told of the directories that it makes. */
+  static async open(
+    files: FileSystem,
+    root: string,
+    onMade: (path: string) => void = nothing,
+  ): Promise<Tree> {
+    return new Tree(files, await Directory.open(files, root), onMade);
   }
 
   /** Runs `task` with the place of `path`, whose parents must stand. Closes what it opened. */
@@ -79,6 +86,7 @@ export class Tree {
   /** To be called once a directory was made under `path`. */
   directoryMade(path: string): void {
     this.#synced.madeIn(parentPath(path));
+    this.#onMade(path);
   }
 
   /** To be called once a directory bears another name, with all that is in it. */
@@ -145,4 +153,8 @@ export function placeIn(directory: Directory, name: string): Place {
 
 function components(path: string): string[] {
   return path === '' ? [] : path.split('/');
+}
+
+function nothing(): void {
+  // Nobody wants to know.
 }

@@ -60,8 +60,8 @@ describe('receipts that are good only when they are synced', () => {
   });
 
   test.each([
-    ['256 of them', 256, 1],
-    ['64 MiB', 2, 32 * MIB],
+    ['1,024 of them', 1_024, 1],
+    ['256 MiB', 2, 128 * MIB],
   ])('are synced unasked after %s', async (_, count, bytes) => {
     const [{ unsynced }, a] = [receipts(), syncing()];
     for (let each = 1; each < count; each += 1) unsynced.add(a.client, `${each}`, bytes);

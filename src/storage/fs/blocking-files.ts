@@ -1,0 +1,40 @@
+import * as fs from 'node:fs';
+
+import { seconds, systemFiles, type FileSystem, type OpenFile } from './file-system.ts';
+
+/** Thrown by `sync` here: a thread that does many small things for everybody must not wait for the disk. */
+export class NeedsDisk extends Error {}
+
+/**
+ * The file system of this machine by calls that block, for a thread of its own: a few microseconds each, where one
+ * that goes through Node's thread pool costs ten times that. Only what small files need.
+ */
+export const blockingFiles: FileSystem = {
+  ...systemFiles,
+  open: async (path, flags, mode) => openFile(fs.openSync(path, flags, mode)),
+  lstat: async (path) => fs.lstatSync(path, { bigint: true }),
+  mkdir: async (path, mode) => void fs.mkdirSync(path, mode),
+  rename: async (from, to) => fs.renameSync(from, to),
+  link: async (existing, path) => fs.linkSync(existing, path),
+  unlink: async (path) => fs.unlinkSync(path),
+  readlink: async (path) => fs.readlinkSync(path),
+};
+
+function openFile(fd: number): OpenFile {
+  let isOpen = true;
+  return {
+    fd,
+    read: async (target, position, length) => fs.readSync(fd, target, 0, length, position),
+    write: async (source, position) => fs.writeSync(fd, source, 0, source.length, position),
+    stat: async () => fs.fstatSync(fd, { bigint: true }),
+    truncate: async (size) => fs.ftruncateSync(fd, size),
+    chmod: async (mode) => fs.fchmodSync(fd, mode),
+    setTimes: async (accessMs, modifiedMs) => fs.futimesSync(fd, seconds(accessMs), seconds(modifiedMs)),
+    sync: () => Promise.reject(new NeedsDisk()),
+    close: async () => {
+      if (!isOpen) return;
+      isOpen = false;
+      fs.closeSync(fd);
+    },
+  };
+}

@@ -1,0 +1,195 @@
+import { Worker } from 'node:worker_threads';
+
+import { isErrorCode, SealiftError } from '../../errors.ts';
+import type { Entry, Publication, StoredFile } from '../store.ts';
+
+/** The largest file that is handled so, in bytes: larger ones would keep those behind them waiting. */
+export const MAX_SMALL_BYTES = 65_536;
+
+/** What the thread is asked: to publish a content, or to read one. */
+export type SmallFileTask =
+  | { kind: 'put'; systemPath: string; publication: Publication; from: number; to: number }
+  | { kind: 'read'; path: string };
+
+/** What it answers, in the order it was asked. */
+export type SmallFileAnswer =
+  | { entry: Entry; from: number; to: number }
+  /** It is none of its business: too large, or the disk would have to be waited for. */
+  | { passed: true }
+  | { error: { code: string; message: string; details: SealiftError['details'] } };
+
+/** Many at once: the contents stand one behind the other in one piece of memory, which changes hands. */
+export interface SmallFileBatch<T> {
+  items: T[];
+  contents: ArrayBuffer;
+  /** Directories that were made on the way, so that whoever remembers what is on disk knows. */
+  made?: string[];
+}
+
+interface Waiting {
+  task: SmallFileTask;
+  content: Buffer;
+  settle: PromiseWithResolvers<Answered | undefined>;
+}
+
+interface Answered {
+  entry: Entry;
+  content: Buffer;
+}
+
+/**
+ * Publishes and reads small files in a thread of its own, by calls that block it and nothing else: going through
+ * Node's thread pool call by call costs ten times as much. What comes while the thread works goes to it in one
+ * batch. Until the thread has begun, and if it fails, nothing is done here, and the caller does it as always.
+ */
+export class SmallFiles {
+  readonly #root: string;
+  readonly #onMade: (path: string) => void;
+  #worker: Worker | undefined;
+  #starting: Promise<void> | undefined;
+  #isReady = false;
+  #hasFailed = false;
+  #queue: Waiting[] = [];
+  #working: Waiting[] = [];
+
+  /** `onMade` is told of directories that were made. */
+  constructor(root: string, onMade: (path: string) => void) {
+    this.#root = root;
+    this.#onMade = onMade;
+  }
+
+  /** Publishes a new file with durability `memory`; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
+  async put(systemPath: string, publication: Publication, content: Buffer): Promise<Entry | undefined> {
+    if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES) return undefined;
+    return (await this.#ask({ kind: 'put', systemPath, publication, from: 0, to: 0 }, content))?.entry;
+  }
+
+  /** A small file, read whole; undefined if it is larger. */
+  async read(path: string): Promise<StoredFile | undefined> {
+    const answer = await this.#ask({ kind: 'read', path }, NOTHING);
+    return answer && new ReadFile(answer);
+  }
+
+  async close(): Promise<void> {
+    this.#hasFailed = true;
+    await this.#worker?.terminate();
+  }
+
+  /** Begins the thread, unless the first task has; resolves when it works, or never will. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  #ask(task: SmallFileTask, content: Buffer): Promise<Answered | undefined> {
+    void this.start();
+    if (!this.#isReady || this.#hasFailed) return Promise.resolve(undefined);
+    const settle = Promise.withResolvers<Answered | undefined>();
+    this.#queue.push({ task, content, settle });
+    // Only when what else came in this turn is there too: what a message to a thread costs is the same for many.
+    // eslint-disable-next-line no-restricted-globals -- a turn of the event loop, which is no matter of time
+    if (this.#queue.length === 1 && this.#working.length === 0) setImmediate(() => this.#sendNext());
+    return settle.promise;
+  }
+
+  async #start(): Promise<void> {
+    const file = import.meta.url.endsWith('.ts') ? './small-file-thread.ts' : './small-file-thread.js';
+    const worker = new Worker(new URL(file, import.meta.url), { workerData: this.#root });
+    worker.unref();
+    this.#worker = worker;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    worker.once('message', () => {
+      this.#isReady = true;
+      worker.on('message', (batch: SmallFileBatch<SmallFileAnswer>) => this.#onAnswers(batch));
+      resolve();
+    });
+    const fail = () => {
+      this.#fail();
+      resolve();
+    };
+    worker.once('error', fail);
+    worker.once('exit', fail);
+    await promise;
+  }
+
+  #sendNext(): void {
+    if (this.#working.length > 0 || this.#queue.length === 0) return;
+    this.#working = this.#queue;
+    this.#queue = [];
+    const contents = new ArrayBuffer(this.#working.reduce((sum, { content }) => sum + content.length, 0));
+    const bytes = new Uint8Array(contents);
+    let end = 0;
+    const items = this.#working.map(({ task, content }) => {
+      const from = end;
+      bytes.set(content, from);
+      end += content.length;
+      return task.kind === 'put' ? { ...task, from, to: end } : task;
+    });
+    this.#worker?.postMessage({ items, contents } satisfies SmallFileBatch<SmallFileTask>, [contents]);
+  }
+
+  #onAnswers({ items, contents, made = [] }: SmallFileBatch<SmallFileAnswer>): void {
+    const answered = this.#working;
+    this.#working = [];
+    this.#sendNext();
+    for (const path of made) this.#onMade(path);
+    for (const [index, { settle }] of answered.entries()) {
+      const answer = items[index];
+      if (answer === undefined || 'passed' in answer) settle.resolve(undefined);
+      else if ('error' in answer) settle.reject(errorFrom(answer.error));
+      else {
+        const { entry, from, to } = answer;
+        settle.resolve({ entry, content: Buffer.from(contents, from, to - from) });
+      }
+    }
+  }
+
+  // Whoever waits does it as always. A put that was done and not answered then meets its own temporary or its own file.
+  #fail(): void {
+    this.#hasFailed = true;
+    for (const { settle } of [...this.#working.splice(0), ...this.#queue.splice(0)])
+      settle.resolve(undefined);
+  }
+}
+
+function errorFrom({
+  code,
+  message,
+  details,
+}: {
+  code: string;
+  message: string;
+  details: SealiftError['details'];
+}) {
+  return new SealiftError(isErrorCode(code) ? code : 'internal', message, { details });
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** A file that was read whole, and was seen not to change meanwhile. */
+class ReadFile implements StoredFile {
+  readonly entry: Entry;
+  readonly #content: Buffer;
+
+  constructor({ entry, content }: Answered) {
+    this.entry = entry;
+    this.#content = content;
+  }
+
+  read(target: Buffer, position: number, length: number): Promise<void> {
+    if (position + length > this.#content.length) {
+      const message = `${JSON.stringify(this.entry.path)} has only ${this.#content.length} bytes.`;
+      return Promise.reject(new SealiftError('precondition-failed', message));
+    }
+    this.#content.copy(target, 0, position, position + length);
+    return Promise.resolve();
+  }
+
+  assertUnchanged(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

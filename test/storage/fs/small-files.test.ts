@@ -1,0 +1,105 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MAX_SMALL_BYTES, SmallFiles } from '../../../src/storage/fs/small-files.ts';
+import type { Publication } from '../../../src/storage/store.ts';
+import { ABSENT, ANY, codeOf, publication } from '../../contract/store/samples.ts';
+import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
+
+let root: TemporaryRoot;
+let outside: TemporaryRoot;
+let files: SmallFiles;
+let made: string[];
+let count = 0;
+
+beforeEach(async () => {
+  root = temporaryRoot();
+  outside = temporaryRoot();
+  made = [];
+  files = new SmallFiles(root.path, (path) => made.push(path));
+  await files.start();
+});
+afterEach(async () => {
+  await files.close();
+  root.remove();
+  outside.remove();
+});
+
+const temporary = () => root.at(`temporary-${(count += 1)}`);
+const put = (path: string, content: string | Buffer, options: Partial<Publication> = ANY) =>
+  files.put(temporary(), { ...publication(path), durability: 'memory', ...options }, Buffer.from(content));
+
+async function contentOf(path: string): Promise<string | undefined> {
+  const file = await files.read(path);
+  if (file === undefined) return undefined;
+  const content = Buffer.alloc(file.entry.size);
+  await file.read(content, 0, content.length);
+  await file.assertUnchanged();
+  await file.close();
+  return content.toString();
+}
+
+test('many at once are published and read, each with what belongs to it', async () => {
+  const names = Array.from({ length: 300 }, (_, index) => `d${index % 7}/f${index}`);
+  const entries = await Promise.all(names.map((name) => put(name, name, { mtimeMs: -5_123, mode: 0o640 })));
+  expect(entries.map((entry) => entry?.path)).toEqual(names);
+  expect(entries[299]).toMatchObject({ type: 'file', size: 'd5/f299'.length, mtimeMs: -5_123, mode: 0o640 });
+  expect(await Promise.all(names.map(contentOf))).toEqual(names);
+  expect(made.sort()).toEqual(['d0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6']);
+  expect(readdirSync(root.path).filter((name) => name.startsWith('temporary'))).toEqual([]);
+});
+
+describe('is left to the ordinary way', () => {
+  test.each<[string, () => Promise<unknown>]>([
+    ['what has to reach the disk at once', () => put('new', 'x', { durability: 'disk' })],
+    ['what replaces a file, which would have to be synced', () => put('old', 'x')],
+    ['what is too large to be put', () => put('new', Buffer.alloc(MAX_SMALL_BYTES + 1))],
+    ['what is too large to be read', () => contentOf('large')],
+  ])('%s', async (_, task) => {
+    writeFileSync(root.at('old'), 'old');
+    writeFileSync(root.at('large'), Buffer.alloc(MAX_SMALL_BYTES + 1));
+    expect(await task()).toBeUndefined();
+    expect(readFileSync(root.at('old'), 'utf8')).toBe('old');
+    expect(readdirSync(root.path)).not.toContain('new');
+  });
+
+  test('everything, once the thread has ended', async () => {
+    await files.close();
+    expect(await put('new', 'x')).toBeUndefined();
+    expect(await contentOf('new')).toBeUndefined();
+  });
+
+  test('also what was under way when it ended', async () => {
+    const pending = [put('a', 'a'), put('b', 'b')];
+    await files.close();
+    for (const entry of await Promise.all(pending)) expect([undefined, 'a', 'b']).toContain(entry?.path);
+  });
+});
+
+describe('fails as it would elsewhere', () => {
+  test.each<[string, string, () => Promise<unknown>]>([
+    ['exists', 'where nothing may stand', () => put('old', 'x', ABSENT)],
+    ['is-directory', 'on a directory', () => put('directory', 'x')],
+    ['not-directory', 'below a file', () => put('old/x', 'x')],
+    ['not-directory', 'through a link', () => put('link/x', 'x')],
+    ['not-directory', 'read through a link', () => contentOf('link/secret')],
+    ['bad-request', 'read of a link', () => contentOf('link')],
+    ['not-found', 'read of nothing', () => contentOf('nothing')],
+    ['bad-name', 'with a name of the service', () => put('.sealift/x', 'x')],
+    [
+      'forbidden',
+      'where something stands and nothing may be replaced',
+      () => put('old', 'x', { mayReplace: false }),
+    ],
+  ])('%s: %s', async (code, _, task) => {
+    writeFileSync(root.at('old'), 'old');
+    mkdirSync(root.at('directory'));
+    writeFileSync(outside.at('secret'), 'secret');
+    symlinkSync(outside.path, root.at('link'));
+    expect(await codeOf(task())).toBe(code);
+    expect(readFileSync(root.at('old'), 'utf8')).toBe('old');
+    expect(readdirSync(outside.path)).toEqual(['secret']);
+    // And it goes on.
+    expect(await put('after', 'x')).toMatchObject({ path: 'after' });
+    expect(statSync(root.at('after')).size).toBe(1);
+  });
+});
