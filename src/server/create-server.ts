@@ -80,6 +80,8 @@ export async function createServer(options: CreateServerOptions): Promise<Create
     lock = await claimProcessLock(join(root, STATE_DIRECTORY, 'server.lock'), `the directory ${root}`);
     const identity = await identityOf(options);
     const users = await usersOf(options);
+    // Whoever lists first finds it working.
+    void store.startThread();
     const server = await Server.start({
       ...options,
       store,

@@ -13,6 +13,15 @@ export const blockingFiles: FileSystem = {
   ...systemFiles,
   open: async (path, flags, mode) => openFile(fs.openSync(path, flags, mode)),
   lstat: async (path) => fs.lstatSync(path, { bigint: true }),
+  names: async function* (path, { isSmall } = { isSmall: false }) {
+    if (isSmall) return yield* fs.readdirSync(path);
+    const directory = fs.opendirSync(path, { bufferSize: 256 });
+    try {
+      for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) yield entry.name;
+    } finally {
+      directory.closeSync();
+    }
+  },
   mkdir: async (path, mode) => void fs.mkdirSync(path, mode),
   rename: async (from, to) => fs.renameSync(from, to),
   link: async (existing, path) => fs.linkSync(existing, path),

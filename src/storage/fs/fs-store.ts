@@ -116,6 +116,8 @@ export class FileStore implements Store {
   }
 
   list(path: string, options: { recursive: boolean }): AsyncGenerator<Entry> {
+    const quick = this.#smallFiles?.list(path, options);
+    if (quick !== undefined) return quick;
     const parts = { files: this.#files, tree: this.#tree, spare: this.#spareHandles };
     return listTree(parts, path, options);
   }

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 
-import { isErrorCode, SealiftError } from '../../errors.ts';
+import { SealiftError } from '../../errors.ts';
 import type { Entry, Publication, StoredFile } from '../store.ts';
 
 /** The largest file that is handled so, in bytes: larger ones would keep those behind them waiting. */
@@ -16,7 +16,28 @@ export type SmallFileAnswer =
   | { entry: Entry; from: number; to: number }
   /** It is none of its business: too large, or the disk would have to be waited for. */
   | { passed: true }
-  | { error: { code: string; message: string; details: SealiftError['details'] } };
+  | { error: ToldError };
+
+/** An error of ours, as it goes from one thread to another. */
+export type ToldError = Pick<SealiftError, 'code' | 'message' | 'details'>;
+
+/** Begins a listing, whose first page follows. */
+export interface ListRequest {
+  list: number;
+  path: string;
+  recursive: boolean;
+}
+
+/** What the thread is sent: tasks, or a listing to be begun, gone on with, or given up. */
+export type ThreadRequest = SmallFileBatch<SmallFileTask> | ListRequest | { next: number } | { stop: number };
+
+/** A part of a listing. */
+export interface ListingPage {
+  listing: number;
+  entries: Entry[];
+  isOver: boolean;
+  error?: ToldError;
+}
 
 /** Many at once: the contents stand one behind the other in one piece of memory, which changes hands. */
 export interface SmallFileBatch<T> {
@@ -38,7 +59,7 @@ interface Answered {
 }
 
 /**
- * Publishes and reads small files in a thread of its own, by calls that block it and nothing else: going through
+ * Publishes, reads and lists small files in a thread of its own, by calls that block it and nothing else: going through
  * Node's thread pool call by call costs ten times as much. What comes while the thread works goes to it in one
  * batch. Until the thread has begun, and if it fails, nothing is done here, and the caller does it as always.
  */
@@ -51,6 +72,8 @@ export class SmallFiles {
   #hasFailed = false;
   #queue: Waiting[] = [];
   #working: Waiting[] = [];
+  readonly #pages = new Map<number, PromiseWithResolvers<ListingPage>>();
+  #lastListing = 0;
 
   /** `onMade` is told of directories that were made. */
   constructor(root: string, onMade: (path: string) => void) {
@@ -68,6 +91,40 @@ export class SmallFiles {
   async read(path: string): Promise<StoredFile | undefined> {
     const answer = await this.#ask({ kind: 'read', path }, NOTHING);
     return answer && new ReadFile(answer);
+  }
+
+  /** As `Store.list`; undefined if it has to be done otherwise. Two pages are in memory at once. */
+  list(path: string, { recursive }: { recursive: boolean }): AsyncGenerator<Entry> | undefined {
+    return this.#isReady && !this.#hasFailed ? this.#list(path, recursive) : undefined;
+  }
+
+  async *#list(path: string, recursive: boolean): AsyncGenerator<Entry> {
+    const list = (this.#lastListing += 1);
+    let page = this.#page(list, { list, path, recursive });
+    let isOver = false;
+    try {
+      while (!isOver) {
+        const { entries, error, ...end } = await page;
+        ({ isOver } = end);
+        // The next is made while this one is used.
+        if (!isOver) page = this.#page(list, { next: list });
+        yield* entries;
+        if (error !== undefined) throw errorFrom(error);
+      }
+    } finally {
+      this.#pages.delete(list);
+      if (!isOver) this.#worker?.postMessage({ stop: list } satisfies ThreadRequest);
+    }
+  }
+
+  #page(list: number, request: ThreadRequest): Promise<ListingPage> {
+    const page = Promise.withResolvers<ListingPage>();
+    // Who lists may stop before it comes.
+    page.promise.catch(() => undefined);
+    this.#pages.set(list, page);
+    if (this.#hasFailed) page.reject(threadEnded());
+    this.#worker?.postMessage(request);
+    return page.promise;
   }
 
   async close(): Promise<void> {
@@ -100,7 +157,10 @@ export class SmallFiles {
     const { promise, resolve } = Promise.withResolvers<void>();
     worker.once('message', () => {
       this.#isReady = true;
-      worker.on('message', (batch: SmallFileBatch<SmallFileAnswer>) => this.#onAnswers(batch));
+      worker.on('message', (answer: SmallFileBatch<SmallFileAnswer> | ListingPage) => {
+        if ('items' in answer) this.#onAnswers(answer);
+        else this.#pages.get(answer.listing)?.resolve(answer);
+      });
       resolve();
     });
     const fail = () => {
@@ -149,19 +209,16 @@ export class SmallFiles {
     this.#hasFailed = true;
     for (const { settle } of [...this.#working.splice(0), ...this.#queue.splice(0)])
       settle.resolve(undefined);
+    for (const page of this.#pages.values()) page.reject(threadEnded());
   }
 }
 
-function errorFrom({
-  code,
-  message,
-  details,
-}: {
-  code: string;
-  message: string;
-  details: SealiftError['details'];
-}) {
-  return new SealiftError(isErrorCode(code) ? code : 'internal', message, { details });
+function threadEnded(): SealiftError {
+  return new SealiftError('internal', 'The storage of the server failed.');
+}
+
+function errorFrom({ code, message, details }: ToldError): SealiftError {
+  return new SealiftError(code, message, { details });
 }
 
 const NOTHING = Buffer.alloc(0);

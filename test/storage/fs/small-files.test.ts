@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MAX_SMALL_BYTES, SmallFiles } from '../../../src/storage/fs/small-files.ts';
 import type { Publication } from '../../../src/storage/store.ts';
@@ -101,5 +109,48 @@ describe('fails as it would elsewhere', () => {
     // And it goes on.
     expect(await put('after', 'x')).toMatchObject({ path: 'after' });
     expect(statSync(root.at('after')).size).toBe(1);
+  });
+});
+
+describe('a listing', () => {
+  const list = (path: string) => files.list(path, { recursive: true }) ?? [];
+
+  test('of many pages has everything once, while files are published', async () => {
+    const names = Array.from({ length: 1_500 }, (_, index) => `f${index}`);
+    mkdirSync(root.at('many'));
+    for (const name of names) writeFileSync(root.at(`many/${name}`), name);
+    const found: string[] = [];
+    for await (const { path } of list('many')) {
+      found.push(path);
+      if (found.length % 500 === 1) expect(await put(`beside/${found.length}`, 'x')).toBeDefined();
+    }
+    expect(found.sort()).toEqual(names.map((name) => `many/${name}`).sort());
+  });
+
+  test('that nobody wants to the end leaves no directory open', async () => {
+    for (let directory = 0; directory < 20; directory += 1) {
+      mkdirSync(root.at(`d${directory}`));
+      for (let file = 0; file < 100; file += 1) writeFileSync(root.at(`d${directory}/${file}`), '');
+    }
+    const openDirectories = () =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${root.path}/d`);
+        } catch {
+          return false;
+        }
+      });
+    for (let time = 0; time < 5; time += 1) for await (const { type } of list('')) if (type === 'file') break;
+    // What comes behind the word to stop has been done after it.
+    expect(await contentOf('d0/0')).toBe('');
+    expect(openDirectories()).toEqual([]);
+  });
+
+  test('of nothing is not-found, and one whose thread ends fails', async () => {
+    expect(await codeOf(Array.fromAsync(list('nothing')))).toBe('not-found');
+    const ended = Array.fromAsync(list(''));
+    await files.close();
+    expect(await codeOf(ended)).toBe('internal');
+    expect(files.list('', { recursive: true })).toBeUndefined();
   });
 });
