@@ -1,66 +1,58 @@
-// Runs a command and tells what it cost.
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+// Tells what commands cost.
+import { performance } from 'node:perf_hooks';
 
-/** What one run of one contestant cost. */
+import { finished, mustRun, type Command } from './commands.ts';
+import type { Server } from './peers/server.ts';
+import { childless, peakMemory, processorSeconds, resetPeakMemory } from './process-figures.ts';
+
+/** What one run of one program cost. */
 export interface Cost {
   seconds: number;
   /** Processor seconds of the command and its children. */
   clientCpu: number;
-  /** Processor seconds of the server in the same time. */
+  /** Processor seconds of the server and its children in the same time. */
   serverCpu: number;
+  /** The most memory that the server had in the same time, in MB; unknown where it is more than one process. */
+  serverPeak: number | undefined;
 }
 
-/** Runs `command`, which must succeed, and charges the server process `serverPid` for the same time. */
-export async function measured(
-  command: readonly string[],
-  environment: NodeJS.ProcessEnv,
-  serverPid: number,
-): Promise<Cost> {
-  const serverBefore = processorSeconds(serverPid);
-  // bash tells the processor time of a command with its children, which Node does not.
-  const script = 'TIMEFORMAT="%R %U %S"; time "$@"';
-  const { code, output } = await finished('bash', ['-c', script, 'bash', ...command], environment);
-  const [seconds, user, system] = (output.trimEnd().split('\n').at(-1) ?? '').split(' ').map(Number);
-  if (code !== 0 || seconds === undefined || user === undefined || system === undefined) {
-    throw new Error(`${command.join(' ')} failed with ${String(code)}: ${output}`);
-  }
-  return { seconds, clientCpu: user + system, serverCpu: processorSeconds(serverPid) - serverBefore };
+/** Runs `command`, which must succeed; resolves with its cost and its standard output. */
+export async function measured(server: Server, command: Command): Promise<Cost & { output: string }> {
+  return charged(server, () => timed(command));
 }
 
-/** Runs a command to its end; resolves with its exit code and what it wrote to standard error. */
-export async function finished(
-  program: string,
-  parameters: readonly string[],
-  environment: NodeJS.ProcessEnv = process.env,
-): Promise<{ code: number | null; output: string }> {
-  const child = spawn(program, parameters, { env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
-  let output = '';
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const code = await new Promise<number | null>((resolve, reject) =>
-    child.once('close', resolve).once('error', reject),
-  );
-  return { code, output };
+/** Runs commands at once, which must all succeed. */
+export async function measuredTogether(server: Server, commands: readonly Command[]): Promise<Cost> {
+  return charged(server, async () => {
+    const start = performance.now();
+    const all = await Promise.all(commands.map((command) => timed(command)));
+    return {
+      seconds: (performance.now() - start) / 1000,
+      clientCpu: all.reduce((sum, { clientCpu }) => sum + clientCpu, 0),
+    };
+  });
 }
 
-/** The most memory that a process ever had, in MiB. */
-export function peakMemory(pid: number): number {
-  const line = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Math.round(Number(line?.[1] ?? 0) / 1024);
+async function charged<T>(server: Server, run: () => Promise<T>) {
+  // What earlier runs left to the disk is not charged to this one.
+  await mustRun('sync', ['-f', server.root]);
+  if (server.isOneProcess) resetPeakMemory(server.pid);
+  const before = processorSeconds(server.pid);
+  const result = await run();
+  await childless(server.pid);
+  return {
+    ...result,
+    serverCpu: processorSeconds(server.pid) - before,
+    serverPeak: server.isOneProcess ? peakMemory(server.pid) : undefined,
+  };
 }
 
-/** The value in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? 0)
-    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
-}
-
-// proc(5): fields 14 to 17 are the ticks, of 10 ms on Linux, of the process itself and of its children that ended.
-function processorSeconds(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index] ?? 0), 0) / 100;
+/** bash tells the processor time of a command with its children, which Node does not. */
+async function timed(command: Command) {
+  const script = 'TIMEFORMAT="%3R %3U %3S"; time "$@"';
+  const { code, output, errors } = await finished('bash', ['-c', script, 'bash', ...command]);
+  const [seconds, user, system] = (errors.trimEnd().split('\n').at(-1) ?? '').split(' ').map(Number);
+  if (code !== 0 || seconds === undefined || user === undefined || system === undefined)
+    throw new Error(`${command.join(' ')} failed with ${code}: ${errors}`);
+  return { seconds, clientCpu: user + system, output };
 }

@@ -1,0 +1,70 @@
+// What the works have in common: a program puts or gets a file or a tree, the copy is compared, and removed.
+import { linkSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { mustRun } from '../commands.ts';
+import { measured } from '../measure.ts';
+import type { Carrier } from '../peers/server.ts';
+import { mustBeSameFile, mustBeSameTree } from '../verify.ts';
+import type { Case, Setting } from '../work.ts';
+
+/** What is copied. */
+export interface Copied {
+  source: string;
+  isTree?: boolean;
+  /** How large it is, as people say it. */
+  size: string;
+  amount?: Case['amount'];
+}
+
+/** Both ways, for every program that can. */
+export function copyCases(setting: Setting, carriers: readonly Carrier[], copied: Copied): Case[] {
+  return carriers.flatMap((carrier) => [
+    ...putCases(carrier, copied),
+    ...getCases(carrier, copied, join(setting.directory, 'fetched')),
+  ]);
+}
+
+/** `source` to the server; none if the program cannot. */
+export function putCases(carrier: Carrier, { source, isTree = false, size, amount }: Copied): Case[] {
+  const { name, server, put } = carrier;
+  if (!put) return [];
+  const stored = join(server.root, 'copy');
+  const run = async () => {
+    const cost = await measured(server, put(source, 'copy'));
+    await mustBeSame(source, stored, isTree);
+    remove(stored);
+    return cost;
+  };
+  return [{ what: `put ${size}`, program: name, amount, run }];
+}
+
+/** The same from the server, to `target`. */
+export function getCases(
+  carrier: Carrier,
+  { source, isTree = false, size, amount }: Copied,
+  target: string,
+): Case[] {
+  const { name, server, get } = carrier;
+  if (!get) return [];
+  const stored = join(server.root, 'copy');
+  const run = async () => {
+    // Links are made at once, and to a reader they are files like others.
+    if (isTree) await mustRun('cp', ['-al', source, stored]);
+    else linkSync(source, stored);
+    const cost = await measured(server, get('copy', target));
+    await mustBeSame(source, target, isTree);
+    remove(target);
+    remove(stored);
+    return cost;
+  };
+  return [{ what: `get ${size}`, program: name, amount, run }];
+}
+
+export function remove(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+}
+
+async function mustBeSame(expected: string, actual: string, isTree: boolean): Promise<void> {
+  await (isTree ? mustBeSameTree : mustBeSameFile)(expected, actual);
+}
