@@ -3,7 +3,6 @@ import { join } from 'node:path';
 
 import { SealiftError, systemCode } from '../errors.ts';
 import type { Directories } from './directories.ts';
-import { parseToml } from './remotes.ts';
 
 /** The configuration file of a run and what it says, which nobody has judged yet. */
 export interface Configuration {
@@ -20,7 +19,9 @@ export function configurationFile(named: unknown, directories: Directories): str
 export async function readConfiguration(named: unknown, directories: Directories): Promise<Configuration> {
   const file = configurationFile(named, directories);
   try {
-    return { file, document: parseToml(await readFile(file, 'utf8'), file) };
+    const text = await readFile(file, 'utf8');
+    const { parseToml } = await import('./toml.ts');
+    return { file, document: parseToml(text, file) };
   } catch (cause) {
     if (cause instanceof SealiftError) throw cause;
     if (systemCode(cause) === 'ENOENT' && typeof named !== 'string') return { file, document: {} };

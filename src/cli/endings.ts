@@ -1,3 +1,5 @@
+import { CommanderError } from 'commander';
+
 import { SealiftError } from '../errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { RunContext } from './run-context.ts';
@@ -18,6 +20,12 @@ export function tellFailure(
   if (signal.aborted) return tellInterruption(terminal, command, signal);
   terminal.failure(command, error);
   return exitCodeOf(error, hasConnected);
+}
+
+/** The exit code for what commander refused, or only helped with, and told. Throws any other error. */
+export function refusalCode(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  throw error;
 }
 
 function tellInterruption(terminal: Terminal, command: string, signal: AbortSignal): number {

@@ -8,8 +8,6 @@ if (message !== undefined) {
 }
 
 // Loaded only now, because an old Node could not even read the rest.
-const { suitGarbageCollectionToStreams } = await import('./garbage-collection.ts');
-suitGarbageCollectionToStreams();
 const { SealiftError } = await import('../errors.ts');
 const { EXIT } = await import('./exit-codes.ts');
 const { run } = await import('./program.ts');

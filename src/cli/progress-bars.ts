@@ -15,6 +15,15 @@ export interface BarState {
   doneBytes: number;
   totalBytes: number | null;
   rate: number;
+  isIdle?: false;
+}
+
+interface NoBar {
+  isIdle: true;
+}
+
+interface Slot {
+  bar: SingleBar;
 }
 
 /** One line that shows how far something is. */
@@ -23,10 +32,10 @@ export interface ProgressBar {
   remove(): void;
 }
 
-/** Bars one below the other, at the bottom of a terminal. */
+/** Bars one below the other, at the bottom of a terminal. The line of one that is over is empty until another needs it: lines that come and go would leave their traces. */
 export class ProgressBars {
   readonly #bars: MultiBar;
-  #last: { bar: SingleBar; state: BarState } | undefined;
+  readonly #idle: Slot[] = [];
 
   constructor() {
     this.#bars = new MultiBar({
@@ -34,21 +43,28 @@ export class ProgressBars {
       hideCursor: true,
       clearOnComplete: true,
       fps: 8,
-      format: (_options, _params, payload: BarState) => formatBar(payload),
+      format: (_options, _params, payload: BarState | NoBar) =>
+        payload.isIdle === true ? '' : formatBar(payload),
     });
   }
 
-  /** A new bar below the others; `isLast`: it stays below those that come later. */
-  add(name: string, { isLast = false }: { isLast?: boolean } = {}): ProgressBar {
-    const state: BarState = { name: printable(name), doneBytes: 0, totalBytes: null, rate: 0 };
-    const last = this.#last;
-    if (last !== undefined) this.#bars.remove(last.bar);
-    const own = { bar: this.#bars.create(1, 0, state), state };
-    if (last !== undefined) last.bar = this.#bars.create(1, 0, last.state);
-    if (isLast) this.#last = own;
+  /** A bar in the first line that is free. */
+  add(name: string): ProgressBar {
+    const { bar } = this.#idle.shift() ?? { bar: this.#bars.create(1, 0, { isIdle: true }) };
+    const state: BarState = {
+      name: printable(name),
+      doneBytes: 0,
+      totalBytes: null,
+      rate: 0,
+      isIdle: false,
+    };
+    bar.update(0, state);
     return {
-      update: (change) => own.bar.update(0, Object.assign(own.state, change)),
-      remove: () => void this.#bars.remove(own.bar),
+      update: (change) => bar.update(0, Object.assign(state, change)),
+      remove: () => {
+        bar.update(0, { isIdle: true });
+        this.#idle.push({ bar });
+      },
     };
   }
 

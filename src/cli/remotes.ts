@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 
-import { parse, stringify, TomlError } from 'smol-toml';
+import { stringify } from 'smol-toml';
 
 import { SealiftError } from '../errors.ts';
 import { isPin } from '../trust/pins.ts';
 import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
 import { parseAddress } from '../transport/address.ts';
+import { parseToml } from './toml.ts';
 
 /** A saved remote: where it is, and how to be believed by it and to believe it. */
 export interface SavedRemote {
@@ -66,21 +67,6 @@ export class Remotes {
     for (const [name, table] of Object.entries(tables))
       remotes.set(name, readRemote(table, `${this.#file}: remote.${name}`));
     return remotes;
-  }
-}
-
-/** Parses a TOML file of ours. Throws `bad-configuration` with its name and line. */
-export function parseToml(text: string, file: string): Record<string, unknown> {
-  try {
-    return parse(text);
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    // Only the first line: the rest of the message shows the text, in which a secret may stand.
-    throw new SealiftError(
-      'bad-configuration',
-      `${file}, line ${cause.line}: ${cause.message.split('\n', 1)[0] ?? ''}`,
-      { cause },
-    );
   }
 }
 

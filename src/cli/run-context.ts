@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { ConnectOptions } from '../client/client.ts';
-import { Connector } from '../client/connector.ts';
+import type { Connector } from '../client/connector.ts';
 import type { RetryPolicy } from '../client/retry.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
@@ -12,7 +12,7 @@ import { KnownServers } from '../trust/known-servers.ts';
 import { assertPrivate } from '../trust/private-file.ts';
 import type { Directories } from './directories.ts';
 import type { ServerText } from './places.ts';
-import { Remotes, type SavedRemote } from './remotes.ts';
+import type { Remotes, SavedRemote } from './remotes.ts';
 import type { Settings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -47,9 +47,10 @@ export class RunContext implements AsyncDisposable {
     return [...this.#connectors.values()].some(({ hasConnected }) => hasConnected);
   }
 
-  get remotes(): Remotes {
+  readonly remotes = async (): Promise<Remotes> => {
+    const { Remotes } = await import('./remotes.ts');
     return new Remotes(this.directories.config);
-  }
+  };
 
   readonly knownServers = (): Promise<KnownServers> =>
     KnownServers.load(join(this.directories.config, 'known_servers'));
@@ -66,7 +67,11 @@ export class RunContext implements AsyncDisposable {
 
   /** The connector to a server, the same one for the same server. */
   async connector(server: ServerText): Promise<Connector> {
-    const options = await this.connectOptions(server);
+    // TLS is most of what is loaded to connect, and not needed by those who never do.
+    const [{ Connector }, options] = await Promise.all([
+      import('../client/connector.ts'),
+      this.connectOptions(server),
+    ]);
     // By name too: two saved remotes may be one server with two tokens.
     const name = `${options.calledBy ?? ''} ${formatAddress(options.address)}`;
     const present = this.#connectors.get(name) ?? new Connector(options);
@@ -76,9 +81,9 @@ export class RunContext implements AsyncDisposable {
 
   /** How to connect to a server: from the flags, the saved remote and the known servers, in that order. */
   async connectOptions(server: ServerText): Promise<ConnectOptions> {
-    const saved = 'name' in server ? await this.remotes.find(server.name) : undefined;
+    const saved = 'name' in server ? await (await this.remotes()).find(server.name) : undefined;
     const address = this.#addressOf(server, saved);
-    const { ca, cert, key, pin, insecure, connectTimeout, timeout } = this.settings;
+    const { ca, cert, key, pin, insecure, compress, connectTimeout, timeout } = this.settings;
     const savedPins = saved?.pins ?? [...(await this.knownServers()).pinsFor(address)];
     // A CA that is named now is to be asked, whatever was trusted before.
     const pins = (pin as string[] | undefined) ?? (ca === undefined ? savedPins : []);
@@ -101,6 +106,7 @@ export class RunContext implements AsyncDisposable {
       key: await pem(keyFile),
       token: (await this.#token()) ?? saved?.token,
       insecure: insecure === true,
+      compress: compress === true,
       connectTimeoutMs: connectTimeout as number,
       helloTimeoutMs: 2 * (connectTimeout as number),
       timeoutMs: timeout as number,

@@ -4,10 +4,20 @@ import type { RunContext } from './run-context.ts';
 import type { JobSettings } from './settings.ts';
 
 /**
- * What a command does once its settings are known, given its operands; resolves with the exit code. `invoke` lets
- * another command of the program run in its place.
+ * What a command does once its settings are known, given its operands and the program that it belongs to; resolves
+ * with the exit code.
  */
-export type Action = (context: RunContext, operands: unknown[], invoke: Invoke) => Promise<number>;
+export type Action = (context: RunContext, operands: unknown[], program: Program) => Promise<number>;
+
+/** The program, as its commands see it. */
+export interface Program {
+  load: LoadProgram;
+  /** Lets another command run in the place of this one. */
+  invoke: Invoke;
+}
+
+/** The command line with the commands of these names; default: all, in the order of the help. Only the one that was typed is loaded otherwise. */
+export type LoadProgram = (names?: readonly string[]) => Promise<Command>;
 
 /** Lets the action of a command run, with its settings, its output and its failures in order. */
 export type Runner = (

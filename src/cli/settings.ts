@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 
 import { isSealiftError, SealiftError } from '../errors.ts';
-import { isTable, readConfiguration } from './configuration.ts';
+import { isTable, readConfiguration, type Configuration } from './configuration.ts';
 import type { Directories } from './directories.ts';
 
 /** The options that a command ended up with, by their names in camel case. */
@@ -65,31 +65,44 @@ export interface JobSettings {
 /**
  * The options of `command`: flag, environment, job, configuration file, default, in that order. In the file an option
  * stands by its long name, at the top for all commands or in a table that is named like the command. Throws
- * `bad-configuration` for what no command knows.
+ * `bad-configuration` for what no command knows; `load` loads all of them, and is called only for what `command`
+ * does not know itself.
  */
 export async function settingsOf(
   command: Command,
   directories: Directories,
   job?: JobSettings,
+  load: () => Promise<Command> = () => Promise.resolve(programOf(command)),
 ): Promise<Settings> {
   applyFlagVariables(command);
   const named = command.optsWithGlobals<Record<string, unknown>>()['config'];
   const { file, document } = await readConfiguration(named, directories);
-  const commands = allCommands(command);
-  const known = new Set(commands.flatMap(({ options }) => options.map(({ long }) => long?.slice(2))));
+  await assertKnown(document, file, [command], load);
   for (const [key, value] of Object.entries(document)) {
-    if (isTable(value)) {
-      if (key === 'job' || commands.some((each) => each.name() === key)) continue;
-      throw new SealiftError('bad-configuration', `${file}: there is no command ${JSON.stringify(key)}.`);
-    }
-    if (!known.has(key))
-      throw new SealiftError('bad-configuration', `${file}: there is no option ${JSON.stringify(key)}.`);
-    applyValue(command, key, value, file);
+    // A command may be called like an option, and then this is its table.
+    if (!isTable(value)) applyValue(command, key, value, file);
   }
   const own = document[command.name()];
   applyTable(command, isTable(own) ? own : {}, file);
   if (job !== undefined) applyTable(command, job.options, job.where);
   return command.optsWithGlobals();
+}
+
+async function assertKnown(
+  document: Configuration['document'],
+  file: string,
+  commands: readonly Command[],
+  load?: () => Promise<Command>,
+): Promise<void> {
+  const options = new Set(commands.flatMap((each) => each.options.map(({ long }) => long?.slice(2))));
+  const names = new Set(['job', ...commands.map((each) => each.name())]);
+  const unknown = Object.entries(document).find(
+    ([key, value]) => !(isTable(value) ? names : options).has(key),
+  );
+  if (unknown === undefined) return;
+  if (load !== undefined) return assertKnown(document, file, allCommands(await load()));
+  const what = isTable(unknown[1]) ? 'command' : 'option';
+  throw new SealiftError('bad-configuration', `${file}: there is no ${what} ${JSON.stringify(unknown[0])}.`);
 }
 
 /** What a flag in the environment says; undefined if nothing. Throws `usage` for what is neither yes nor no. */
@@ -156,9 +169,11 @@ export function parsedValue(option: Option, value: unknown, where: string): unkn
   return texts.reduce<unknown>((previous, text) => parse(text, previous), undefined);
 }
 
-/** The program that `command` belongs to, and everything below. */
-export function allCommands(command: Command): Command[] {
-  if (command.parent !== null) return allCommands(command.parent);
-  const below = ({ commands }: Command): Command[] => commands.flatMap((each) => [each, ...below(each)]);
-  return [command, ...below(command)];
+/** `program` and every command in it. */
+export function allCommands(program: Command): Command[] {
+  return [program, ...program.commands.flatMap(allCommands)];
+}
+
+function programOf(command: Command): Command {
+  return command.parent === null ? command : programOf(command.parent);
 }

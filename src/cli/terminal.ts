@@ -103,6 +103,11 @@ export class Terminal {
   }
 }
 
+/** The output while no settings are known: for a person, or with `json` for a program. */
+export function fallbackTerminal(json = false): Terminal {
+  return new Terminal({ json, quiet: false, verbose: false, progress: false, dataOnStdout: false });
+}
+
 /** `fields` as a line of JSON in which also those control characters are escaped that JSON lets stand. */
 export function jsonLine(fields: EventFields): string {
   return `${printable(JSON.stringify(fields))}\n`;

@@ -2,7 +2,7 @@ import type { TransferProgress } from '../client/transfer-progress.ts';
 import type { Totals } from '../client/tree/plan-tree.ts';
 import { systemClock } from '../clock.ts';
 import { RateMeter } from '../transfer/progress.ts';
-import { ProgressBars, type ProgressBar } from './progress-bars.ts';
+import type { ProgressBar, ProgressBars } from './progress-bars.ts';
 import type { Terminal } from './terminal.ts';
 
 /** How far apart `progress` events are for programs, in milliseconds. */
@@ -34,10 +34,17 @@ export class TransferDisplay {
   #movedBytes = 0;
   #nextEventMs = systemClock.monotonicMs() + PROGRESS_EVENT_MS;
 
-  constructor(terminal: Terminal) {
+  /** The display that suits `terminal`. */
+  static async on(terminal: Terminal): Promise<TransferDisplay> {
+    if (!terminal.showsBars) return new TransferDisplay(terminal);
+    const { ProgressBars } = await import('./progress-bars.ts');
+    return new TransferDisplay(terminal, new ProgressBars());
+  }
+
+  constructor(terminal: Terminal, bars?: ProgressBars) {
     this.#terminal = terminal;
-    this.#bars = terminal.showsBars ? new ProgressBars() : undefined;
-    terminal.bars = this.#bars;
+    this.#bars = bars;
+    terminal.bars = bars;
   }
 
   /** Files that are to be moved, as far as is known. */
@@ -75,13 +82,12 @@ export class TransferDisplay {
     name: string,
     { bytes = null, hasBar = true }: { bytes?: number | null; hasBar?: boolean } = {},
   ): ShownFile {
-    const bar = hasBar && this.#shownFiles < MAX_FILE_BARS ? this.#bars?.add(name) : undefined;
-    if (bar !== undefined) this.#shownFiles += 1;
-    bar?.update({ totalBytes: bytes });
+    // The total stands above all files.
+    this.#show();
+    const bar = hasBar ? this.#fileBar(name, bytes) : undefined;
     const meter = new RateMeter(systemClock.monotonicMs());
     let last: TransferProgress = { totalBytes: null, doneBytes: 0, resumedBytes: 0, movedBytes: 0 };
     let isOver = false;
-    this.#show();
     const advance = (doneBytes: number, movedBytes: number) => {
       this.#doneBytes += doneBytes - last.doneBytes;
       // Bytes found in place are no measure of the link.
@@ -95,6 +101,8 @@ export class TransferDisplay {
         advance(progress.doneBytes, progress.movedBytes);
         last = progress;
         bar?.update({ ...progress, rate: meter.rate(systemClock.monotonicMs()) });
+        // What is sent may have to wait until it counts, and others have something to show.
+        if (progress.doneBytes === progress.totalBytes) bar?.remove();
         this.#show();
         this.#tell(name, progress);
       },
@@ -104,7 +112,6 @@ export class TransferDisplay {
         advance(bytes, last.movedBytes);
         this.#finishedFiles += 1;
         bar?.remove();
-        if (bar !== undefined) this.#shownFiles -= 1;
         this.#show();
       },
     };
@@ -116,10 +123,28 @@ export class TransferDisplay {
     this.#terminal.bars = undefined;
   }
 
+  #fileBar(name: string, bytes: number | null): ProgressBar | undefined {
+    if (this.#shownFiles === MAX_FILE_BARS) return undefined;
+    const bar = this.#bars?.add(name);
+    if (bar === undefined) return undefined;
+    this.#shownFiles += 1;
+    bar.update({ totalBytes: bytes });
+    let isShown = true;
+    return {
+      update: (state) => isShown && bar.update(state),
+      remove: () => {
+        if (!isShown) return;
+        isShown = false;
+        this.#shownFiles -= 1;
+        bar.remove();
+      },
+    };
+  }
+
   #show(): void {
     this.#shownBytes = Math.max(this.#shownBytes, this.#doneBytes);
     if (this.#bars === undefined || (this.#files <= 1 && this.#counting === 0)) return;
-    this.#total ??= this.#bars.add('', { isLast: true });
+    this.#total ??= this.#bars.add('');
     this.#total.update({
       name: `${this.#finishedFiles} of ${this.#files}${this.#counting > 0 ? '+' : ''} files`,
       doneBytes: this.#shownBytes,

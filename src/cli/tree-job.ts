@@ -94,10 +94,14 @@ class TreeReport implements TreeObserver {
     file?.finish(outcome.size);
     this.#shown.delete(path);
     const seconds = (systemClock.monotonicMs() - startMs) / 1_000;
+    const { terminal } = this.#context;
+    const isSmall = outcome.size <= BLOCK_BYTES;
+    // Above bars that count them, thousands of small files would only run through the screen.
+    const isTold = !isSmall || !terminal.showsBars || terminal.options.verbose;
     this.#tally.add(this.#name(path), outcome, seconds, {
-      isTold: !this.#parts.showsPlan,
+      isTold: isTold && !this.#parts.showsPlan,
       // How fast a small file among many was says nothing.
-      isShort: outcome.size <= BLOCK_BYTES,
+      isShort: isSmall,
     });
   }
 

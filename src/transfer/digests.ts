@@ -59,10 +59,17 @@ let blake3Failure: unknown;
 // Loaded when first asked for: a program that hashes nothing should not pay for a native library.
 function loadBlake3(): void {
   if (blake3Package !== undefined || blake3Failure !== undefined) return;
+  // The package asks for a report to learn which C library there is, and a report looks up the names of the peers of all
+  // open sockets: for seconds, and with everything at a stop, where the name service is slow.
+  const report = process.report as { excludeNetwork?: boolean };
+  const { excludeNetwork = false } = report;
+  report.excludeNetwork = true;
   try {
     blake3Package = createRequire(import.meta.url)('@napi-rs/blake-hash') as Blake3Package;
   } catch (error) {
     blake3Failure = error;
+  } finally {
+    report.excludeNetwork = excludeNetwork;
   }
 }
 

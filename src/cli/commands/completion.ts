@@ -10,15 +10,14 @@ export function addCompletion(program: Command, run: Runner): void {
     .command('completion')
     .description('print a completion script: eval "$(sealift completion bash)"')
     .argument('<shell>', 'bash or zsh');
-  run(command, (context, [shell]) => {
+  run(command, async (context, [shell], { load }) => {
     if (shell !== 'bash' && shell !== 'zsh')
       throw new SealiftError('usage', `There is no completion for ${String(shell)}, only for bash and zsh.`);
+    const script = bashScript(await load());
     context.terminal.data(
-      shell === 'bash'
-        ? bashScript(program)
-        : `autoload -U +X bashcompinit && bashcompinit\n${bashScript(program)}`,
+      shell === 'bash' ? script : `autoload -U +X bashcompinit && bashcompinit\n${script}`,
     );
-    return Promise.resolve(EXIT.done);
+    return EXIT.done;
   });
 }
 

@@ -17,9 +17,9 @@ export function addConfig(program: Command, run: Runner): void {
     return EXIT.done;
   });
   const show = config.command('show').description('print every setting in effect, and where it comes from');
-  run(show, async ({ settings, directories, terminal }) => {
+  run(show, async ({ settings, directories, terminal }, _, { load }) => {
     const configuration = await readConfiguration(settings['config'], directories);
-    for (const { name, value, from } of settingsInEffect(program, configuration)) {
+    for (const { name, value, from } of settingsInEffect(await load(), configuration)) {
       terminal.event('setting', { name, value, from });
       if (!terminal.options.json) terminal.data([name, value, from].map(printable).join('\t'));
     }

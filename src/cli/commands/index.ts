@@ -1,47 +1,30 @@
 import type { Command } from 'commander';
 
 import type { Runner } from '../runner.ts';
-import { addCat } from './cat.ts';
-import { addCheck } from './check.ts';
-import { addClean } from './clean.ts';
-import { addCompletion } from './completion.ts';
-import { addConfig } from './config.ts';
-import { addGet } from './get.ts';
-import { addLs } from './ls.ts';
-import { addMkdir } from './mkdir.ts';
-import { addMv } from './mv.ts';
-import { addPing } from './ping.ts';
-import { addPut } from './put.ts';
-import { addRemote } from './remote.ts';
-import { addRm } from './rm.ts';
-import { addRun } from './run.ts';
-import { addSearch } from './search.ts';
-import { addServe } from './serve.ts';
-import { addStat } from './stat.ts';
-import { addStatus } from './status.ts';
-import { addSync } from './sync.ts';
-import { addTrust } from './trust.ts';
 
-/** Every command, in the order of the help. */
-export const COMMANDS: readonly ((program: Command, run: Runner) => void)[] = [
-  addServe,
-  addPut,
-  addGet,
-  addSync,
-  addCheck,
-  addRun,
-  addStatus,
-  addCat,
-  addLs,
-  addStat,
-  addSearch,
-  addMkdir,
-  addRm,
-  addMv,
-  addPing,
-  addTrust,
-  addRemote,
-  addConfig,
-  addClean,
-  addCompletion,
-];
+/** Declares a command in `program`. */
+export type AddCommand = (program: Command, run: Runner) => void;
+
+/** Every command by its name, in the order of the help. Each is loaded only when it is asked for: that is most of what starting the program costs. */
+export const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
+  ['serve', async () => (await import('./serve.ts')).addServe],
+  ['put', async () => (await import('./put.ts')).addPut],
+  ['get', async () => (await import('./get.ts')).addGet],
+  ['sync', async () => (await import('./sync.ts')).addSync],
+  ['check', async () => (await import('./check.ts')).addCheck],
+  ['run', async () => (await import('./run.ts')).addRun],
+  ['status', async () => (await import('./status.ts')).addStatus],
+  ['cat', async () => (await import('./cat.ts')).addCat],
+  ['ls', async () => (await import('./ls.ts')).addLs],
+  ['stat', async () => (await import('./stat.ts')).addStat],
+  ['search', async () => (await import('./search.ts')).addSearch],
+  ['mkdir', async () => (await import('./mkdir.ts')).addMkdir],
+  ['rm', async () => (await import('./rm.ts')).addRm],
+  ['mv', async () => (await import('./mv.ts')).addMv],
+  ['ping', async () => (await import('./ping.ts')).addPing],
+  ['trust', async () => (await import('./trust.ts')).addTrust],
+  ['remote', async () => (await import('./remote.ts')).addRemote],
+  ['config', async () => (await import('./config.ts')).addConfig],
+  ['clean', async () => (await import('./clean.ts')).addClean],
+  ['completion', async () => (await import('./completion.ts')).addCompletion],
+]);

@@ -31,7 +31,7 @@ export function addRemote(program: Command, run: Runner): void {
 
   const list = remote.command('list').description('list the saved remotes');
   run(list, async (context) => {
-    for (const [name, { address, pins = [], token, cert }] of await context.remotes.all()) {
+    for (const [name, { address, pins = [], token, cert }] of await (await context.remotes()).all()) {
       const login = token !== undefined ? 'token' : cert !== undefined ? 'certificate' : 'anonymous';
       context.terminal.event('remote', { name, address, pins, login });
       if (!context.terminal.options.json)
@@ -44,7 +44,7 @@ export function addRemote(program: Command, run: Runner): void {
 
   const remove = remote.command('rm').description('forget a saved remote').argument('<name>');
   run(remove, async (context, [name]) => {
-    if (await context.remotes.remove(String(name))) return EXIT.done;
+    if (await (await context.remotes()).remove(String(name))) return EXIT.done;
     throw new SealiftError('local-not-found', `There is no remote ${JSON.stringify(name)}.`, {
       hint: 'sealift remote list tells those there are.',
     });
@@ -63,7 +63,7 @@ async function addOne(context: RunContext, name: string, urlText: string): Promi
     );
   }
   // Before the code in the URL is used up: it works only once.
-  await context.remotes.assertSavable(name);
+  await (await context.remotes()).assertSavable(name);
   const options = await context.connectOptions(placeOf(context, parseServerText(server)));
   const pins = parameters.pins.length > 0 ? parameters.pins : [...(options.pins ?? [])];
   const token = parameters.token ?? options.token;
@@ -77,7 +77,7 @@ async function addOne(context: RunContext, name: string, urlText: string): Promi
       ...optional('token', client.hello.token ?? token),
       ...filePaths(context),
     };
-    await context.remotes.save(name, saved);
+    await (await context.remotes()).save(name, saved);
     const { principal, permissions } = client.hello;
     context.terminal.event('remote', { name, address: saved.address, pins, principal, permissions });
     const who = printable(principal ?? 'anonymous');

@@ -18,12 +18,12 @@ export function addRun(program: Command, run: Runner): void {
     .argument('<name>')
     .argument('[option...]', 'goes before what the job says; -n only shows what it would do')
     .allowUnknownOption();
-  run(command, async (context, [name, typed], invoke) => {
+  run(command, async (context, [name, typed], { load, invoke }) => {
     const job = findJob(
       await readConfiguration(context.settings['config'], context.directories),
       nameIn(name),
     );
-    const inner = program.commands.find((each) => each.name() === job.command);
+    const [inner] = (await load([job.command])).commands;
     if (inner === undefined) throw new SealiftError('usage', `There is no command ${job.command}.`);
     passOn(command, inner);
     return runJob(context, { name: String(name), job, inner, typed: typed as string[] }, invoke);

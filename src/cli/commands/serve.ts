@@ -8,6 +8,7 @@ import { DEFAULT_PORT } from '../../protocol/limits.ts';
 import { formatAddress, type Address } from '../../transport/address.ts';
 import { assertPrivate } from '../../trust/private-file.ts';
 import { EXIT } from '../exit-codes.ts';
+import { suitGarbageCollectionToStreams } from '../garbage-collection.ts';
 import type { Runner } from '../runner.ts';
 import { certificates, readText, type RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
@@ -77,6 +78,8 @@ export function addServe(program: Command, run: Runner): void {
 
 async function serve(context: RunContext, root: string): Promise<number> {
   const { settings, terminal, signal } = context;
+  // Before the rest is loaded: 20 MB less for as long as it runs are worth more than a sooner start.
+  suitGarbageCollectionToStreams();
   // Loaded only here: what makes certificates is large, and no other command needs it.
   const { createServer } = await import('../../server/create-server.ts');
   const { serverLogger } = await import('../server-log.ts');

@@ -62,11 +62,12 @@ export function addTrust(program: Command, run: Runner): void {
 
 /** Where the pins of a server are kept: with the saved remote, or among the known servers. */
 async function pinKeeper(
-  { remotes, knownServers }: RunContext,
+  context: RunContext,
   server: ServerText,
   address: Address,
 ): Promise<{ pins: readonly string[]; keep(pin: string, replace: boolean): Promise<void> }> {
   const name = 'name' in server ? server.name : '';
+  const remotes = await context.remotes();
   const saved = await remotes.find(name);
   if (saved?.pins !== undefined) {
     const { pins } = saved;
@@ -75,7 +76,7 @@ async function pinKeeper(
       keep: (pin, replace) => remotes.save(name, { ...saved, pins: replace ? [pin] : [...pins, pin] }),
     };
   }
-  const known = await knownServers();
+  const known = await context.knownServers();
   return { pins: known.pinsFor(address), keep: (pin, replace) => known.trust(address, pin, { replace }) };
 }
 

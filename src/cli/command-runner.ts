@@ -1,0 +1,104 @@
+import type { Command, Option } from 'commander';
+
+import { SealiftError, toSealiftError } from '../errors.ts';
+import { userDirectories } from './directories.ts';
+import { refusalCode, tellFailure } from './endings.ts';
+import { EXIT } from './exit-codes.ts';
+import { addOutputOptions } from './options.ts';
+import { RunContext } from './run-context.ts';
+import type { Invocation, Invoke, LoadProgram, Runner } from './runner.ts';
+import { settingsOf } from './settings.ts';
+import { fallbackTerminal, Terminal } from './terminal.ts';
+
+/** Runs the commands of one run of the program, and keeps how that ended. */
+export class CommandRunner {
+  /** That of the action which ended last. */
+  exitCode: number = EXIT.done;
+  readonly #load: LoadProgram;
+  readonly #signal: AbortSignal;
+  readonly #directories = userDirectories();
+  #invocation: Invocation | undefined;
+
+  constructor(load: LoadProgram, signal: AbortSignal) {
+    this.#load = load;
+    this.#signal = signal;
+  }
+
+  /** Puts an action behind a command. */
+  readonly add: Runner = (command, action, traits) => {
+    addOutputOptions(command).configureHelp({ optionDescription });
+    command.action(async (...given: unknown[]) => {
+      // Commander adds the options and the command itself behind the operands.
+      const operands = given.slice(0, -2);
+      const program = { load: this.#load, invoke: this.#invoke };
+      const dataOnStdout = traits?.dataOnStdout?.(operands) ?? false;
+      this.exitCode = await this.#act(command, dataOnStdout, (context) => action(context, operands, program));
+    });
+  };
+
+  readonly #invoke: Invoke = async (command, invocation) => {
+    this.#invocation = invocation;
+    try {
+      await command.parseAsync([...invocation.args], { from: 'user' });
+      return this.exitCode;
+    } catch (error) {
+      return refusalCode(error);
+    }
+  };
+
+  async #act(
+    command: Command,
+    dataOnStdout: boolean,
+    action: (context: RunContext) => Promise<number>,
+  ): Promise<number> {
+    const [directories, signal, invocation] = [this.#directories, this.#signal, this.#invocation];
+    let terminal = fallbackTerminal();
+    let context: RunContext | undefined;
+    try {
+      const settings = await settingsOf(command, directories, invocation?.settings, this.#load);
+      terminal = new Terminal({
+        json: settings['json'] === true,
+        quiet: settings['quiet'] === true,
+        verbose: settings['verbose'] === true,
+        progress: settings['progress'] !== false,
+        dataOnStdout,
+      });
+      if (invocation !== undefined) assertOperandCount(command, invocation);
+      context = new RunContext({ settings, terminal, directories, signal });
+      await invocation?.onBegin(context);
+      return await action(context);
+    } catch (error) {
+      const ending = { terminal, signal, hasConnected: context?.hasConnected ?? false };
+      return tellFailure(ending, fullName(command), toSealiftError(error));
+    } finally {
+      await context?.[Symbol.asyncDispose]();
+    }
+  }
+}
+
+// As commander writes it, without the name in the environment, which the help tells once for all.
+function optionDescription({
+  description,
+  argChoices,
+  defaultValue,
+  defaultValueDescription,
+}: Option): string {
+  const choices = argChoices === undefined ? [] : [`one of ${argChoices.join(', ')}`];
+  const standard =
+    defaultValueDescription ??
+    (defaultValue === undefined || defaultValue === true ? undefined : String(defaultValue));
+  const extras = [...choices, ...(standard === undefined ? [] : [`default: ${standard}`])];
+  return extras.length === 0 ? description : `${description} (${extras.join('; ')})`;
+}
+
+// The places stand in the configuration file: one more on the command line would silently be a source.
+function assertOperandCount({ args }: Command, { operandCount }: Invocation): void {
+  if (args.length === operandCount) return;
+  throw new SealiftError('usage', `A job takes options only, and ${JSON.stringify(args[0])} is none.`);
+}
+
+/** `put`, or `remote add` for a command inside another. */
+function fullName(command: Command): string {
+  const above = command.parent;
+  return above?.parent ? `${above.name()} ${command.name()}` : command.name();
+}
