@@ -164,6 +164,9 @@ function tellAction(
 ): void {
   if (action.kind === 'refuse') return;
   const { kind, entry } = action;
+  const { json, verbose } = terminal.options;
+  // Of what nobody hears there is most.
+  if (!isChange(action) && !json && !verbose && !(kind === 'skip' && action.reason !== 'unchanged')) return;
   // Of several sources a path alone would not say which is meant.
   const path = showsPlan ? shownPath(entry, treeName) : nameIn(treeName, entry.path);
   const verb = kind === 'directory' && !isChange(action) ? 'skip' : VERBS[kind];

@@ -1,13 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
-import { lstat, readdir, stat } from 'node:fs/promises';
+import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { floorMilliseconds, throwIfAborted } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { isOwnName } from '../../storage/own-names.ts';
 import { baseName, joinPath, pathProblem } from '../../transfer/remote-path.ts';
-import { mapConcurrently } from './concurrency.ts';
 import { isTemporary, type TreeEntry } from './tree-entry.ts';
 import type { TreeFilter } from './tree-filter.ts';
 
@@ -22,10 +21,8 @@ export interface ScanOptions {
   onTemporary?: ((path: string) => void) | undefined;
 }
 
-/** How many names of a directory are looked at together. */
+/** How many names are looked at before everything else has its turn. */
 const BATCH = 256;
-/** How many directories are read at once. */
-const DIRECTORIES_AT_ONCE = 8;
 
 /**
  * Everything that a filter takes of the local tree at `root`, each directory before what it holds, the top itself
@@ -40,10 +37,11 @@ export async function* scanLocal(root: string, options: ScanOptions): AsyncGener
     return;
   }
   yield top;
-  for (let level = ['']; level.length > 0;) {
+  const pace = { looked: 0 };
+  const waiting = [''];
+  for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
     const below: string[] = [];
-    const directories = mapConcurrently(level, DIRECTORIES_AT_ONCE, (path) => entriesIn(root, path, options));
-    for await (const entries of directories) {
+    for await (const entries of entriesIn(root, directory, options, pace)) {
       for (const entry of entries) {
         if (entry.type === 'directory' && filter.entersDirectory(entry.path)) below.push(entry.path);
         if (filter.takes(entry)) yield entry;
@@ -51,7 +49,7 @@ export async function* scanLocal(root: string, options: ScanOptions): AsyncGener
           options.onLeftOut?.(entry.path);
       }
     }
-    level = below;
+    for (let last = below.pop(); last !== undefined; last = below.pop()) waiting.push(last);
   }
 }
 
@@ -68,28 +66,36 @@ async function topEntry(root: string): Promise<TreeEntry> {
   throw new SealiftError('local-file', `${root} is neither a file nor a directory.`);
 }
 
-async function entriesIn(root: string, path: string, options: ScanOptions): Promise<TreeEntry[]> {
+/** What is in a directory, in pieces. Now and then a call that waits for the disk lets everything else have its turn. */
+async function* entriesIn(
+  root: string,
+  path: string,
+  options: ScanOptions,
+  pace: { looked: number },
+): AsyncGenerator<TreeEntry[]> {
   const { onProblem, signal } = options;
+  const directory = join(root, path);
   let names: string[];
   try {
-    names = await utf8Names(join(root, path), (error, name) => onProblem(error, joinPath(path, name)));
+    names = utf8Names(directory, (error, name) => onProblem(error, joinPath(path, name)));
   } catch (cause) {
-    onProblem(unreadable(join(root, path), cause), path);
-    return [];
+    onProblem(unreadable(directory, cause), path);
+    return;
   }
   // In their order, so that two runs do the same in the same order.
   names.sort();
-  const found: TreeEntry[] = [];
   for (let start = 0; start < names.length; start += BATCH) {
     throwIfAborted(signal);
-    // A call that waits for the disk lets everything else have its turn.
-    if (start > 0) await lstat(join(root, path));
-    for (const name of names.slice(start, start + BATCH)) {
-      const entry = look(root, joinPath(path, name), options);
-      if (entry !== undefined) found.push(entry);
+    const batch = names.slice(start, start + BATCH);
+    pace.looked += batch.length;
+    if (pace.looked >= BATCH) {
+      pace.looked = 0;
+      await access(directory).catch(() => undefined);
     }
+    yield batch
+      .map((name) => look(root, joinPath(path, name), options))
+      .filter((entry) => entry !== undefined);
   }
-  return found;
 }
 
 // Without waiting: to ask for many thousand entries one by one costs three times what the answers do.
@@ -116,14 +122,11 @@ function look(root: string, path: string, { onProblem, onTemporary }: ScanOption
 }
 
 /** The names in a directory; those that are not UTF-8 are told, since no path of the protocol can say them. */
-async function utf8Names(
-  directory: string,
-  onProblem: (error: SealiftError, name: string) => void,
-): Promise<string[]> {
-  const names = await readdir(directory);
+function utf8Names(directory: string, onProblem: (error: SealiftError, name: string) => void): string[] {
+  const names = readdirSync(directory);
   // What cannot be decoded shows as this character, which may also stand there rightfully.
   if (!names.some((name) => name.includes('\ufffd'))) return names;
-  const raw = await readdir(directory, { encoding: 'buffer' });
+  const raw = readdirSync(directory, { encoding: 'buffer' });
   const isText = (name: Buffer) => isUtf8(name);
   for (const name of raw.filter((each) => !isText(each))) onProblem(notUtf8(name), name.toString('utf8'));
   return raw.filter(isText).map((name) => name.toString('utf8'));
