@@ -66,13 +66,23 @@ export function addConnectionOptions(command: Command): Command {
 
 /** Options of commands that move files. */
 export function addTransferOptions(command: Command): Command {
-  return command
+  return addCompressOption(command)
+    .addOption(
+      setting('--streams <count>', 'connections for one file of more than 1 MiB', (text) =>
+        parseCount(text, 1),
+      ).default(1),
+    )
     .addOption(setting('--bwlimit <rate>', 'bytes per second, as 500K or 10M', parseSize))
     .addOption(
       setting('--if-exists <what>', 'what to do where a file stands already')
         .choices(['overwrite', 'skip', 'fail', 'rename'])
         .default('overwrite'),
     );
+}
+
+/** The option of commands that carry the contents of files. */
+export function addCompressOption(command: Command): Command {
+  return command.addOption(setting('-z, --compress', 'compress on the way what shrinks'));
 }
 
 function parsePin(text: string): string {

@@ -4,6 +4,7 @@ import type { Connector } from '../client/connector.ts';
 import type { Rules } from '../client/tree/decide.ts';
 import type { DirectionOptions, TreeDirection } from '../client/tree/direction.ts';
 import type { RunContext } from './run-context.ts';
+import { streamSettings } from './stream-settings.ts';
 import { throttleOf } from './throttle-setting.ts';
 import { directionSettings } from './tree-settings.ts';
 
@@ -30,6 +31,7 @@ export async function treeDirection(context: RunContext, parts: DirectionParts):
     backupDirectory,
     retry: context.retryPolicy,
     throttle: throttleOf(context),
+    ...streamSettings(context),
     signal: context.signal,
   };
   if (!isSending) {

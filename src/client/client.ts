@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_BYTES, PROTOCOL_VERSION } from '../protocol/limits.ts';
-import type { Action, RequestFields } from '../protocol/requests.ts';
+import { CONTENT_ENCODINGS, type Action, type RequestFields } from '../protocol/requests.ts';
 import {
   FILE_ANSWER,
   HELLO_ANSWER,
@@ -27,6 +27,9 @@ import {
   type DigestAlgorithm,
 } from '../transfer/digests.ts';
 import { formatAddress, type Address } from '../transport/address.ts';
+import { blockBuffers } from '../transport/block-buffers.ts';
+import { Compressor, type EncodedContent } from '../transport/compressor.ts';
+import { chooseEncoding, decodedContent, type ContentEncoding } from '../transport/content-encoding.ts';
 import { dial, type DialTls } from '../transport/dial.ts';
 import type { Peer } from '../transport/peer.ts';
 import { verifyServer, type ServerTrust } from '../trust/verify-server.ts';
@@ -42,6 +45,8 @@ export interface ConnectOptions extends ServerTrust, DialTls {
   join?: string | undefined;
   /** Default: the fastest that this machine computes. */
   digest?: DigestAlgorithm | undefined;
+  /** Compress file bytes both ways, as far as they shrink and the server does the same. Default false. */
+  compress?: boolean | undefined;
   /** The name by which the program introduces itself. Default `sealift`. */
   agent?: string | undefined;
   /** Name and TCP. Default 10 s. */
@@ -90,6 +95,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
         peer,
         hello,
         rttMs: clock.monotonicMs() - startMs,
+        encodings: offeredEncodings(options),
         close: () => connection.finish(),
       });
     } catch (error) {
@@ -101,18 +107,25 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   }
 }
 
+/** What we decode: without `compress` nothing, so that the server does not compress either. */
+function offeredEncodings({ compress = false }: ConnectOptions): readonly ContentEncoding[] {
+  return compress ? CONTENT_ENCODINGS : [];
+}
+
 async function sayHello(
   requests: Requests,
   options: ConnectOptions,
   signal: AbortSignal,
 ): Promise<HelloAnswer> {
   const { token, join, agent = 'sealift', digest = preferredAlgorithm() } = options;
+  const encodings = offeredEncodings(options);
   const { header } = await requests.send(
     'hello',
     {
       protocol: PROTOCOL_VERSION,
       agent,
       digest,
+      ...(encodings.length === 0 ? {} : { encodings: [...encodings] }),
       ...(token === undefined ? {} : { token }),
       ...(join === undefined ? {} : { join }),
     },
@@ -134,6 +147,7 @@ interface ClientParts {
   peer: Peer;
   hello: HelloAnswer;
   rttMs: number;
+  encodings: readonly ContentEncoding[];
   close: () => Promise<void>;
 }
 
@@ -148,14 +162,19 @@ export class Client implements AsyncDisposable {
   /** How long the hello took, in milliseconds: one round trip, and the server's look at who we are. */
   readonly rttMs: number;
   readonly #requests: Requests;
+  /** Those that we decode, and whether we encode. */
+  readonly #encodings: readonly ContentEncoding[];
+  readonly #smallFiles: Compressor;
   readonly #close: () => Promise<void>;
 
-  constructor(requests: Requests, { address, peer, hello, rttMs, close }: ClientParts) {
+  constructor(requests: Requests, { address, peer, hello, rttMs, encodings, close }: ClientParts) {
     this.#requests = requests;
     this.address = address;
     this.peer = peer;
     this.hello = hello;
     this.rttMs = rttMs;
+    this.#encodings = encodings;
+    this.#smallFiles = this.compressor();
     this.#close = close;
   }
 
@@ -172,6 +191,26 @@ export class Client implements AsyncDisposable {
   /** Any request of the protocol; resolves with the final `ok`. */
   request<A extends Action>(action: A, fields: RequestFields<A>, options?: RequestOptions): Promise<Message> {
     return this.#requests.send(action, fields, options);
+  }
+
+  /** What compresses the contents of one file for this server, if that was asked for. */
+  compressor(): Compressor {
+    return new Compressor(this.#encodings.length === 0 ? undefined : chooseEncoding(this.hello.encodings));
+  }
+
+  /** Whether the server decodes a content as it is. */
+  takes({ contentEncoding }: EncodedContent): boolean {
+    return contentEncoding === undefined || this.hello.encodings.includes(contentEncoding);
+  }
+
+  /** The file bytes of an answer or of a part of one, whose own content is not to be used any more. Throws `protocol-violation`. */
+  async fileBytes(answer: Message): Promise<Buffer> {
+    const decoded = await decodedContent(answer, {
+      accepted: this.#encodings,
+      code: 'protocol-violation',
+    });
+    if (decoded !== answer.content) blockBuffers.give(answer.content);
+    return decoded;
   }
 
   /** Resolves with the server's time, in milliseconds since 1970. */
@@ -219,7 +258,10 @@ export class Client implements AsyncDisposable {
       throw new SealiftError('invalid-argument', 'A content of more than 1 MiB has to be sent by upload().');
     const raw = blockDigest(this.algorithm, content);
     const fields = { ...options, path, size: content.length, digest: formatBlockDigest(this.algorithm, raw) };
-    const { header } = await this.request('put', fields, { content, signal });
+    const { header } = await this.request('put', fields, {
+      ...(await this.#smallFiles.compress(content)),
+      signal,
+    });
     return this.checkedReceipt(
       header,
       content.length,
@@ -242,13 +284,14 @@ export class Client implements AsyncDisposable {
       { signal, onPart: () => Promise.reject(tooLarge) },
     );
     const { digest, size, ...attributes } = readAnswer(FILE_ANSWER, answer.header);
-    if (digest === undefined || size !== answer.content.length) {
+    const content = await this.fileBytes(answer);
+    if (digest === undefined || size !== content.length) {
       throw new SealiftError('protocol-violation', 'The server answered with a file that is not whole.');
     }
-    const raw = assertBlockDigest(answer.content, digest, { index: 0, algorithm: this.algorithm });
+    const raw = assertBlockDigest(content, digest, { index: 0, algorithm: this.algorithm });
     return {
-      content: answer.content,
-      digest: fileDigest(this.algorithm, answer.content.length === 0 ? [] : [raw]),
+      content,
+      digest: fileDigest(this.algorithm, content.length === 0 ? [] : [raw]),
       ...attributes,
     };
   }

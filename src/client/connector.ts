@@ -1,6 +1,10 @@
+import { Budget } from '../transport/budget.ts';
 import type { Peer } from '../transport/peer.ts';
 import { abortable } from './abortable.ts';
 import { connect, type Client, type ConnectOptions } from './client.ts';
+
+/** Blocks of uploads in memory at once, over all files and connections: as many as eight connections of 20 MB/s have on a way of 400 ms. */
+const MAX_BLOCKS = 128;
 
 /** Keeps a connection to one server: the one that stands, or a new one when it is gone. */
 export class Connector implements AsyncDisposable {
@@ -10,6 +14,10 @@ export class Connector implements AsyncDisposable {
   #peer: Peer | undefined;
   #waiting = 0;
   #connecting = new AbortController();
+  /** Room for blocks that are read and not held yet; one unit a block. */
+  readonly blocks = new Budget(MAX_BLOCKS);
+  readonly #others: Connector[] = [];
+  readonly #dropped = new Set<Connector>();
 
   constructor(options: ConnectOptions) {
     this.options = options;
@@ -37,6 +45,21 @@ export class Connector implements AsyncDisposable {
     }
   }
 
+  /**
+   * This one and others to the same server, `count` at most, for connections that work on one file at once. The others
+   * are the same ones every time, less those that were dropped, and end with this one.
+   */
+  streams(count: number): Connector[] {
+    while (this.#others.length < count - 1) this.#others.push(new Connector(this.options));
+    const others = this.#others.slice(0, Math.max(0, count - 1));
+    return [this, ...others.filter((other) => !this.#dropped.has(other))];
+  }
+
+  /** Does without one of the others from now on. */
+  dropStream(stream: Connector): void {
+    this.#dropped.add(stream);
+  }
+
   async #use(): Promise<Client> {
     const known = this.#client;
     const present = await known?.catch(() => undefined);
@@ -58,6 +81,6 @@ export class Connector implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connecting.abort();
     const present = await this.#client?.catch(() => undefined);
-    await present?.close();
+    await Promise.all([present?.close(), ...this.#others.map((other) => other[Symbol.asyncDispose]())]);
   }
 }

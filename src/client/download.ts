@@ -3,12 +3,20 @@ import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_PART, DIGESTS_END, FILE_ANSWER, GET_END, readAnswer } from '../protocol/responses.ts';
 import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
-import { BLOCK_BYTES, blockCount, blockLength, blockRanges, MAX_FILE_BYTES } from '../transfer/blocks.ts';
+import {
+  BLOCK_BYTES,
+  blockCount,
+  blockLength,
+  blockRanges,
+  MAX_FILE_BYTES,
+  type BlockRange,
+} from '../transfer/blocks.ts';
 import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import { abortable } from './abortable.ts';
 import type { BlockSink } from './block-sink.ts';
 import { assertBlockDigest, type Client } from './client.ts';
 import type { Connector } from './connector.ts';
+import { workOverStreams } from './streams.ts';
 import { retrying, type TransferOptions } from './transfer-options.ts';
 
 export type DownloadOptions = TransferOptions;
@@ -39,7 +47,7 @@ export async function download(
   sink: BlockSink,
   options: DownloadOptions = {},
 ): Promise<DownloadResult> {
-  const run = new DownloadRun(path, sink, options);
+  const run = new DownloadRun(connector, path, sink, options);
   return retrying(options, run, async (progressed) =>
     run.attempt(await connector.use(options.signal), progressed),
   );
@@ -53,8 +61,19 @@ interface Version {
   etag: string;
 }
 
+/** Blocks that one of several connections is asked for at once: a connection that falls behind keeps no more from the others. */
+const MAX_RANGE_BLOCKS = 2;
+
+/** What the parts of one attempt have in common. */
+interface Fetching {
+  writing: PendingWrites;
+  signal: AbortSignal | undefined;
+  progressed: () => void;
+}
+
 class DownloadRun {
   retries = 0;
+  readonly #connector: Connector;
   readonly #path: string;
   readonly #sink: BlockSink;
   readonly #options: DownloadOptions;
@@ -69,7 +88,8 @@ class DownloadRun {
   #toldResumedBytes = 0;
   #mostBlocks = 0;
 
-  constructor(path: string, sink: BlockSink, options: DownloadOptions) {
+  constructor(connector: Connector, path: string, sink: BlockSink, options: DownloadOptions) {
+    this.#connector = connector;
     this.#path = path;
     this.#sink = sink;
     this.#options = options;
@@ -130,24 +150,52 @@ class DownloadRun {
   }
 
   async #fetchMissing(client: Client, progressed: () => void): Promise<void> {
-    if (this.#version === undefined) return this.#fetch(client, {}, progressed);
-    const { size, etag } = this.#version;
-    for (const { first, count } of blockRanges(blockCount(size), (index) => !this.#have.has(index))) {
-      await this.#fetch(client, { fromBlock: first, blockCount: count, ifMatch: etag }, progressed);
+    const fetching = { writing: new PendingWrites(), signal: this.#options.signal, progressed };
+    // What cannot be taken back has to come in its order.
+    const { streams: wanted = 1 } = this.#sink.isRepeatable ? this.#options : {};
+    if (this.#version === undefined) {
+      if (wanted === 1) return this.#fetch(client, {}, fetching);
+      // Of a file that nothing is known of, the first block tells how much there is to be divided.
+      await this.#fetch(client, { blockCount: 1 }, fetching);
     }
+    const { size, etag } = this.#version as unknown as Version;
+    const count = blockCount(size);
+    const missing = count - this.#have.heldCount;
+    const streams = Math.min(wanted, missing);
+    const most = streams > 1 ? Math.min(MAX_RANGE_BLOCKS, Math.ceil(missing / (4 * streams))) : Infinity;
+    const ranges = blockRanges(count, (index) => !this.#have.has(index));
+    await workOverStreams(
+      {
+        tasks: pieces(ranges, most),
+        carry: async (range, stream, signal) => {
+          const left = this.#missingOf(range);
+          if (left.count === 0) return;
+          const fields = { fromBlock: left.first, blockCount: left.count, ifMatch: etag };
+          await this.#fetch(stream, fields, { ...fetching, signal });
+        },
+      },
+      { ...this.#options, streams, connector: this.#connector, client, run: this },
+    );
+  }
+
+  // A connection that broke has brought the beginning of its range.
+  #missingOf({ first, count }: BlockRange): BlockRange {
+    let held = 0;
+    while (held < count && this.#have.has(first + held)) held += 1;
+    return { first: first + held, count: count - held };
   }
 
   async #fetch(
     client: Client,
     range: { fromBlock?: number; blockCount?: number; ifMatch?: string },
-    progressed: () => void,
+    { writing, signal, progressed }: Fetching,
   ): Promise<void> {
-    const { signal } = this.#options;
     const { fromBlock = 0, blockCount: count = Infinity } = range;
     let next = fromBlock;
-    const writing = new PendingWrites();
-    const store = (index: number, content: Buffer, digest: string) =>
-      this.#store(index, content, digest, writing, progressed);
+    const store = async (index: number, answer: Message, digest: string) => {
+      await abortable(this.#options.throttle?.(answer.content.length), signal);
+      await this.#store(index, await client.fileBytes(answer), digest, { writing, progressed });
+    };
     const onPart = async (part: Message) => {
       if (part.header['status'] === 'more') return this.#adopt(readAnswer(FILE_ANSWER, part.header));
       const { index, digest } = readAnswer(BLOCK_PART, part.header);
@@ -155,22 +203,19 @@ class DownloadRun {
       if (index < next || index >= fromBlock + count)
         throw new SealiftError('protocol-violation', `The server sent block ${index} out of its turn.`);
       next = index + 1;
-      await store(index, part.content, digest);
+      await store(index, part, digest);
     };
     try {
-      const { header, content } = await client.request(
-        'get',
-        { path: this.#path, ...range },
-        { onPart, signal },
-      );
+      const answer = await client.request('get', { path: this.#path, ...range }, { onPart, signal });
+      const { header } = answer;
       if (header['size'] === undefined) {
         this.#expectedDigest = readAnswer(GET_END, header).digest ?? this.#expectedDigest;
       } else {
         const { digest, ...version } = readAnswer(FILE_ANSWER, header);
         this.#adopt(version);
-        if (version.size !== content.length || digest === undefined)
+        if (digest === undefined || version.size > 0 !== answer.content.length > 0)
           throw new SealiftError('protocol-violation', 'The server answered with a file that is not whole.');
-        if (version.size > 0) await store(0, content, digest);
+        if (version.size > 0) await store(0, answer, digest);
       }
     } finally {
       // A stream that nobody reads may never take what waits.
@@ -183,8 +228,7 @@ class DownloadRun {
     index: number,
     content: Buffer,
     digest: string,
-    writing: PendingWrites,
-    progressed: () => void,
+    { writing, progressed }: Omit<Fetching, 'signal'>,
   ): Promise<void> {
     const { size } = this.#version ?? { size: -1 };
     if (content.length === 0 || content.length !== blockLength(size, index)) {
@@ -195,7 +239,6 @@ class DownloadRun {
     }
     const raw = assertBlockDigest(content, digest, { index, algorithm: this.#algorithm });
     this.#receivedBytes += content.length;
-    await abortable(this.#options.throttle?.(content.length), this.#options.signal);
     await writing.add(async () => {
       await this.#sink.write(index, content);
       this.#have.set(index, raw);
@@ -259,6 +302,14 @@ class DownloadRun {
       resumedBytes: Math.min(this.#toldResumedBytes, totalBytes ?? Infinity),
       movedBytes: this.#receivedBytes,
     });
+  }
+}
+
+/** The ranges in pieces of at most `most` blocks. */
+async function* pieces(ranges: readonly BlockRange[], most: number): AsyncGenerator<BlockRange> {
+  for (const { first, count } of ranges) {
+    for (let done = 0; done < count; done += most)
+      yield { first: first + done, count: Math.min(most, count - done) };
   }
 }
 

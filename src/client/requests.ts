@@ -1,6 +1,7 @@
 import { abortedError } from '../clock.ts';
 import { SealiftError, toSealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
+import { writeFields } from '../protocol/fields.ts';
 import { MAX_REQUESTS } from '../protocol/limits.ts';
 import { requestHeader, type Action, type RequestFields } from '../protocol/requests.ts';
 import { errorFromFields } from '../protocol/wire-errors.ts';
@@ -11,6 +12,8 @@ export interface RequestOptions {
   content?: Buffer | undefined;
   contentType?: string | undefined;
   contentEncoding?: string | undefined;
+  /** How long a compressed content is decoded. */
+  decodedLength?: number | undefined;
   /** Takes the parts before the final answer, in order. While it has not resolved, nothing more is read. */
   onPart?: ((part: Message) => void | Promise<void>) | undefined;
   /** Called when the kernel has taken the request: from then on `content` may change. */
@@ -66,7 +69,7 @@ export class Requests {
     fields: RequestFields<A>,
     options: RequestOptions,
   ): Promise<Message> {
-    const { content, contentType, contentEncoding, onPart, onSent, signal } = options;
+    const { content, contentType, contentEncoding, decodedLength, onPart, onSent, signal } = options;
     if (this.#failure) throw this.#failure;
     if (signal?.aborted === true) throw abortedError(signal);
     const id = this.#nextId++;
@@ -80,7 +83,7 @@ export class Requests {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       const message = {
-        fields: requestHeader(action, id, fields),
+        fields: { ...requestHeader(action, id, fields), ...writeFields({ decodedLength }) },
         ...(content === undefined ? {} : { content }),
         ...(contentType === undefined ? {} : { contentType }),
         ...(contentEncoding === undefined ? {} : { contentEncoding }),

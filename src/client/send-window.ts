@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 const MIN_BLOCKS = 2;
 /** Round trips shorter than this, in milliseconds, may be made of waiting for a busy processor, not of distance; two blocks then still carry 100 MB/s. */
 const LOCAL_RTT_MS = 20;
-/** Over how many answers the rate is taken. */
+/** Over so many answers the rate is taken, and over those of two round trips if they are more. */
 const RATE_ANSWERS = 8;
 
 /**
@@ -43,13 +43,18 @@ export class SendWindow {
 
   #adapt(nowMs: number): void {
     this.#answeredAtMs.push(nowMs);
-    if (this.#answeredAtMs.length > RATE_ANSWERS) this.#answeredAtMs.shift();
+    while (
+      this.#answeredAtMs.length > RATE_ANSWERS &&
+      nowMs - (this.#answeredAtMs[1] ?? nowMs) >= 2 * this.#rttMs
+    )
+      this.#answeredAtMs.shift();
     if (this.#rttMs < LOCAL_RTT_MS) {
       this.#limit = MIN_BLOCKS;
       return;
     }
     const spanMs = nowMs - (this.#answeredAtMs[0] ?? nowMs);
-    if (spanMs <= 0) return;
+    // What was asked for together is often answered together: the rate shows only over a round trip.
+    if (spanMs < this.#rttMs) return;
     const blocksPerMs = (this.#answeredAtMs.length - 1) / spanMs;
     const wanted = Math.ceil(2 * blocksPerMs * this.#rttMs) + 1;
     this.#limit = Math.min(this.#maxBlocks, Math.max(MIN_BLOCKS, wanted));

@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '../clock.ts';
+import type { SealiftError } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
 import {
   DEFAULT_RETRY_POLICY,
@@ -16,7 +17,11 @@ export interface TransferOptions {
   signal?: AbortSignal;
   onProgress?: (progress: TransferProgress) => void;
   onRetry?: (event: RetryEvent) => void;
-  /** Waits until so many bytes may be moved: a limit of the rate. */
+  /** Connections for one file of more than a block. Default 1. */
+  streams?: number | undefined;
+  /** Called when one of several connections was given up; the others go on. */
+  onStreamLost?: ((error: SealiftError) => void) | undefined;
+  /** Waits until so many bytes may be moved: a limit of the rate. Of a file of more than a block, as they travel. */
   throttle?: ((bytes: number) => Promise<void>) | undefined;
   clock?: Clock;
   random?: Random;

@@ -5,14 +5,17 @@ import type { RequestFields } from '../protocol/requests.ts';
 import { readAnswer, UPLOAD_ANSWER, type Receipt } from '../protocol/responses.ts';
 import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, MAX_FILE_BYTES } from '../transfer/blocks.ts';
-import { blockDigest, fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+import { blockDigest, fileDigest, formatBlockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+import type { EncodedContent } from '../transport/compressor.ts';
 import { abortable } from './abortable.ts';
 import type { BlockSource } from './block-source.ts';
-import { BlockSender } from './block-sender.ts';
+import { sendBlock } from './block-sender.ts';
 import type { Client, PutOptions } from './client.ts';
 import type { Connector } from './connector.ts';
 import { newResumeKey, type ResumeKeys } from './resume-keys.ts';
+import { workOverStreams } from './streams.ts';
 import { retrying, type TransferOptions } from './transfer-options.ts';
+import { mapConcurrently } from './tree/concurrency.ts';
 
 export interface UploadOptions extends TransferOptions, Omit<PutOptions, 'signal'> {
   /** Where the server is to begin: see the protocol's `put`. Default `partial`. */
@@ -50,20 +53,50 @@ export async function upload(
   const resumeKey = isInline(source)
     ? ''
     : await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random));
-  const run = new UploadRun(source, path, resumeKey, { ...options, clock });
-  const { receipt, client } = await retrying(options, run, async (progressed) => {
-    const present = await connector.use(signal);
-    return { receipt: await run.attempt(present, progressed), client: present };
-  });
+  const run = new UploadRun(connector, source, path, resumeKey, { ...options, clock });
+  const receipt = await retrying(options, run, async (progressed) =>
+    run.attempt(await connector.use(signal), progressed),
+  );
   // The file stands. A key that cannot be removed is of no use any more, and of no harm.
   if (!isInline(source)) await resume?.keys.done(resume.name).catch(() => undefined);
-  return { receipt, client, sentBytes: run.sentBytes, resumedBytes: run.resumedBytes, retries: run.retries };
+  const { client, sentBytes, resumedBytes, retries } = run;
+  return { receipt, client, sentBytes, resumedBytes, retries };
+}
+
+/** Blocks that are compressed while others are on their way. */
+const BLOCKS_AHEAD = 3;
+
+/** A block of the source. */
+interface ReadBlock {
+  index: number;
+  /** Its digest. */
+  raw: Buffer;
+  bytes: Buffer;
+  /** Gives its room in memory back. */
+  release: () => void;
+}
+
+/** The same as it travels. */
+interface Block extends ReadBlock {
+  encoded: EncodedContent;
+}
+
+interface Sending {
+  /** The upload, and what the server holds of it. */
+  id: string;
+  held: BlockMap;
+  stream: Client;
+  signal: AbortSignal | undefined;
+  progressed: () => void;
 }
 
 class UploadRun {
   sentBytes = 0;
   resumedBytes = 0;
   retries = 0;
+  /** The connection of this attempt, on which it is published. */
+  client!: Client;
+  readonly #connector: Connector;
   readonly #source: BlockSource;
   readonly #path: string;
   readonly #resumeKey: string;
@@ -77,16 +110,22 @@ class UploadRun {
   /** The most blocks that the server was ever known to hold. */
   #mostHeld = 0;
   #doneBytes = 0;
+  /** Bytes that the server holds, in this attempt. */
+  #inPlaceBytes = 0;
+  /** Gives back what the blocks under way take of the room in memory. */
+  readonly #room = new Set<() => void>();
   #toldResumedBytes = 0;
   /** What was sent and not answered: it may have been done. */
   #unanswered: { upload: string; size: number; digest: string } | 'inline' | undefined;
 
   constructor(
+    connector: Connector,
     source: BlockSource,
     path: string,
     resumeKey: string,
     options: UploadOptions & { clock: Clock },
   ) {
+    this.#connector = connector;
     this.#source = source;
     this.#path = path;
     this.#resumeKey = resumeKey;
@@ -94,6 +133,7 @@ class UploadRun {
   }
 
   async attempt(client: Client, progressed: () => void): Promise<Receipt> {
+    this.client = client;
     if (this.#algorithm !== client.algorithm) {
       this.#digests = new BlockMap();
       this.#unanswered = undefined;
@@ -123,20 +163,46 @@ class UploadRun {
       this.#unanswered = 'inline';
       return client.put(this.#path, content, this.#attributes());
     });
-    this.#tellDone(content.length);
+    this.#inPlaceBytes = content.length;
+    this.#tellDone();
     return receipt;
   }
 
   async #sendBlocks(client: Client, progressed: () => void): Promise<Receipt> {
     const { id, held } = await this.#begin(client, progressed);
-    const { signal, clock, throttle } = this.#options;
-    const sender = new BlockSender(client, id, { signal, clock });
-    let inPlaceBytes = 0;
+    this.#inPlaceBytes = 0;
     this.resumedBytes = 0;
+    const streams = Math.min(this.#options.streams ?? 1, blockCount(this.#source.size ?? MAX_FILE_BYTES));
+    try {
+      await workOverStreams(
+        {
+          tasks: this.#encoded(this.#missing(held), client),
+          carry: (block, stream, signal) => this.#send(block, { id, held, stream, signal, progressed }),
+        },
+        { ...this.#options, streams, connector: this.#connector, client, run: this },
+      );
+    } finally {
+      for (const release of this.#room) release();
+      this.#room.clear();
+    }
+    await this.#source.assertUnchanged();
+    // Every block was acknowledged. Of several connections, the first may be another one by now.
+    if (streams > 1) this.client = await this.#connector.use(this.#options.signal);
+    const size = this.#source.size ?? this.#bytesRead;
+    return this.#commit(this.client, {
+      upload: id,
+      size,
+      digest: fileDigest(client.algorithm, this.#digests.digests(blockCount(size))),
+    });
+  }
+
+  /** The blocks that the server does not hold, read one after the other. */
+  async *#missing(held: BlockMap): AsyncGenerator<ReadBlock> {
+    const { signal } = this.#options;
     const found = (index: number, length: number) => {
-      inPlaceBytes += length;
+      this.#inPlaceBytes += length;
       if (!this.#sentBlocks.has(index)) this.resumedBytes += length;
-      this.#tellDone(inPlaceBytes);
+      this.#tellDone();
     };
     for (let index = 0; ; index += 1) {
       // What was read in an earlier attempt and is held need not be read again.
@@ -146,34 +212,52 @@ class UploadRun {
         found(index, blockLength(this.#source.size ?? this.#bytesRead, index));
         continue;
       }
+      const release = await this.#connector.blocks.take(1);
+      this.#room.add(release);
       // A stream may keep us waiting for ever.
-      const block = await abortable(this.#source.block(index), signal);
-      if (block === undefined) break;
-      const raw = this.#digestOf(index, block, client.algorithm);
-      if (held.digest(index)?.equals(raw) === true) {
-        found(index, block.length);
-        this.#source.release(index, block);
+      const bytes = await abortable(this.#source.block(index), signal);
+      if (bytes === undefined) return;
+      const raw = this.#digestOf(index, bytes, this.#algorithm as DigestAlgorithm);
+      if (held.digest(index)?.equals(raw) !== true) {
+        yield { index, raw, bytes, release };
         continue;
       }
-      await abortable(throttle?.(block.length), signal);
-      await sender.send(index, raw, block, () => {
-        held.set(index, raw);
-        this.#source.release(index, block);
-        this.#noteHeld(held.heldCount, progressed);
-        inPlaceBytes += block.length;
-        this.#tellDone(inPlaceBytes);
-      });
-      this.#sentBlocks.add(index);
-      this.sentBytes += block.length;
+      found(index, bytes.length);
+      this.#source.release(index, bytes);
+      this.#room.delete(release);
+      release();
     }
-    await sender.drained();
-    await this.#source.assertUnchanged();
-    const size = this.#source.size ?? this.#bytesRead;
-    return this.#commit(client, {
-      upload: id,
-      size,
-      digest: fileDigest(client.algorithm, this.#digests.digests(blockCount(size))),
-    });
+  }
+
+  /** The same as they will travel. Some are compressed ahead, unless that meant to wait until a stream brings them. */
+  async *#encoded(blocks: AsyncIterable<ReadBlock>, client: Client): AsyncGenerator<Block> {
+    const { signal, throttle } = this.#options;
+    const compressor = client.compressor();
+    const ahead = compressor.isActive && this.#source.isRepeatable ? BLOCKS_AHEAD : 1;
+    const encoded = mapConcurrently(blocks, ahead, async (block) => ({
+      ...block,
+      encoded: await compressor.compress(block.bytes),
+    }));
+    for await (const block of encoded) {
+      await abortable(throttle?.(block.encoded.content.length), signal);
+      yield block;
+    }
+  }
+
+  async #send({ index, raw, bytes, encoded, release }: Block, on: Sending): Promise<void> {
+    const { id, held, stream, signal, progressed } = on;
+    this.#sentBlocks.add(index);
+    this.sentBytes += bytes.length;
+    const digest = formatBlockDigest(this.#algorithm as DigestAlgorithm, raw);
+    const content = stream.takes(encoded) ? encoded : { content: bytes };
+    await sendBlock(stream, { upload: id, index, digest }, { ...content, signal });
+    held.set(index, raw);
+    this.#source.release(index, bytes);
+    this.#room.delete(release);
+    release();
+    this.#noteHeld(held.heldCount, progressed);
+    this.#inPlaceBytes += bytes.length;
+    this.#tellDone();
   }
 
   async #begin(client: Client, progressed: () => void): Promise<{ id: string; held: BlockMap }> {
@@ -289,8 +373,8 @@ class UploadRun {
   }
 
   // A new attempt begins to count anew; what was done once stays done for whoever watches.
-  #tellDone(bytes: number): void {
-    this.#doneBytes = Math.max(this.#doneBytes, bytes);
+  #tellDone(): void {
+    this.#doneBytes = Math.max(this.#doneBytes, this.#inPlaceBytes);
     this.#toldResumedBytes = Math.max(this.#toldResumedBytes, this.resumedBytes);
     this.#options.onProgress?.({
       totalBytes: this.#source.size,

@@ -7,6 +7,8 @@ import type { Store } from '../storage/store.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { Budget } from '../transport/budget.ts';
+import type { Compressor } from '../transport/compressor.ts';
+import type { ContentEncoding } from '../transport/content-encoding.ts';
 import type { FileDigests } from './file-digests.ts';
 import type { Leases } from './leases.ts';
 import type { Unsynced } from './unsynced.ts';
@@ -25,6 +27,10 @@ export interface SessionState {
   readonly permissions: ReadonlySet<Permission>;
   /** Of every digest on this connection. */
   readonly algorithm: DigestAlgorithm;
+  /** In what the client wants file bytes, where they shrink; undefined: as they are. */
+  readonly encoding: ContentEncoding | undefined;
+  /** For whole files in one answer. */
+  readonly smallFiles: Compressor;
   /** Bytes of file content being read and sent. */
   readonly answerBytes: Budget;
   readonly blocks: BlockTracker;

@@ -1,13 +1,10 @@
 import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { BLOCK_BYTES, MAX_REQUESTS, PROTOCOL_VERSION } from '../protocol/limits.ts';
-import type { RequestFields } from '../protocol/requests.ts';
+import { CONTENT_ENCODINGS, type RequestFields } from '../protocol/requests.ts';
 import type { StoreFeatures } from '../storage/store.ts';
 import { isBlake3Available, type DigestAlgorithm } from '../transfer/digests.ts';
 import type { Identity } from './authentication.ts';
-
-/** The encodings of file bytes that are understood here. */
-const SERVER_ENCODINGS = ['zstd', 'gzip'] as const;
 
 /** The digest of a connection: what the hello asks for, if it can be computed here. */
 export function chooseDigest(wanted: DigestAlgorithm | undefined): DigestAlgorithm {
@@ -42,7 +39,7 @@ export function helloAnswer(options: {
     principal: identity.principal,
     permissions: [...identity.permissions],
     digest,
-    encodings: SERVER_ENCODINGS,
+    encodings: CONTENT_ENCODINGS,
     'time-ms': clock.now(),
     'block-size': BLOCK_BYTES,
     'max-requests': MAX_REQUESTS,

@@ -10,17 +10,24 @@ import {
   MAX_CONTENT_BYTES_IN_FLIGHT,
   MAX_REQUESTS,
 } from '../protocol/limits.ts';
-import { parseRequest, requestId, type Action, type Request } from '../protocol/requests.ts';
+import {
+  CONTENT_ENCODINGS,
+  parseRequest,
+  requestId,
+  type Action,
+  type Request,
+} from '../protocol/requests.ts';
 import { endsStream, errorFields } from '../protocol/wire-errors.ts';
 import type { Store } from '../storage/store.ts';
+import { Compressor } from '../transport/compressor.ts';
 import type { Connection } from '../transport/connection.ts';
+import { chooseEncoding, decodedContent } from '../transport/content-encoding.ts';
 import type { Peer } from '../transport/peer.ts';
 import { authenticate, type AuthenticationOptions, type Identity } from './authentication.ts';
 import { authorize } from './authorization.ts';
 import { BlockTracker } from './block-tracker.ts';
 import { blockBuffers } from '../transport/block-buffers.ts';
 import { Budget } from '../transport/budget.ts';
-import { decodedContent } from './content-encoding.ts';
 import { withProgress, type Answer, type Exchange, type Handler, type SessionState } from './exchange.ts';
 import type { FileDigests } from './file-digests.ts';
 import { HANDLERS } from './handlers/index.ts';
@@ -48,6 +55,7 @@ export interface SessionParts {
   helloTimeoutMs?: number | undefined;
 }
 
+const ACCEPTED = { accepted: CONTENT_ENCODINGS, code: 'bad-request' } as const;
 const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
 
 /** What an operator wants to find in the log: what was fetched, and what changed. */
@@ -147,18 +155,23 @@ export class Session {
     checkVersion(fields);
     const identity = await authenticate(authentication, this.#peer, fields);
     const digest = chooseDigest(fields.digest);
+    const encoding = chooseEncoding(fields.encodings ?? []);
     this.#logger = withFields(this.#parts.logger, {
       address: this.#peer.address,
       principal: identity.principal,
     });
     this.#logger.info({ agent: fields.agent, tls: this.#peer.tlsVersion }, 'login');
     return {
-      state: this.#stateFor(identity, digest),
+      state: this.#stateFor(identity, digest, encoding),
       answer: helloAnswer({ agent, identity, digest, clock, features: store.features, idleTimeoutMs }),
     };
   }
 
-  #stateFor({ principal, permissions }: Identity, algorithm: SessionState['algorithm']): SessionState {
+  #stateFor(
+    { principal, permissions }: Identity,
+    algorithm: SessionState['algorithm'],
+    encoding: SessionState['encoding'],
+  ): SessionState {
     const { store, uploads, fileDigests, leases, clock } = this.#parts;
     return {
       store,
@@ -170,6 +183,8 @@ export class Session {
       owner: principal ?? '',
       permissions,
       algorithm,
+      encoding,
+      smallFiles: new Compressor(encoding),
       answerBytes: new Budget(MAX_ANSWER_BYTES_IN_FLIGHT),
       blocks: new BlockTracker(),
       ownUploads: new Set(),
@@ -239,7 +254,7 @@ export class Session {
     rest: Pick<Exchange<A>, 'header' | 'content' | 'state' | 'signal'>,
   ): Promise<Answer> {
     const carriesFile = action === 'put' || action === 'block';
-    const content = carriesFile ? await decodedContent(rest.header, rest.content) : rest.content;
+    const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
     const part: Exchange<A>['part'] = (status, answer) => this.#send({ id, status }, answer);
     const handler = HANDLERS[action] as unknown as Handler<A>;
     const exchange: Exchange<A> = { ...rest, action, fields, content, part, progress: () => ({}) };

@@ -75,7 +75,7 @@ describe('SendWindow', () => {
     async (given) => {
       const clock = new FakeClock();
       const window = new SendWindow({ clock, rttMs: given.rttMs, maxBlocks: 60 });
-      await answer(window, clock, 20, given.everyMs);
+      await answer(window, clock, 100, given.everyMs);
       expect(await room(window)).toBe(given.expected);
     },
   );
@@ -84,10 +84,17 @@ describe('SendWindow', () => {
     expect(await room(new SendWindow({ clock: new FakeClock(), rttMs: 300, maxBlocks: 60 }))).toBe(2);
   });
 
+  test('is not deceived by answers that come together', async () => {
+    const clock = new FakeClock();
+    const window = new SendWindow({ clock, rttMs: 100, maxBlocks: 60 });
+    await answer(window, clock, 2, 0.1);
+    expect(await room(window)).toBe(2);
+  });
+
   test('takes a long way for a short one as soon as an answer was fast', async () => {
     const clock = new FakeClock();
     const window = new SendWindow({ clock, rttMs: 500, maxBlocks: 60 });
-    await answer(window, clock, 20, 10);
+    await answer(window, clock, 100, 10);
     await window.enter();
     window.leave(1);
     expect(await room(window)).toBe(2);

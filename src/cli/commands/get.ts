@@ -22,6 +22,7 @@ import { remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
+import { streamSettings } from '../stream-settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
 import { exists, isDirectory, isRemoteDirectory } from '../tree-places.ts';
 import { addTreeOptions, wantsTrees } from '../tree-settings.ts';
@@ -201,5 +202,11 @@ async function chooseTarget(target: string, ifExists: IfExists): Promise<string 
 }
 
 function downloadOptions(context: RunContext, hooks: SendHooks) {
-  return { ...hooks, signal: context.signal, retry: context.retryPolicy, throttle: throttleOf(context) };
+  return {
+    ...hooks,
+    ...streamSettings(context),
+    signal: context.signal,
+    retry: context.retryPolicy,
+    throttle: throttleOf(context),
+  };
 }

@@ -25,6 +25,7 @@ import { remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
+import { streamSettings } from '../stream-settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
 import { isDirectory, isRemoteDirectory, localPlace, remoteInto, standing } from '../tree-places.ts';
 import { addTreeOptions, onChangeOf, wantsTrees } from '../tree-settings.ts';
@@ -186,6 +187,7 @@ async function send(
     signal: context.signal,
     retry: context.retryPolicy,
     throttle: throttleOf(context),
+    ...streamSettings(context),
     // As cp does it: what is private stays private, what is a program stays one.
     ...(opened.mode === undefined
       ? {}

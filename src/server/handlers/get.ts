@@ -1,9 +1,12 @@
 import { throwIfAborted } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
+import { writeFields } from '../../protocol/fields.ts';
 import { BLOCK_BYTES } from '../../protocol/limits.ts';
 import type { Entry, StoredFile } from '../../storage/store.ts';
 import { blockCount, blockLength } from '../../transfer/blocks.ts';
 import { blockDigest, fileDigest, formatBlockDigest } from '../../transfer/digests.ts';
+import { blockBuffers } from '../../transport/block-buffers.ts';
+import { Compressor, type EncodedContent } from '../../transport/compressor.ts';
 import type { Answer, Exchange } from '../exchange.ts';
 
 /** `get`: a whole small file in one answer, or the blocks of a larger one as they are read. */
@@ -31,11 +34,11 @@ async function whole({ state }: Exchange<'get'>, file: StoredFile): Promise<Answ
     const content = Buffer.allocUnsafeSlow(entry.size);
     await file.read(content, 0, entry.size);
     await file.assertUnchanged();
-    // Here, since from now on nothing may fail: the content is in the budget until it is sent.
+    // Here, since once the answer is made nothing may fail: its content is in the budget until it is sent.
     await file.close();
     const raw = blockDigest(state.algorithm, content);
     const fields = { ...attributes(entry), digest: formatBlockDigest(state.algorithm, raw) };
-    return { fields, content, release };
+    return { ...encodedAnswer(fields, await state.smallFiles.compress(content)), release };
   } catch (error) {
     release();
     throw error;
@@ -49,31 +52,39 @@ async function blocks(exchange: Exchange<'get'>, file: StoredFile): Promise<Answ
   const first = Math.min(fields.fromBlock ?? 0, count);
   const end = Math.min(count, first + (fields.blockCount ?? count));
   await exchange.part('more', { fields: attributes(file.entry) });
-  // Two buffers: one is read into while the other is on its way out.
+  // Two buffers: one is read into while the other is on its way out. What they shrink to comes on top.
   const release = await state.answerBytes.take(2 * BLOCK_BYTES);
   try {
-    const buffers = [Buffer.allocUnsafeSlow(BLOCK_BYTES), Buffer.allocUnsafeSlow(BLOCK_BYTES)] as const;
+    const buffers = [blockBuffers.take(BLOCK_BYTES), blockBuffers.take(BLOCK_BYTES)] as const;
+    const compressor = new Compressor(state.encoding);
     const digests: Buffer[] = [];
     let sending = Promise.resolve();
     for (let index = first; index < end; index += 1) {
       throwIfAborted(signal);
       const content = buffers[index % 2 === 0 ? 0 : 1].subarray(0, blockLength(size, index));
-      await Promise.all([file.read(content, index * BLOCK_BYTES, content.length), sending]);
+      await file.read(content, index * BLOCK_BYTES, content.length);
       const raw = blockDigest(state.algorithm, content);
       digests.push(raw);
-      sending = exchange.part('block', {
-        fields: { index, digest: formatBlockDigest(state.algorithm, raw) },
-        content,
-      });
+      const fields = { index, digest: formatBlockDigest(state.algorithm, raw) };
+      const [encoded] = await Promise.all([compressor.compress(content), sending]);
+      sending = exchange.part('block', encodedAnswer(fields, encoded));
       // Once the request was cancelled nobody waits for it any more.
       sending.catch(() => undefined);
     }
     await sending;
+    for (const buffer of buffers) blockBuffers.give(buffer);
     await file.assertUnchanged();
     return digests.length === count ? { fields: { digest: fileDigest(state.algorithm, digests) } } : {};
   } finally {
     release();
   }
+}
+
+function encodedAnswer(
+  fields: Readonly<Record<string, unknown>>,
+  { decodedLength, ...content }: EncodedContent,
+): Answer {
+  return { fields: { ...fields, ...writeFields({ decodedLength }) }, ...content };
 }
 
 function attributes({ size, mtimeMs, mode, etag }: Entry): Record<string, unknown> {

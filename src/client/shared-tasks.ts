@@ -1,0 +1,63 @@
+/**
+ * Tasks that several take from, each as fast as it gets on. What somebody could not do is given back, for whoever
+ * asks next.
+ */
+export class SharedTasks<T extends object> {
+  readonly #fresh: AsyncIterator<T>;
+  readonly #givenBack: T[] = [];
+  #isExhausted = false;
+  #isStopped = false;
+  #underWay = 0;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(tasks: AsyncIterable<T>) {
+    this.#fresh = tasks[Symbol.asyncIterator]();
+  }
+
+  /** The next task; undefined once all are done. Waits while what is under way may still be given back. Throws what the tasks throw. */
+  async take(): Promise<T | undefined> {
+    while (!this.#isStopped) {
+      const task = this.#givenBack.shift() ?? (await this.#takeFresh());
+      if (task !== undefined) {
+        this.#underWay += 1;
+        return task;
+      }
+      if (this.#givenBack.length > 0) continue;
+      if (this.#underWay === 0) return undefined;
+      await this.#changed.promise;
+    }
+    return undefined;
+  }
+
+  /** A task that was taken is done. */
+  done(): void {
+    this.#underWay -= 1;
+    this.#tell();
+  }
+
+  /** A task that was taken is to be done by somebody else. */
+  giveBack(task: T): void {
+    this.#givenBack.push(task);
+    this.done();
+  }
+
+  /** Gives no more tasks out; resolves when none is being made any more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#tell();
+    await this.#fresh.return?.();
+  }
+
+  async #takeFresh(): Promise<T | undefined> {
+    if (this.#isExhausted) return undefined;
+    const next = await this.#fresh.next();
+    if (next.done !== true) return next.value;
+    this.#isExhausted = true;
+    return undefined;
+  }
+
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
