@@ -41,7 +41,7 @@ describe.each(SCENARIOS)('$name', (scenario) => {
       const base = `attempt ${index} ${errno}`;
       const where = `${errno} at ${call.name} ${call.path} (call ${index + 1} of ${calls.length})`;
       await prepare(scenario, base);
-      files.failCall(index + 1, errno);
+      failSame(calls, index, base, errno);
       const failure = await failureOf(scenario.run(store, base));
       files.heal();
 
@@ -109,6 +109,21 @@ function* failures(scenario: Scenario, calls: readonly FileCall[]) {
     for (const [turn, [errno, code]] of harming.entries())
       if (inEveryWay || turn === index % harming.length) yield { call, index, errno, code };
   }
+}
+
+/**
+ * Lets the call fail that call `index` was when nothing was in the way. By name and path, where the path tells: what is
+ * done at once may come in another order the next time.
+ */
+function failSame(calls: readonly FileCall[], index: number, base: string, errno: Errno): void {
+  const call = calls[index] as FileCall;
+  if (!call.path.includes('undisturbed')) {
+    files.failCall(index + 1, errno);
+    return;
+  }
+  const alike = ({ name, path }: FileCall) => name === call.name && path === call.path;
+  const occurrence = calls.slice(0, index + 1).filter(alike).length;
+  files.failNamed(call.name, errno, { occurrence, path: call.path.replace('undisturbed', base) });
 }
 
 /** Runs a scenario once with nothing in its way. */
