@@ -12,8 +12,8 @@ import { setting } from './settings.ts';
 import type { Tally } from './tally.ts';
 import { parseCount } from './units.ts';
 
-/** Files at once: small ones wait for each other no longer than for the disk. */
-const DEFAULT_TRANSFERS = 32;
+/** Files at once: nearly as many as a connection carries requests, so that small ones wait for no round trip. */
+const DEFAULT_TRANSFERS = 60;
 
 /** Options of commands that bring files from one side to the other, alone or as trees. */
 export function addTreeOptions(command: Command): Command {

@@ -59,7 +59,7 @@ async function run(
       direction,
       actions,
       {
-        transfers: 32,
+        transfers: 60,
         onChange: 'retry',
         onVanish: 'fail',
         isHopeless: (error) => isSealiftError(error, 'retries-exhausted', 'unauthenticated'),

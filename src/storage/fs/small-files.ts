@@ -151,7 +151,11 @@ export class SmallFiles {
 
   async #start(): Promise<void> {
     const file = import.meta.url.endsWith('.ts') ? './small-file-thread.ts' : './small-file-thread.js';
-    const worker = new Worker(new URL(file, import.meta.url), { workerData: this.#root });
+    const worker = new Worker(new URL(file, import.meta.url), {
+      workerData: this.#root,
+      // What the process was told to load or to watch is not meant for this.
+      execArgv: [],
+    });
     worker.unref();
     this.#worker = worker;
     const { promise, resolve } = Promise.withResolvers<void>();
