@@ -161,7 +161,7 @@ export async function explaining<T>(target: string, task: () => Promise<T>): Pro
 }
 
 /** What the system said, as one of ours. */
-export function localError(cause: unknown, target: string): SealiftError {
+function localError(cause: unknown, target: string): SealiftError {
   if (cause instanceof SealiftError) return cause;
   const code = systemCode(cause);
   if (code === 'ENOSPC' || code === 'EDQUOT')

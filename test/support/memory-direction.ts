@@ -10,7 +10,7 @@ export type MemoryEntry = TreeEntry & { content?: string };
 export type MemoryTree = Map<string, MemoryEntry>;
 
 /** The time that a directory gets when something changes in it. */
-export const TOUCHED_MS = 9_999_999;
+const TOUCHED_MS = 9_999_999;
 
 /**
  * Two trees in memory, as strict as a file system is: what has no directory, what is in the way, what is not empty
