@@ -10,6 +10,7 @@ import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { PERMISSIONS } from '../protocol/responses.ts';
 import { systemRandom } from '../random.ts';
 import { FileStore } from '../storage/fs/fs-store.ts';
+import { beginThread } from '../storage/fs/small-files.ts';
 import { STATE_DIRECTORY } from '../storage/own-names.ts';
 import type { Address } from '../transport/address.ts';
 import { addPrincipal } from '../trust/add-principal.ts';
@@ -73,7 +74,7 @@ export async function createServer(options: CreateServerOptions): Promise<Create
     );
   }
   await makeRoot(root);
-  const store = await FileStore.open({ root, clock, random, hasThread: true });
+  const store = await FileStore.open({ root, clock, random, beginThread });
   let lock: ProcessLock | undefined;
   try {
     // Two servers on one directory would not know of each other's uploads, and one would sweep the other's away.

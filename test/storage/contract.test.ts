@@ -2,6 +2,7 @@ import { systemFiles, type FileSystem } from '../../src/storage/fs/file-system.t
 import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { describeStoreContract, type OpenedStore } from '../contract/store.ts';
+import { beginInSameThread } from './fs/same-thread.ts';
 import { temporaryRoot } from './temporary-root.ts';
 
 describeStoreContract('MemoryStore', async () => {
@@ -26,7 +27,7 @@ describeStoreContract('FileStore by paths', () =>
 describeStoreContract('FileStore with a thread for small files', async () => {
   const root = temporaryRoot();
   const open = async () => {
-    const opened = await FileStore.open({ root: root.path, hasThread: true });
+    const opened = await FileStore.open({ root: root.path, beginThread: beginInSameThread });
     await opened.startThread();
     return Object.assign(opened, {
       // What has to reach the disk at once is none of the thread's business.

@@ -27,7 +27,7 @@ import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
 import { publishContent, type Publisher } from './publish.ts';
 import { removeTree, renameEntry } from './read-only-directories.ts';
-import { SmallFiles } from './small-files.ts';
+import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
 import { explaining, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
@@ -45,8 +45,8 @@ export interface FileStoreOptions {
   files?: FileSystem;
   clock?: Clock;
   random?: Random;
-  /** Handle small files in a thread of their own, with calls that block it. Default false. */
-  hasThread?: boolean;
+  /** Handles small files in a thread of their own, with calls that block it. Default: no thread. */
+  beginThread?: BeginThread;
 }
 
 /** Files in a directory of this machine: ordinary files, under their own names, with nothing added to them. */
@@ -80,8 +80,10 @@ export class FileStore implements Store {
     this.#publisher = { files: this.#files, tree, names: this.#names, clock: options.clock ?? systemClock };
     this.#publications = new Publications(this.#publisher, state);
     const isOfThisMachine = this.#files === systemFiles && this.#publisher.clock === systemClock;
-    if (options.hasThread === true && isOfThisMachine)
-      this.#smallFiles = new SmallFiles(options.root, (path) => tree.directoryMade(path));
+    if (options.beginThread !== undefined && isOfThisMachine) {
+      const onMade = (path: string) => tree.directoryMade(path);
+      this.#smallFiles = new SmallFiles(options.root, onMade, options.beginThread);
+    }
   }
 
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to. */

@@ -47,6 +47,21 @@ export interface SmallFileBatch<T> {
   made?: string[];
 }
 
+/** A thread that serves small files, or what behaves like one. */
+export type SmallFileThread = Pick<Worker, 'postMessage' | 'on' | 'once' | 'unref' | 'terminate'>;
+/** Begins such a thread for the directory `root`. */
+export type BeginThread = (root: string) => SmallFileThread;
+
+/** A real thread. */
+export function beginThread(root: string): SmallFileThread {
+  const file = import.meta.url.endsWith('.ts') ? './small-file-thread.ts' : './small-file-thread.js';
+  return new Worker(new URL(file, import.meta.url), {
+    workerData: root,
+    // What the process was told to load or to watch is not meant for this.
+    execArgv: [],
+  });
+}
+
 interface Waiting {
   task: SmallFileTask;
   content: Buffer;
@@ -66,7 +81,8 @@ interface Answered {
 export class SmallFiles {
   readonly #root: string;
   readonly #onMade: (path: string) => void;
-  #worker: Worker | undefined;
+  readonly #begin: BeginThread;
+  #worker: SmallFileThread | undefined;
   #starting: Promise<void> | undefined;
   #isReady = false;
   #hasFailed = false;
@@ -76,9 +92,10 @@ export class SmallFiles {
   #lastListing = 0;
 
   /** `onMade` is told of directories that were made. */
-  constructor(root: string, onMade: (path: string) => void) {
+  constructor(root: string, onMade: (path: string) => void, begin: BeginThread = beginThread) {
     this.#root = root;
     this.#onMade = onMade;
+    this.#begin = begin;
   }
 
   /** Publishes a new file with durability `memory`; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
@@ -150,12 +167,7 @@ export class SmallFiles {
   }
 
   async #start(): Promise<void> {
-    const file = import.meta.url.endsWith('.ts') ? './small-file-thread.ts' : './small-file-thread.js';
-    const worker = new Worker(new URL(file, import.meta.url), {
-      workerData: this.#root,
-      // What the process was told to load or to watch is not meant for this.
-      execArgv: [],
-    });
+    const worker = this.#begin(this.#root);
     worker.unref();
     this.#worker = worker;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -8,149 +8,161 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MAX_SMALL_BYTES, SmallFiles } from '../../../src/storage/fs/small-files.ts';
+import { beginThread, MAX_SMALL_BYTES, SmallFiles } from '../../../src/storage/fs/small-files.ts';
 import type { Publication } from '../../../src/storage/store.ts';
 import { ABSENT, ANY, codeOf, publication } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
+import { beginInSameThread } from './same-thread.ts';
 
-let root: TemporaryRoot;
-let outside: TemporaryRoot;
-let files: SmallFiles;
-let made: string[];
-let count = 0;
+describe.each([
+  ['in a thread', beginThread],
+  ['in this thread', beginInSameThread],
+])('%s', (_where, begin) => {
+  let root: TemporaryRoot;
+  let outside: TemporaryRoot;
+  let files: SmallFiles;
+  let made: string[];
+  let count = 0;
 
-beforeEach(async () => {
-  root = temporaryRoot();
-  outside = temporaryRoot();
-  made = [];
-  files = new SmallFiles(root.path, (path) => made.push(path));
-  await files.start();
-});
-afterEach(async () => {
-  await files.close();
-  root.remove();
-  outside.remove();
-});
-
-const temporary = () => root.at(`temporary-${(count += 1)}`);
-const put = (path: string, content: string | Buffer, options: Partial<Publication> = ANY) =>
-  files.put(temporary(), { ...publication(path), durability: 'memory', ...options }, Buffer.from(content));
-
-async function contentOf(path: string): Promise<string | undefined> {
-  const file = await files.read(path);
-  if (file === undefined) return undefined;
-  const content = Buffer.alloc(file.entry.size);
-  await file.read(content, 0, content.length);
-  await file.assertUnchanged();
-  await file.close();
-  return content.toString();
-}
-
-test('many at once are published and read, each with what belongs to it', async () => {
-  const names = Array.from({ length: 300 }, (_, index) => `d${index % 7}/f${index}`);
-  const entries = await Promise.all(names.map((name) => put(name, name, { mtimeMs: -5_123, mode: 0o640 })));
-  expect(entries.map((entry) => entry?.path)).toEqual(names);
-  expect(entries[299]).toMatchObject({ type: 'file', size: 'd5/f299'.length, mtimeMs: -5_123, mode: 0o640 });
-  expect(await Promise.all(names.map(contentOf))).toEqual(names);
-  expect(made.sort()).toEqual(['d0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6']);
-  expect(readdirSync(root.path).filter((name) => name.startsWith('temporary'))).toEqual([]);
-});
-
-describe('is left to the ordinary way', () => {
-  test.each<[string, () => Promise<unknown>]>([
-    ['what has to reach the disk at once', () => put('new', 'x', { durability: 'disk' })],
-    ['what replaces a file, which would have to be synced', () => put('old', 'x')],
-    ['what is too large to be put', () => put('new', Buffer.alloc(MAX_SMALL_BYTES + 1))],
-    ['what is too large to be read', () => contentOf('large')],
-  ])('%s', async (_, task) => {
-    writeFileSync(root.at('old'), 'old');
-    writeFileSync(root.at('large'), Buffer.alloc(MAX_SMALL_BYTES + 1));
-    expect(await task()).toBeUndefined();
-    expect(readFileSync(root.at('old'), 'utf8')).toBe('old');
-    expect(readdirSync(root.path)).not.toContain('new');
+  beforeEach(async () => {
+    root = temporaryRoot();
+    outside = temporaryRoot();
+    made = [];
+    files = new SmallFiles(root.path, (path) => made.push(path), begin);
+    await files.start();
   });
-
-  test('everything, once the thread has ended', async () => {
+  afterEach(async () => {
     await files.close();
-    expect(await put('new', 'x')).toBeUndefined();
-    expect(await contentOf('new')).toBeUndefined();
+    root.remove();
+    outside.remove();
   });
 
-  test('also what was under way when it ended', async () => {
-    const pending = [put('a', 'a'), put('b', 'b')];
-    await files.close();
-    for (const entry of await Promise.all(pending)) expect([undefined, 'a', 'b']).toContain(entry?.path);
-  });
-});
+  const temporary = () => root.at(`temporary-${(count += 1)}`);
+  const put = (path: string, content: string | Buffer, options: Partial<Publication> = ANY) =>
+    files.put(temporary(), { ...publication(path), durability: 'memory', ...options }, Buffer.from(content));
 
-describe('fails as it would elsewhere', () => {
-  test.each<[string, string, () => Promise<unknown>]>([
-    ['exists', 'where nothing may stand', () => put('old', 'x', ABSENT)],
-    ['is-directory', 'on a directory', () => put('directory', 'x')],
-    ['not-directory', 'below a file', () => put('old/x', 'x')],
-    ['not-directory', 'through a link', () => put('link/x', 'x')],
-    ['not-directory', 'read through a link', () => contentOf('link/secret')],
-    ['bad-request', 'read of a link', () => contentOf('link')],
-    ['not-found', 'read of nothing', () => contentOf('nothing')],
-    ['bad-name', 'with a name of the service', () => put('.sealift/x', 'x')],
-    [
-      'forbidden',
-      'where something stands and nothing may be replaced',
-      () => put('old', 'x', { mayReplace: false }),
-    ],
-  ])('%s: %s', async (code, _, task) => {
-    writeFileSync(root.at('old'), 'old');
-    mkdirSync(root.at('directory'));
-    writeFileSync(outside.at('secret'), 'secret');
-    symlinkSync(outside.path, root.at('link'));
-    expect(await codeOf(task())).toBe(code);
-    expect(readFileSync(root.at('old'), 'utf8')).toBe('old');
-    expect(readdirSync(outside.path)).toEqual(['secret']);
-    // And it goes on.
-    expect(await put('after', 'x')).toMatchObject({ path: 'after' });
-    expect(statSync(root.at('after')).size).toBe(1);
-  });
-});
+  async function contentOf(path: string): Promise<string | undefined> {
+    const file = await files.read(path);
+    if (file === undefined) return undefined;
+    const content = Buffer.alloc(file.entry.size);
+    await file.read(content, 0, content.length);
+    await file.assertUnchanged();
+    await file.close();
+    return content.toString();
+  }
 
-describe('a listing', () => {
-  const list = (path: string) => files.list(path, { recursive: true }) ?? [];
-
-  test('of many pages has everything once, while files are published', async () => {
-    const names = Array.from({ length: 1_500 }, (_, index) => `f${index}`);
-    mkdirSync(root.at('many'));
-    for (const name of names) writeFileSync(root.at(`many/${name}`), name);
-    const found: string[] = [];
-    for await (const { path } of list('many')) {
-      found.push(path);
-      if (found.length % 500 === 1) expect(await put(`beside/${found.length}`, 'x')).toBeDefined();
-    }
-    expect(found.sort()).toEqual(names.map((name) => `many/${name}`).sort());
+  test('many at once are published and read, each with what belongs to it', async () => {
+    const names = Array.from({ length: 300 }, (_, index) => `d${index % 7}/f${index}`);
+    const entries = await Promise.all(names.map((name) => put(name, name, { mtimeMs: -5_123, mode: 0o640 })));
+    expect(entries.map((entry) => entry?.path)).toEqual(names);
+    expect(entries[299]).toMatchObject({
+      type: 'file',
+      size: 'd5/f299'.length,
+      mtimeMs: -5_123,
+      mode: 0o640,
+    });
+    expect(await Promise.all(names.map(contentOf))).toEqual(names);
+    expect(made.sort()).toEqual(['d0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6']);
+    expect(readdirSync(root.path).filter((name) => name.startsWith('temporary'))).toEqual([]);
   });
 
-  test('that nobody wants to the end leaves no directory open', async () => {
-    for (let directory = 0; directory < 20; directory += 1) {
-      mkdirSync(root.at(`d${directory}`));
-      for (let file = 0; file < 100; file += 1) writeFileSync(root.at(`d${directory}/${file}`), '');
-    }
-    const openDirectories = () =>
-      readdirSync('/proc/self/fd').filter((fd) => {
-        try {
-          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${root.path}/d`);
-        } catch {
-          return false;
-        }
-      });
-    for (let time = 0; time < 5; time += 1) for await (const { type } of list('')) if (type === 'file') break;
-    // What comes behind the word to stop has been done after it.
-    expect(await contentOf('d0/0')).toBe('');
-    expect(openDirectories()).toEqual([]);
+  describe('is left to the ordinary way', () => {
+    test.each<[string, () => Promise<unknown>]>([
+      ['what has to reach the disk at once', () => put('new', 'x', { durability: 'disk' })],
+      ['what replaces a file, which would have to be synced', () => put('old', 'x')],
+      ['what is too large to be put', () => put('new', Buffer.alloc(MAX_SMALL_BYTES + 1))],
+      ['what is too large to be read', () => contentOf('large')],
+    ])('%s', async (_, task) => {
+      writeFileSync(root.at('old'), 'old');
+      writeFileSync(root.at('large'), Buffer.alloc(MAX_SMALL_BYTES + 1));
+      expect(await task()).toBeUndefined();
+      expect(readFileSync(root.at('old'), 'utf8')).toBe('old');
+      expect(readdirSync(root.path)).not.toContain('new');
+    });
+
+    test('everything, once the thread has ended', async () => {
+      await files.close();
+      expect(await put('new', 'x')).toBeUndefined();
+      expect(await contentOf('new')).toBeUndefined();
+    });
+
+    test('also what was under way when it ended', async () => {
+      const pending = [put('a', 'a'), put('b', 'b')];
+      await files.close();
+      for (const entry of await Promise.all(pending)) expect([undefined, 'a', 'b']).toContain(entry?.path);
+    });
   });
 
-  test('of nothing is not-found, and one whose thread ends fails', async () => {
-    expect(await codeOf(Array.fromAsync(list('nothing')))).toBe('not-found');
-    const ended = Array.fromAsync(list(''));
-    await files.close();
-    expect(await codeOf(ended)).toBe('internal');
-    expect(files.list('', { recursive: true })).toBeUndefined();
+  describe('fails as it would elsewhere', () => {
+    test.each<[string, string, () => Promise<unknown>]>([
+      ['exists', 'where nothing may stand', () => put('old', 'x', ABSENT)],
+      ['is-directory', 'on a directory', () => put('directory', 'x')],
+      ['not-directory', 'below a file', () => put('old/x', 'x')],
+      ['not-directory', 'through a link', () => put('link/x', 'x')],
+      ['not-directory', 'read through a link', () => contentOf('link/secret')],
+      ['bad-request', 'read of a link', () => contentOf('link')],
+      ['not-found', 'read of nothing', () => contentOf('nothing')],
+      ['bad-name', 'with a name of the service', () => put('.sealift/x', 'x')],
+      [
+        'forbidden',
+        'where something stands and nothing may be replaced',
+        () => put('old', 'x', { mayReplace: false }),
+      ],
+    ])('%s: %s', async (code, _, task) => {
+      writeFileSync(root.at('old'), 'old');
+      mkdirSync(root.at('directory'));
+      writeFileSync(outside.at('secret'), 'secret');
+      symlinkSync(outside.path, root.at('link'));
+      expect(await codeOf(task())).toBe(code);
+      expect(readFileSync(root.at('old'), 'utf8')).toBe('old');
+      expect(readdirSync(outside.path)).toEqual(['secret']);
+      // And it goes on.
+      expect(await put('after', 'x')).toMatchObject({ path: 'after' });
+      expect(statSync(root.at('after')).size).toBe(1);
+    });
+  });
+
+  describe('a listing', () => {
+    const list = (path: string) => files.list(path, { recursive: true }) ?? [];
+
+    test('of many pages has everything once, while files are published', async () => {
+      const names = Array.from({ length: 1_500 }, (_, index) => `f${index}`);
+      mkdirSync(root.at('many'));
+      for (const name of names) writeFileSync(root.at(`many/${name}`), name);
+      const found: string[] = [];
+      for await (const { path } of list('many')) {
+        found.push(path);
+        if (found.length % 500 === 1) expect(await put(`beside/${found.length}`, 'x')).toBeDefined();
+      }
+      expect(found.sort()).toEqual(names.map((name) => `many/${name}`).sort());
+    });
+
+    test('that nobody wants to the end leaves no directory open', async () => {
+      for (let directory = 0; directory < 20; directory += 1) {
+        mkdirSync(root.at(`d${directory}`));
+        for (let file = 0; file < 100; file += 1) writeFileSync(root.at(`d${directory}/${file}`), '');
+      }
+      const openDirectories = () =>
+        readdirSync('/proc/self/fd').filter((fd) => {
+          try {
+            return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${root.path}/d`);
+          } catch {
+            return false;
+          }
+        });
+      for (let time = 0; time < 5; time += 1)
+        for await (const { type } of list('')) if (type === 'file') break;
+      // What comes behind the word to stop has been done after it.
+      expect(await contentOf('d0/0')).toBe('');
+      expect(openDirectories()).toEqual([]);
+    });
+
+    test('of nothing is not-found, and one whose thread ends fails', async () => {
+      expect(await codeOf(Array.fromAsync(list('nothing')))).toBe('not-found');
+      const ended = Array.fromAsync(list(''));
+      await files.close();
+      expect(await codeOf(ended)).toBe('internal');
+      expect(files.list('', { recursive: true })).toBeUndefined();
+    });
   });
 });

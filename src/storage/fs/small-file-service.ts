@@ -1,0 +1,154 @@
+import type { MessagePort } from 'node:worker_threads';
+
+import { systemClock } from '../../clock.ts';
+import { isSealiftError } from '../../errors.ts';
+import { KeyedMutex } from '../keyed-mutex.ts';
+import type { Entry } from '../store.ts';
+import { blockingFiles, NeedsDisk } from './blocking-files.ts';
+import { SpareHandles } from './kept-directory.ts';
+import { listTree } from './listing.ts';
+import { publishContent, type Publisher } from './publish.ts';
+import {
+  MAX_SMALL_BYTES,
+  type ListingPage,
+  type ListRequest,
+  type SmallFileAnswer,
+  type SmallFileBatch,
+  type SmallFileTask,
+  type ThreadRequest,
+  type ToldError,
+} from './small-files.ts';
+import { storeError } from './store-errors.ts';
+import { openStoredFile } from './stored-file.ts';
+import { Tree } from './tree.ts';
+
+/** How many entries go over at once. */
+const ENTRIES_PER_PAGE = 512;
+
+/**
+ * Does what `SmallFiles` asks for over `port`, by calls that block the thread it runs in: batches one after the other,
+ * and listings page by page in between.
+ */
+export async function serveSmallFiles(port: MessagePort, root: string): Promise<void> {
+  const made: string[] = [];
+  const tree = await Tree.open(blockingFiles, root, (path) => made.push(path));
+  const service = new SmallFileService(port, tree, made);
+  port.on('message', (request: ThreadRequest) => service.take(request));
+  port.postMessage('ready');
+}
+
+class SmallFileService {
+  readonly #port: MessagePort;
+  readonly #tree: Tree;
+  /** Directories that were made since the last answer. */
+  readonly #made: string[];
+  readonly #publisher: Publisher;
+  /** Listings under way, of which the next page is made when it is asked for. */
+  readonly #listings = new Map<number, AsyncGenerator<Entry>>();
+  readonly #spare = new SpareHandles();
+
+  constructor(port: MessagePort, tree: Tree, made: string[]) {
+    this.#port = port;
+    this.#tree = tree;
+    this.#made = made;
+    this.#publisher = { files: blockingFiles, tree, names: new KeyedMutex(), clock: systemClock };
+  }
+
+  take(request: ThreadRequest): void {
+    if ('items' in request) void this.#workOn(request);
+    else if ('path' in request) this.#begin(request);
+    else if ('next' in request) void this.#listOn(request.next);
+    else void this.#end(request.stop);
+  }
+
+  #begin({ list, path, recursive }: ListRequest): void {
+    const parts = { files: blockingFiles, tree: this.#tree, spare: this.#spare };
+    this.#listings.set(list, listTree(parts, path, { recursive }));
+    void this.#listOn(list);
+  }
+
+  async #listOn(listing: number): Promise<void> {
+    const rest = this.#listings.get(listing);
+    if (rest === undefined) return;
+    const entries: Entry[] = [];
+    try {
+      let isOver = false;
+      while (!isOver && entries.length < ENTRIES_PER_PAGE) {
+        const next = await rest.next();
+        if (next.done === true) isOver = true;
+        else entries.push(next.value);
+      }
+      if (isOver) this.#listings.delete(listing);
+      this.#port.postMessage({ listing, entries, isOver } satisfies ListingPage);
+    } catch (error) {
+      this.#listings.delete(listing);
+      const page: ListingPage = { listing, entries, isOver: true, error: toldError(error) };
+      this.#port.postMessage(page);
+    }
+  }
+
+  async #end(listing: number): Promise<void> {
+    const rest = this.#listings.get(listing);
+    this.#listings.delete(listing);
+    await rest?.return(undefined);
+  }
+
+  async #workOn({ items, contents }: SmallFileBatch<SmallFileTask>): Promise<void> {
+    const answers: SmallFileAnswer[] = [];
+    const read: Buffer[] = [];
+    let end = 0;
+    for (const task of items) {
+      try {
+        if (task.kind === 'put') {
+          const content = Buffer.from(contents, task.from, task.to - task.from);
+          const entry = await publishContent(this.#publisher, task.systemPath, task.publication, content);
+          answers.push({ entry, from: 0, to: 0 });
+        } else {
+          const answer = await readWhole(this.#tree, task.path);
+          if (answer !== undefined) read.push(answer.content);
+          const from = end;
+          end += answer?.content.length ?? 0;
+          answers.push(answer === undefined ? { passed: true } : { entry: answer.entry, from, to: end });
+        }
+      } catch (error) {
+        answers.push(answerOf(error));
+      }
+    }
+    const all = new ArrayBuffer(end);
+    let position = 0;
+    for (const content of read) {
+      new Uint8Array(all, position).set(content);
+      position += content.length;
+    }
+    this.#port.postMessage(
+      { items: answers, contents: all, made: this.#made.splice(0) } satisfies SmallFileBatch<SmallFileAnswer>,
+      [all],
+    );
+  }
+}
+
+function readWhole(tree: Tree, path: string) {
+  return tree.at(path, async (place) => {
+    const file = await openStoredFile(blockingFiles, place, path);
+    try {
+      const { entry } = file;
+      if (entry.size > MAX_SMALL_BYTES) return undefined;
+      const content = Buffer.allocUnsafe(entry.size);
+      await file.read(content, 0, entry.size);
+      await file.assertUnchanged();
+      return { entry, content };
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+function answerOf(error: unknown): SmallFileAnswer {
+  const isPassed = error instanceof NeedsDisk || (error as { cause?: unknown }).cause instanceof NeedsDisk;
+  return isPassed ? { passed: true } : { error: toldError(error) };
+}
+
+function toldError(error: unknown): ToldError {
+  const { code, message, details } = isSealiftError(error) ? error : storeError(error, '');
+  return { code, message, details };
+}
