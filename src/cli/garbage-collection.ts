@@ -23,11 +23,15 @@ export function suitGarbageCollectionToStreams(): void {
 
 /**
  * Suits it to trees of many small files, of which something is kept of each: what they leave behind is let grow to a
- * part of that, not to a multiple. 250 instead of 416 MB for 200,000 files fetched. The young generation stays large:
- * with a small one 10,000 files take a quarter more.
+ * part of that, not to a multiple. 250 instead of 416 MB for 200,000 files fetched. The young generation is larger than
+ * for streams, with which 10,000 files take a quarter more.
  */
 export function suitGarbageCollectionToTrees(): void {
-  if (isTried()) setFlagsFromString('--heap-growing-percent=40');
+  if (!isTried()) return;
+  setFlagsFromString('--scavenger-max-new-space-capacity-mb=8');
+  setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--no-concurrent-array-buffer-sweeping');
+  setFlagsFromString('--heap-growing-percent=40');
 }
 
 function isTried(): boolean {
