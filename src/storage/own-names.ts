@@ -8,8 +8,7 @@ import { checkPath } from '../transfer/remote-path.ts';
  */
 export const STATE_DIRECTORY = '.sealift';
 
-// eslint-disable-next-line no-control-regex -- a range of characters that begins with the first
-const PLAIN = /^[\u0000-\u007f]*$/;
+const PLAIN = /^[\x20-\x7e]*$/;
 
 /** Throws `bad-name` unless a store may be asked for `path`: by the grammar, and because it is not its own. */
 export function checkStorePath(path: string, options: { allowRoot: boolean }): void {
