@@ -1,17 +1,20 @@
 // Writes a throw-away certificate authority, and a server and a client certificate that it signed, into certs/ or
 // the directory given. They are for trying things on one machine; what stood there is replaced.
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { generate } from 'selfsigned';
 
 import { systemClock } from '../src/clock.ts';
+import { systemRandom } from '../src/random.ts';
+import { serverNames } from '../src/trust/certificate-names.ts';
 import { writePrivateFile } from '../src/trust/private-file.ts';
+import { newKey } from '../src/trust/private-key.ts';
+import { signedCertificate, type CertificateContent } from '../src/trust/signed-certificate.ts';
+import { validFor } from '../src/trust/validity.ts';
 
 const DAYS = 365;
-const HOUR_MS = 3_600_000;
 const SERVER_NAMES = ['localhost', '127.0.0.1', '::1'];
 const CLIENT_NAME = 'developer';
 
-type Extensions = NonNullable<NonNullable<Parameters<typeof generate>[1]>['extensions']>;
 interface Pair {
   cert: string;
   key: string;
@@ -19,21 +22,13 @@ interface Pair {
 
 const directory = resolve(process.argv[2] ?? join(import.meta.dirname, '../certs'));
 
-const authority = await issue('Sealift development CA', [
-  { name: 'basicConstraints', cA: true, pathLenConstraint: 0, critical: true },
-  { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
-]);
+const authority = await issue({ subject: 'Sealift development CA', usages: [] });
 const server = await issue(
-  'localhost',
-  leaf(
-    { name: 'extKeyUsage', serverAuth: true },
-    SERVER_NAMES.map((name) => (/[\d:]$/.test(name) ? { type: 7, ip: name } : { type: 2, value: name })),
-  ),
+  { subject: 'localhost', usages: ['server'], names: serverNames(SERVER_NAMES) },
   authority,
 );
 const client = await issue(
-  CLIENT_NAME,
-  leaf({ name: 'extKeyUsage', clientAuth: true }, [{ type: 2, value: CLIENT_NAME }]),
+  { subject: CLIENT_NAME, usages: ['client'], names: [{ type: 'dns', value: CLIENT_NAME }] },
   authority,
 );
 
@@ -41,30 +36,14 @@ await write('ca', authority, '', 'the authority: --ca of clients, --client-ca of
 await write('server', server, authority.cert, `for ${SERVER_NAMES.join(', ')}: --cert and --key of a server`);
 await write('client', client, authority.cert, `for ${CLIENT_NAME}: --cert and --key of a client`);
 
-async function issue(commonName: string, extensions: Extensions, ca?: Pair): Promise<Pair> {
-  const notBeforeMs = systemClock.now() - HOUR_MS;
-  const made = await generate([{ name: 'commonName', value: commonName }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    notBeforeDate: new Date(notBeforeMs),
-    notAfterDate: new Date(notBeforeMs + DAYS * 24 * HOUR_MS),
-    extensions,
-    ...(ca && { ca }),
-  });
-  return { cert: `${made.cert.trim()}\n`, key: made.private };
-}
-
-function leaf(
-  usage: Extensions[number],
-  altNames: Extract<Extensions[number], { name: 'subjectAltName' }>['altNames'],
-): Extensions {
-  return [
-    { name: 'basicConstraints', cA: false, critical: true },
-    { name: 'keyUsage', digitalSignature: true, critical: true },
-    usage,
-    { name: 'subjectAltName', altNames },
-  ];
+async function issue(
+  content: Pick<CertificateContent, 'subject' | 'usages' | 'names'>,
+  ca?: Pair,
+): Promise<Pair> {
+  const key = newKey();
+  const issuer = { key: createPrivateKey(ca?.key ?? key), certificate: ca?.cert };
+  const certified = { publicKey: createPublicKey(key), validity: validFor(DAYS, systemClock) };
+  return { cert: await signedCertificate({ ...content, ...certified }, issuer, systemRandom), key };
 }
 
 async function write(name: string, { cert, key }: Pair, chain: string, purpose: string): Promise<void> {

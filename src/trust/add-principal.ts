@@ -1,70 +1,81 @@
 import { SealiftError } from '../errors.ts';
-import type { Permission } from '../protocol/responses.ts';
 import type { FileLockOptions } from './file-lock.ts';
-import { isPrincipalName, parsePrincipals, type Principal, type Principals } from './principals.ts';
-import { updatePrivateFile } from './private-file.ts';
+import type { Principal } from './grant.ts';
+import { isPrincipalName, type Principals } from './principals.ts';
+import { updateUsers } from './users-file.ts';
+import type { PrincipalTable, PrincipalTables } from './users-text.ts';
 
 export interface NewPrincipal {
   /** Default: the first free one of `client-1`, `client-2`, … */
-  name?: string;
-  permissions: Iterable<Permission>;
-  /** `sha256:<hex>` of the token it will present. */
-  tokenHash: string;
+  name?: string | undefined;
+  /** What it may do and how it shows who it is, by the keys of the users file (principal-fields.ts). */
+  fields: PrincipalTable;
 }
 
 /**
- * Adds a principal at the end of the `--users` file, which need not exist, in one step: what stands there stays as it
- * is, comments too. Answers the new principal, and all of them. Throws `bad-configuration` where the file is faulty
- * or has a principal of that name already, and `invalid-argument` for a name that no principal can have; then the
- * file is unchanged.
+ * Adds a principal at the end of a users file, which need not exist. Answers the new principal, and all of them. Throws
+ * `invalid-argument` for a name that no principal can have, `local-exists` for one that is taken, and
+ * `bad-configuration` where the file or a field is faulty; then the file is unchanged.
  */
 export async function addPrincipal(
   file: string,
-  { name: wanted, permissions, tokenHash }: NewPrincipal,
+  { name: wanted, fields }: NewPrincipal,
   options: FileLockOptions = {},
 ): Promise<{ principal: Principal; principals: Principals }> {
   if (wanted !== undefined && !isPrincipalName(wanted)) {
-    throw new SealiftError('invalid-argument', `${JSON.stringify(wanted)} is no name for a principal.`);
+    throw new SealiftError('invalid-argument', `${JSON.stringify(wanted)} is no name for a principal.`, {
+      hint: 'It has 1 to 64 of A-Z a-z 0-9 . _ @ -, and begins with a letter or digit.',
+    });
   }
-  let name = wanted ?? '';
-  const text = await updatePrivateFile(
+  let name = '';
+  const principals = await updateUsers(
     file,
-    (before = '') => {
-      const present = parsePrincipals(before, file);
-      name = wanted ?? freeName(present);
-      if (present.byName(name))
-        throw new SealiftError('bad-configuration', `${file} has a principal ${name} already.`);
-      return appended(before, tableOf(name, permissions, tokenHash), file);
+    ({ tables }) => {
+      name = wanted ?? freeName(tables);
+      if (tables.has(name)) {
+        throw new SealiftError('local-exists', `${file} has a principal ${name} already.`, {
+          hint: `To let it log in with one more token: sealift token add ${name} --another`,
+        });
+      }
+      return new Map([...tables, [name, fields]]);
     },
     options,
   );
-  const principals = parsePrincipals(text ?? '', file);
   return { principal: principals.byName(name) as Principal, principals };
 }
 
-function freeName(present: Principals): string {
+/**
+ * Lets a principal log in with one more token, or lets one more client join for it; a join code that waits for it
+ * already is void then. Throws `local-not-found` if there is no such principal.
+ */
+export async function addCredential(
+  file: string,
+  name: string,
+  credential: { token: string } | { join: string; 'join-expires': Date },
+  options: FileLockOptions = {},
+): Promise<void> {
+  await updateUsers(
+    file,
+    ({ tables }) => {
+      const table = tables.get(name);
+      if (table === undefined) throw unknownPrincipal(name, file);
+      const { tokens = [] } = table as { tokens?: string[] };
+      const added = 'token' in credential ? { tokens: [credential.token, ...tokens] } : credential;
+      return new Map([...tables, [name, { ...table, ...added }]]);
+    },
+    options,
+  );
+}
+
+/** The error for a principal that does not stand in a users file. */
+export function unknownPrincipal(name: string, file: string): SealiftError {
+  return new SealiftError('local-not-found', `${file} has no principal ${JSON.stringify(name)}.`, {
+    hint: 'sealift token list tells those there are.',
+  });
+}
+
+function freeName(present: PrincipalTables): string {
   let number = 1;
-  while (present.byName(`client-${number}`)) number += 1;
+  while (present.has(`client-${number}`)) number += 1;
   return `client-${number}`;
-}
-
-function tableOf(name: string, permissions: Iterable<Permission>, tokenHash: string): string {
-  const key = /^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name);
-  const list = (items: Iterable<string>) => `[${[...items].map((item) => JSON.stringify(item)).join(', ')}]`;
-  return `[principals.${key}]\npermissions = ${list(permissions)}\ntokens = ${list([tokenHash])}\n`;
-}
-
-function appended(before: string, table: string, file: string): string {
-  const gap = before === '' ? '' : before.endsWith('\n') ? '\n' : '\n\n';
-  const after = `${before}${gap}${table}`;
-  try {
-    parsePrincipals(after, file);
-    return after;
-  } catch (cause) {
-    // Such as `principals = { … }`, which no table can follow.
-    throw new SealiftError('bad-configuration', `No principal can be added at the end of ${file}.`, {
-      cause,
-      hint: 'Write each principal as a table of its own: [principals.NAME].',
-    });
-  }
 }

@@ -1,15 +1,10 @@
 import { parse, TomlError } from 'smol-toml';
 
 import { SealiftError } from '../errors.ts';
-import type { Permission } from '../protocol/responses.ts';
-import { readPrincipal, type PrincipalFields } from './principal-fields.ts';
+import type { Principal } from './grant.ts';
+import { canonicalJoinCode } from './join-codes.ts';
+import { readPrincipal, type Credentials } from './principal-fields.ts';
 import { tokenMatches } from './tokens.ts';
-
-/** Whom a connection speaks for, and what it may do. */
-export interface Principal {
-  readonly name: string;
-  readonly permissions: ReadonlySet<Permission>;
-}
 
 /** What a client certificate says, and whether that is to be believed. */
 export interface PresentedCertificate {
@@ -34,11 +29,33 @@ export class Principals implements Iterable<Principal> {
     return this.#entries.get(name)?.principal;
   }
 
+  /** How the principal of that name shows who it is. */
+  credentialsOf(name: string): Credentials | undefined {
+    return this.#entries.get(name)?.credentials;
+  }
+
+  /** How many have something to log in with. A join code is nothing of that kind yet. */
+  get loginCount(): number {
+    return [...this.#entries.values()].filter(({ credentials }) => hasLogin(credentials)).length;
+  }
+
   /** The principal that `token` belongs to. Always compares with every hash: the time taken tells nothing. */
   byToken(token: string): Principal | undefined {
     let found: Principal | undefined;
-    for (const { principal, fields } of this.#entries.values()) {
-      for (const hash of fields.tokens) if (tokenMatches(token, hash)) found = principal;
+    for (const { principal, credentials } of this.#entries.values()) {
+      for (const hash of credentials.tokens) if (tokenMatches(token, hash)) found = principal;
+    }
+    return found;
+  }
+
+  /** The principal whose join code `code` is, as a person may type it, and that may use it at `nowMs`. Always compares with every hash. */
+  byJoinCode(code: string, nowMs: number): Principal | undefined {
+    const presented = canonicalJoinCode(code);
+    let found: Principal | undefined;
+    for (const { principal, credentials } of this.#entries.values()) {
+      const { join } = credentials;
+      if (join !== undefined && tokenMatches(presented, join.hash) && nowMs < join.expiresMs)
+        found = principal;
     }
     return found;
   }
@@ -49,10 +66,11 @@ export class Principals implements Iterable<Principal> {
    */
   byCertificate({ pin, names, caVerified }: PresentedCertificate): Principal | undefined {
     const entries = [...this.#entries.values()];
-    const byPin = entries.find(({ fields }) => fields.pins.includes(pin));
+    const byPin = entries.find(({ credentials }) => credentials.pins.includes(pin));
     if (byPin || !caVerified) return byPin?.principal;
     const presented = names.map((name) => name.toLowerCase());
-    return entries.find(({ fields }) => fields.names.some((name) => presented.includes(name)))?.principal;
+    return entries.find(({ credentials }) => credentials.names.some((name) => presented.includes(name)))
+      ?.principal;
   }
 
   *[Symbol.iterator](): IterableIterator<Principal> {
@@ -62,27 +80,33 @@ export class Principals implements Iterable<Principal> {
 
 /**
  * Reads the text of a `--users` file, whose name `file` is for messages: a table `[principals.NAME]` each, with
- * `permissions`, and with `tokens` (hashes), `pins` and `names` (of client certificates) where there are any. It is
+ * `permissions`, and whatever else a principal may have (principal-fields.ts, grant.ts). It is
  * strict, because a misspelt key would quietly take away, or leave open, what was meant: whatever it does not know,
  * and a token, pin or name given twice, is `bad-configuration`.
  */
 export function parsePrincipals(text: string, file: string): Principals {
-  const document = parseToml(text, file);
-  const unknown = Object.keys(document).find((key) => key !== 'principals');
-  if (unknown !== undefined) throw fault(file, JSON.stringify(unknown), 'is not a known key.');
-
-  const tables = Object.hasOwn(document, 'principals') ? document['principals'] : {};
   const entries = new Map<string, Entry>();
-  for (const [name, table] of Object.entries(tableAt(tables, file, 'principals'))) {
-    const key = `principals.${name}`;
+  for (const [name, table] of principalTables(text, file)) {
     if (!PRINCIPAL_NAME.test(name)) throw fault(file, `principals.${JSON.stringify(name)}`, NAME_RULE);
-    const fields = readPrincipal(tableAt(table, file, key), (field, problem) =>
-      fault(file, `${key}.${field}`, problem),
+    const { grant, credentials } = readPrincipal(table, (field, problem) =>
+      fault(file, `principals.${name}.${field}`, problem),
     );
-    entries.set(name, { principal: { name, permissions: new Set(fields.permissions) }, fields });
+    entries.set(name, { principal: { name, ...grant }, credentials });
   }
   refuseDuplicates(entries, file);
   return new Principals(entries);
+}
+
+/** The tables of a `--users` file by the names of their principals, as they stand there: nobody has judged what is in them. Throws `bad-configuration` for what is no such file at all. */
+export function principalTables(text: string, file: string): Map<string, Record<string, unknown>> {
+  const document = parseToml(text, file);
+  const unknown = Object.keys(document).find((key) => key !== 'principals');
+  if (unknown !== undefined) throw fault(file, JSON.stringify(unknown), 'is not a known key.');
+  const all = Object.hasOwn(document, 'principals') ? document['principals'] : {};
+  const tables = new Map<string, Record<string, unknown>>();
+  for (const [name, table] of Object.entries(tableAt(all, file, 'principals')))
+    tables.set(name, tableAt(table, file, `principals.${name}`));
+  return tables;
 }
 
 /** Whether `name` can be a principal's. */
@@ -90,9 +114,14 @@ export function isPrincipalName(name: string): boolean {
   return PRINCIPAL_NAME.test(name);
 }
 
+/** Whether there is anything to log in with. */
+export function hasLogin({ tokens, pins, names }: Omit<Credentials, 'join'>): boolean {
+  return [tokens, pins, names].some((each) => each.length > 0);
+}
+
 interface Entry {
   principal: Principal;
-  fields: PrincipalFields;
+  credentials: Credentials;
 }
 
 const PRINCIPAL_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
@@ -121,8 +150,8 @@ function tableAt(value: unknown, file: string, key: string): Record<string, unkn
 function refuseDuplicates(entries: ReadonlyMap<string, Entry>, file: string): void {
   for (const field of ['tokens', 'pins', 'names'] as const) {
     const owners = new Map<string, string>();
-    for (const [name, { fields }] of entries) {
-      for (const value of fields[field]) {
+    for (const [name, { credentials }] of entries) {
+      for (const value of credentials[field]) {
         const owner = owners.get(value);
         if (owner !== undefined)
           throw fault(file, `principals.${name}.${field}`, `repeats one of principals.${owner}.`);

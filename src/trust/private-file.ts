@@ -122,7 +122,7 @@ async function replace(target: string, text: string, random: Random): Promise<vo
   const temporary = join(dirname(target), `.sealift-${random.bytes(8).toString('hex')}.tmp`);
   const handle = await open(temporary, 'wx', OWNER_ONLY_FILE);
   try {
-    await fill(handle, text);
+    await fill(handle, text, await ownerFor(target));
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true });
@@ -131,13 +131,23 @@ async function replace(target: string, text: string, random: Random): Promise<vo
   await syncDirectory(dirname(target));
 }
 
-async function fill(handle: FileHandle, text: string): Promise<void> {
+async function fill(handle: FileHandle, text: string, owner: Owner | undefined): Promise<void> {
   try {
+    if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
     await handle.writeFile(text);
     await handle.sync();
   } finally {
     await handle.close();
   }
+}
+
+type Owner = { uid: number; gid: number };
+
+// A file that root changes, for a server that runs as somebody else, stays the one of that server, which could not read
+// it otherwise.
+async function ownerFor(target: string): Promise<Owner | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  return stat(target).catch(() => undefined);
 }
 
 async function syncDirectory(path: string): Promise<void> {

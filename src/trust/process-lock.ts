@@ -33,6 +33,12 @@ export async function claimProcessLock(path: string, what: string): Promise<Proc
   };
 }
 
+/** Whether somebody who lives holds the lock at `path`, also one on another machine. */
+export async function isProcessLockHeld(path: string): Promise<boolean> {
+  const owner = ownerOf(await readLock(path));
+  return owner !== undefined && isAlive(owner);
+}
+
 interface Owner {
   host: string;
   pid: number;

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import type { Random } from '../random.ts';
-import { alternativeName, type AlternativeName } from './certificate-names.ts';
+import { serverNames } from './certificate-names.ts';
 import { withFileLock } from './file-lock.ts';
 import { certificatePin } from './pins.ts';
 import { assertPrivate, makePrivateDirectory, readPrivateFile, writePrivateFile } from './private-file.ts';
 import { selfSignedCertificate } from './self-signed-certificate.ts';
+import { validFor } from './validity.ts';
 
 /** A server's key and the self-signed certificate for it, both PEM, and the pin that clients keep of the key. */
 export interface Identity {
@@ -21,6 +22,7 @@ export interface IdentityOptions {
   /** The host names and IP addresses that the certificate is for; at least one. */
   names: readonly string[];
   clock: Clock;
+  random: Random;
   /** How long the certificate is valid, in days. Default 7,300 (20 years): clients pin the key, not the dates. */
   days?: number;
 }
@@ -31,14 +33,9 @@ export interface IdentityOptions {
  * bear.
  */
 export async function createIdentity(options: IdentityOptions, privateKey?: string): Promise<Identity> {
-  const { names, clock, days = 7_300 } = options;
-  const notBeforeMs = clock.now() - HOUR_MS;
-  const { cert, key } = await selfSignedCertificate({
-    names: alternativeNames(names),
-    notBefore: new Date(notBeforeMs),
-    notAfter: new Date(notBeforeMs + days * 24 * HOUR_MS),
-    privateKey,
-  });
+  const { names, clock, random, days = 7_300 } = options;
+  const content = { names: serverNames(names), validity: validFor(days, clock), privateKey };
+  const { cert, key } = await selfSignedCertificate(content, random);
   return { cert, key, pin: certificatePin(new X509Certificate(cert)) };
 }
 
@@ -55,13 +52,14 @@ export interface StoredIdentity extends Identity {
  */
 export async function loadOrCreateIdentity(
   directory: string,
-  { random, ...options }: IdentityOptions & { random: Random },
+  options: IdentityOptions,
 ): Promise<StoredIdentity> {
   const keyFile = join(directory, 'key.pem');
   const certFile = join(directory, 'cert.pem');
   const existing = await loadIdentity(keyFile, certFile);
   if (existing) return { ...existing, created: false };
 
+  const { clock, random } = options;
   await makePrivateDirectory(directory);
   // Two servers that start at once must not each write one half.
   return withFileLock(
@@ -75,21 +73,8 @@ export async function loadOrCreateIdentity(
       await writePrivateFile(certFile, identity.cert, random);
       return { ...identity, created: true };
     },
-    { clock: options.clock, random },
+    { clock, random },
   );
-}
-
-const HOUR_MS = 3_600_000;
-
-function alternativeNames(names: readonly string[]): [AlternativeName, ...AlternativeName[]] {
-  const alternatives = names.map((name) => {
-    const alternative = alternativeName(name);
-    if (alternative) return alternative;
-    throw new SealiftError('invalid-argument', `${JSON.stringify(name)} is no host name and no IP address.`);
-  });
-  const [first, ...others] = alternatives;
-  if (first) return [first, ...others];
-  throw new SealiftError('invalid-argument', 'A server certificate needs at least one name.');
 }
 
 async function loadIdentity(keyFile: string, certFile: string): Promise<Identity | undefined> {

@@ -29,7 +29,7 @@ export function verifyServer(
       `${place} presented another key (${pin}) than the one that is trusted (${pins.join(', ')}).`,
       {
         hint: `Either the server has a new key, or somebody is in between. Ask its operator; if the key is really new: sealift trust --replace ${calledBy}`,
-        details: { pin },
+        details: { presented: pin, trusted: pins },
       },
     );
   }

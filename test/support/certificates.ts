@@ -1,4 +1,8 @@
-import { generate } from 'selfsigned';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+
+import { systemRandom } from '../../src/random.ts';
+import { newKey } from '../../src/trust/private-key.ts';
+import { signedCertificate, type CertificateContent } from '../../src/trust/signed-certificate.ts';
 
 /** A certificate and its key, both PEM. */
 export interface Pair {
@@ -12,6 +16,8 @@ export interface CertificateRequest {
   names?: string[];
   notBefore?: Date;
   notAfter?: Date;
+  /** Default: both. */
+  usages?: CertificateContent['usages'];
   /** Signs it; default: itself. */
   ca?: Pair;
 }
@@ -25,36 +31,24 @@ export async function issueCertificate({
   names = LOOPBACK,
   notBefore = new Date(Date.now() - HOUR_MS),
   notAfter = new Date(Date.now() + HOUR_MS),
+  usages = ['server', 'client'],
   ca,
 }: CertificateRequest = {}): Promise<Pair> {
-  return generated(commonName, {
-    notBeforeDate: notBefore,
-    notAfterDate: notAfter,
-    extensions: [
-      { name: 'basicConstraints', cA: false, critical: true },
-      { name: 'keyUsage', digitalSignature: true, critical: true },
-      { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
-      {
-        name: 'subjectAltName',
-        altNames: names.map((name) =>
-          /[\d:]$/.test(name) ? { type: 7 as const, ip: name } : { type: 2 as const, value: name },
-        ),
-      },
-    ],
-    ...(ca && { ca }),
-  });
+  return generated(
+    {
+      subject: commonName,
+      validity: { notBefore, notAfter },
+      usages,
+      names: names.map((value) => ({ type: /[\d:]$/.test(value) ? 'ip' : 'dns', value })),
+    },
+    ca,
+  );
 }
 
 /** An authority to sign certificates with. */
-export async function issueAuthority(): Promise<Pair> {
-  return generated('Test authority', {
-    notBeforeDate: new Date(Date.now() - HOUR_MS),
-    notAfterDate: new Date(Date.now() + HOUR_MS),
-    extensions: [
-      { name: 'basicConstraints', cA: true, critical: true },
-      { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
-    ],
-  });
+export async function issueAuthority(commonName = 'Test authority'): Promise<Pair> {
+  const validity = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) };
+  return generated({ subject: commonName, validity, usages: [] });
 }
 
 let loopback: Promise<Pair> | undefined;
@@ -64,12 +58,9 @@ export function loopbackCertificate(): Promise<Pair> {
   return (loopback ??= issueCertificate());
 }
 
-async function generated(commonName: string, options: Parameters<typeof generate>[1]): Promise<Pair> {
-  const made = await generate([{ name: 'commonName', value: commonName }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    ...options,
-  });
-  return { cert: made.cert, key: made.private };
+async function generated(content: Omit<CertificateContent, 'publicKey'>, ca?: Pair): Promise<Pair> {
+  const key = newKey();
+  const issuer = { key: createPrivateKey(ca?.key ?? key), certificate: ca?.cert };
+  const publicKey = createPublicKey(key);
+  return { cert: await signedCertificate({ ...content, publicKey }, issuer, systemRandom), key };
 }

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
+import { systemRandom } from '../../src/random.ts';
 import { certificatePin, isPin, pinMatches } from '../../src/trust/pins.ts';
 import { createIdentity } from '../../src/trust/server-identity.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -13,7 +14,11 @@ const PIN = 'sha256//YhKJKSzoTt2b5FP18fvpHo7fJYqQCjAa3HWY3tvRMwE=';
 
 describe('the pin of a certificate', () => {
   test('is the same from the parsed certificate, its DER and its PEM', async () => {
-    const { cert, pin } = await createIdentity({ names: ['a.example'], clock: new FakeClock() });
+    const { cert, pin } = await createIdentity({
+      names: ['a.example'],
+      clock: new FakeClock(),
+      random: systemRandom,
+    });
     const certificate = new X509Certificate(cert);
     expect(isPin(pin)).toBe(true);
     expect(certificatePin(certificate)).toBe(pin);
@@ -23,7 +28,11 @@ describe('the pin of a certificate', () => {
 
   test('is what openssl computes in the way of the manual of curl', async ({ directory, skip }) => {
     skip(!hasOpenssl, 'openssl is not installed');
-    const { cert, pin } = await createIdentity({ names: ['a.example'], clock: new FakeClock() });
+    const { cert, pin } = await createIdentity({
+      names: ['a.example'],
+      clock: new FakeClock(),
+      random: systemRandom,
+    });
     const file = join(directory, 'cert.pem');
     await writeFile(file, cert);
     const publicKey = execFileSync('openssl', ['x509', '-in', file, '-noout', '-pubkey']);
@@ -33,7 +42,7 @@ describe('the pin of a certificate', () => {
   });
 
   test('differs between keys', async () => {
-    const options = { names: ['a.example'], clock: new FakeClock() };
+    const options = { names: ['a.example'], clock: new FakeClock(), random: systemRandom };
     expect((await createIdentity(options)).pin).not.toBe((await createIdentity(options)).pin);
   });
 

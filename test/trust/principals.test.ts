@@ -79,6 +79,42 @@ describe('a sound file', () => {
   });
 });
 
+describe('what a principal is granted', () => {
+  const grantOf = (fields: string) =>
+    parsePrincipals(`[principals.a]\npermissions = ["read"]\n${fields}`, FILE).byName('a');
+
+  test('has no limits unless there are any', () => {
+    const grant = grantOf('');
+    expect(grant?.prefixes).toEqual(['']);
+    const { name: _name, permissions: _permissions, prefixes: _prefixes, ...limits } = grant ?? {};
+    expect(Object.values(limits).every((limit) => limit === undefined)).toBe(true);
+  });
+
+  test.each([
+    ['prefixes = ["photos/2024", "notes"]', { prefixes: ['photos/2024', 'notes'] }],
+    ['root = "laptop"', { root: 'laptop' }],
+    ['quota = "10G"', { quotaBytes: 10 * 2 ** 30 }],
+    ['quota = 1_000', { quotaBytes: 1_000 }],
+    ['quota-files = 5', { quotaFiles: 5 }],
+    ['max-file-size = "1.5K"', { maxFileBytes: 1_536 }],
+    ['rate = "10M"', { bytesPerSecond: 10 * 2 ** 20 }],
+    ['max-connections = 4', { maxConnections: 4 }],
+    ['expires = 2030-01-31', { expiresMs: Date.UTC(2030, 0, 31) }],
+    ['expires = 2030-01-31T02:00:00+02:00', { expiresMs: Date.UTC(2030, 0, 31) }],
+  ])('%s', (fields, expected) => {
+    expect(grantOf(fields)).toMatchObject(expected);
+  });
+
+  test('addresses and networks of both families', () => {
+    const { addresses } = grantOf('addresses = ["10.1.0.0/16", "192.0.2.7", "2001:db8::/32"]') ?? {};
+    for (const inside of ['10.1.2.3', '192.0.2.7', '2001:db8:1::1'])
+      expect(addresses?.has(inside)).toBe(true);
+    for (const outside of ['10.2.0.1', '192.0.2.8', '2001:db9::1', '', '10.1.2']) {
+      expect(addresses?.has(outside), outside).toBe(false);
+    }
+  });
+});
+
 describe('a faulty file is refused, naming the file and the key:', () => {
   const A = '[principals.a]\npermissions = ["read"]\n';
   const B = '[principals.b]\npermissions = ["read"]\n';
@@ -114,6 +150,25 @@ describe('a faulty file is refused, naming the file and the key:', () => {
     ['a pattern as a name', `${A}names = ["*.example"]\n`, 'principals.a.names'],
     ['an empty certificate name', `${A}names = [""]\n`, 'principals.a.names'],
     ['a name with a line break', `${A}names = ["a\\nb"]\n`, 'principals.a.names'],
+    ['prefixes that are no list', `${A}prefixes = "a"\n`, 'principals.a.prefixes'],
+    ['no prefix at all', `${A}prefixes = []\n`, 'principals.a.prefixes'],
+    ['a prefix that leads out', `${A}prefixes = ["../b"]\n`, 'principals.a.prefixes'],
+    ['a prefix that ends in a slash', `${A}prefixes = ["b/"]\n`, 'principals.a.prefixes'],
+    ['a root that is no text', `${A}root = 1\n`, 'principals.a.root'],
+    ['an empty root', `${A}root = ""\n`, 'principals.a.root'],
+    ['a quota that is no size', `${A}quota = "much"\n`, 'principals.a.quota'],
+    ['a quota below nothing', `${A}quota = -1\n`, 'principals.a.quota'],
+    ['half a file', `${A}quota-files = 1.5\n`, 'principals.a.quota-files'],
+    ['a rate of nothing', `${A}rate = 0\n`, 'principals.a.rate'],
+    ['no connection at all', `${A}max-connections = 0\n`, 'principals.a.max-connections'],
+    ['a date that is a text', `${A}expires = "2030-01-01"\n`, 'principals.a.expires'],
+    ['a moment without an offset', `${A}expires = 2030-01-01T00:00:00\n`, 'principals.a.expires'],
+    ['a time of day', `${A}expires = 10:00:00\n`, 'principals.a.expires'],
+    ['a host name as an address', `${A}addresses = ["host.example"]\n`, 'principals.a.addresses'],
+    ['a network that is too narrow', `${A}addresses = ["10.0.0.0/33"]\n`, 'principals.a.addresses'],
+    ['a join code that does not end', `${A}join = "${hashToken('x')}"\n`, 'principals.a.join-expires'],
+    ['the end of no join code', `${A}join-expires = 2030-01-01\n`, 'principals.a.join'],
+    ['a join code in the clear', `${A}join = "secret"\njoin-expires = 2030-01-01\n`, 'principals.a.join'],
     [
       'a token of two',
       `${A}tokens = ["${hashToken('x')}"]\n${B}tokens = ["${hashToken('x')}"]\n`,

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
@@ -68,6 +68,17 @@ describe('writing', () => {
     await updatePrivateFile(path, (text) => `${text}er`);
     expect(await readPrivateFile(path)).toBe('longer');
     expect(await readdir(directory)).toHaveLength(1);
+  });
+
+  test('stays whose it was, also when root changes it', async ({ directory }) => {
+    const path = join(directory, 'state');
+    await writePrivateFile(path, 'old');
+    // Only root can give a file away, and only root could take it.
+    const owner = process.getuid?.() === 0 ? 65_534 : (await stat(path)).uid;
+    await chown(path, owner, (await stat(path)).gid);
+    await updatePrivateFile(path, (text) => `${text}er`);
+    expect((await stat(path)).uid).toBe(owner);
+    expect(await mode(path)).toBe(0o600);
   });
 
   test('follows a symbolic link, so that a linked configuration stays linked', async ({ directory }) => {

@@ -1,0 +1,35 @@
+import type { X509Certificate } from 'node:crypto';
+
+import { throwIfAborted } from '../clock.ts';
+import { secured, unconnected, type DialOptions } from './dial.ts';
+
+/**
+ * The certificates that any TLS server presents, the leaf first, whatever it speaks: no protocol is asked for, nothing
+ * is believed, and nothing is sent but the handshake. Rejects as `dial` does.
+ */
+export async function presentedCertificates(
+  options: Pick<DialOptions, 'address' | 'clock' | 'signal'>,
+): Promise<X509Certificate[]> {
+  throwIfAborted(options.signal);
+  const socket = unconnected({ ...options, tls: { minVersion: 'TLSv1.2' } }, []);
+  let leaf: X509Certificate | undefined;
+  // A server that insists on a certificate of ours has shown its own before it ends the handshake.
+  socket.once('error', () => (leaf = socket.getPeerX509Certificate()));
+  try {
+    await secured(socket, options);
+    leaf = socket.getPeerX509Certificate();
+  } catch (error) {
+    if (leaf === undefined) throw error;
+  } finally {
+    socket.destroy();
+  }
+  return chainOf(leaf);
+}
+
+// The last one may have issued itself.
+function chainOf(leaf: X509Certificate | undefined): X509Certificate[] {
+  const chain = new Map<string, X509Certificate>();
+  for (let next = leaf; next !== undefined && !chain.has(next.fingerprint256); next = next.issuerCertificate)
+    chain.set(next.fingerprint256, next);
+  return [...chain.values()];
+}

@@ -1,0 +1,44 @@
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { revokeOlderTokens, revokePrincipal } from '../../src/trust/revoke-principal.ts';
+import { hashToken } from '../../src/trust/tokens.ts';
+import { test } from './scratch.ts';
+
+const [newest, older, oldest] = ['newest', 'older', 'oldest'].map(hashToken) as [string, string, string];
+
+async function users(directory: string, text: string): Promise<string> {
+  const file = join(directory, 'users.toml');
+  await writeFile(file, text, { mode: 0o644 });
+  return file;
+}
+
+test('a principal goes, and all else stays, readable by its owner alone', async ({ directory }) => {
+  const others = '# ours\n[principals.b]\npermissions = [] # none\n';
+  const file = await users(directory, `[principals.a]\npermissions = []\n${others}`);
+  await revokePrincipal(file, 'a');
+  expect(await readFile(file, 'utf8')).toBe(others);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+});
+
+test('of several tokens the first is kept', async ({ directory }) => {
+  const table = '[principals.a]\npermissions = []\n';
+  const file = await users(directory, `${table}tokens = ["${newest}", "${older}", '${oldest}'] # rotated\n`);
+  expect(await revokeOlderTokens(file, 'a')).toBe(2);
+  expect(await readFile(file, 'utf8')).toBe(`${table}tokens = ["${newest}"] # rotated\n`);
+  expect(await revokeOlderTokens(file, 'a')).toBe(0);
+});
+
+test('nobody can be revoked who is not there', async ({ directory }) => {
+  const missing = join(directory, 'none.toml');
+  for (const revoke of [revokePrincipal, revokeOlderTokens])
+    await expect(revoke(missing, 'a')).rejects.toMatchObject({ code: 'local-not-found' });
+  await expect(stat(missing)).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('what cannot be edited is refused, and nothing changes', async ({ directory }) => {
+  const text = 'principals = { a = { permissions = [] } }\n';
+  const file = await users(directory, text);
+  await expect(revokePrincipal(file, 'a')).rejects.toMatchObject({ code: 'bad-configuration' });
+  expect(await readFile(file, 'utf8')).toBe(text);
+});
