@@ -1,14 +1,18 @@
 import { systemClock, type Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
+import { systemRandom, type Random } from '../random.ts';
 import { isWithin, joinPath } from '../transfer/remote-path.ts';
 import { openMemoryFile } from './memory-file.ts';
 import { entryOf, MemoryTree, type MemoryFile, type MemoryNode } from './memory-tree.ts';
 import { MemoryUploads } from './memory-uploads.ts';
+import { MemoryVersions } from './memory-versions.ts';
 import { checkStorePath } from './own-names.ts';
 import { checkFileReplacement, checkMove } from './replacement.ts';
 import type {
   Attributes,
   Entry,
+  ListOptions,
+  OpenOptions,
   OpenUploadOptions,
   Publication,
   PublishedRecord,
@@ -16,7 +20,16 @@ import type {
   Store,
   StoredFile,
   StoredUpload,
+  StoreFeatures,
 } from './store.ts';
+import { keepsNoVersions } from './version-ids.ts';
+
+export interface MemoryStoreOptions {
+  clock?: Clock;
+  random?: Random;
+  /** How long what is replaced or removed is kept, in milliseconds. Default 0: not at all. */
+  keepVersionsMs?: number;
+}
 
 /**
  * Files in memory, for tests, and the proof that the contract asks for no file system: nothing here has inodes,
@@ -24,11 +37,15 @@ import type {
  * may go on with it as with a store that was opened again.
  */
 export class MemoryStore implements Store {
-  readonly features = { symlinks: true, distinguishesCase: true, distinguishesForms: true };
+  readonly features: StoreFeatures;
   readonly #tree: MemoryTree;
   readonly #uploads: MemoryUploads;
+  readonly #versions: MemoryVersions | undefined;
 
-  constructor({ clock = systemClock }: { clock?: Clock } = {}) {
+  constructor({ clock = systemClock, random = systemRandom, keepVersionsMs = 0 }: MemoryStoreOptions = {}) {
+    const versions = keepVersionsMs > 0;
+    this.features = { symlinks: true, distinguishesCase: true, distinguishesForms: true, versions };
+    if (versions) this.#versions = new MemoryVersions({ clock, random, keepMs: keepVersionsMs });
     this.#tree = new MemoryTree(clock);
     this.#uploads = new MemoryUploads({
       clock,
@@ -42,8 +59,9 @@ export class MemoryStore implements Store {
     return entryOf(this.#tree.existing(path), path);
   }
 
-  async *list(path: string, { recursive }: { recursive: boolean }): AsyncGenerator<Entry> {
+  async *list(path: string, { recursive, versions = false }: ListOptions): AsyncGenerator<Entry> {
     checkStorePath(path, { allowRoot: true });
+    if (versions) return yield* this.#keptVersions().list(path, { recursive });
     const waiting = [...this.#tree.children(path)].map(([name, node]) => ({
       path: joinPath(path, name),
       node,
@@ -55,8 +73,9 @@ export class MemoryStore implements Store {
     }
   }
 
-  async open(path: string): Promise<StoredFile> {
+  async open(path: string, { version }: OpenOptions = {}): Promise<StoredFile> {
     checkStorePath(path, { allowRoot: true });
+    if (version !== undefined) return openMemoryFile(this.#keptVersions().find(path, version), path);
     return openMemoryFile(this.#tree.existing(path), path);
   }
 
@@ -87,10 +106,15 @@ export class MemoryStore implements Store {
     await this.#uploads.forgetPublished(beforeMs);
   }
 
+  async expireVersions(): Promise<void> {
+    this.#versions?.expire();
+  }
+
   async remove(path: string, { recursive }: { recursive: boolean }): Promise<void> {
     checkStorePath(path, { allowRoot: false });
     const node = this.#tree.existing(path);
     if (!recursive) assertEmpty(node, path);
+    this.#versions?.keep(path, node);
     this.#tree.clear(path);
   }
 
@@ -103,7 +127,10 @@ export class MemoryStore implements Store {
     const target = this.#tree.find(to);
     checkMove(entryOf(node, path), target && entryOf(target, to), to, options);
     if (to === path) return;
-    if (target !== undefined) assertEmpty(target, to);
+    if (target !== undefined) {
+      assertEmpty(target, to);
+      this.#versions?.keep(to, target);
+    }
     this.#tree.clear(path);
     this.#tree.place(to, node);
   }
@@ -128,6 +155,7 @@ export class MemoryStore implements Store {
     checkStorePath(path, { allowRoot: false });
     const existing = this.#tree.find(path);
     checkFileReplacement(existing && entryOf(existing, path), path, options);
+    if (existing !== undefined) this.#versions?.keep(path, existing);
     this.#tree.place(path, { type: 'symlink', target, ...this.#tree.stamp('symlink', {}, 0o777) });
   }
 
@@ -144,6 +172,7 @@ export class MemoryStore implements Store {
     checkStorePath(path, { allowRoot: false });
     const existing = this.#tree.find(path);
     checkFileReplacement(existing && entryOf(existing, path), path, publication);
+    if (existing !== undefined) this.#versions?.keep(path, existing);
     // What replaces a file without saying how takes over its permission bits.
     const defaultMode = existing?.type === 'file' ? existing.mode : 0o644;
     const node: MemoryFile = {
@@ -153,6 +182,11 @@ export class MemoryStore implements Store {
     };
     this.#tree.place(path, node);
     return entryOf(node, path);
+  }
+
+  #keptVersions(): MemoryVersions {
+    if (this.#versions === undefined) throw keepsNoVersions();
+    return this.#versions;
   }
 }
 

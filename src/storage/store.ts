@@ -18,6 +18,8 @@ import type { DigestAlgorithm } from '../transfer/digests.ts';
  *   happen one after the other, and a condition is judged in the same step as the change.
  * - An operation that failed may be called again. Temporary data of a failed call is removed by that call, or,
  *   if the process died, by `discardUpload` after `uploads()` has listed it.
+ * - Where versions are kept, a file that is replaced or removed, by whatever operation, is kept from the same step on
+ *   under the path that it had, and nothing but its age takes it away. Directories and links have no versions.
  * - A store sets no deadline, retries nothing and logs nothing: that is the caller's.
  */
 export interface Store extends AsyncDisposable {
@@ -28,10 +30,10 @@ export interface Store extends AsyncDisposable {
   stat(path: string): Promise<Entry>;
 
   /** Everything in the directory `path`, in no promised order; with `recursive` all below it too, each directory before what it holds; a directory below the top that is gone or cannot be read is passed over. Streams: memory grows with the directories that are still to be read, not with the files. */
-  list(path: string, options: { recursive: boolean }): AsyncIterable<Entry>;
+  list(path: string, options: ListOptions): AsyncIterable<Entry>;
 
-  /** Opens a file for reading. What is read is the file as it was opened, also if it is replaced meanwhile. */
-  open(path: string): Promise<StoredFile>;
+  /** Opens a file for reading, or the former `version` of one. What is read is the file as it was opened, also if it is replaced or expires meanwhile. */
+  open(path: string, options?: OpenOptions): Promise<StoredFile>;
 
   /** Publishes a file of at most one block. The digest was checked by the caller. */
   put(publication: Publication, content: Buffer): Promise<Entry>;
@@ -54,6 +56,9 @@ export interface Store extends AsyncDisposable {
 
   /** Forgets publications older than `beforeMs`. */
   forgetPublished(beforeMs: number): Promise<void>;
+
+  /** Removes the versions that are older than they are to be kept, by the time at which they were retired; nothing happens where none are kept. `signal` ends it early. */
+  expireVersions(options?: { signal?: AbortSignal | undefined }): Promise<void>;
 
   /** Removes a file, a link or an empty directory; with `recursive` a directory with all in it. Throws `not-empty`. */
   remove(path: string, options: { recursive: boolean }): Promise<void>;
@@ -81,6 +86,19 @@ export interface StoreFeatures {
   distinguishesCase: boolean;
   /** Names that differ only in the normalization form of Unicode (`é` as one character or as two) are two names. */
   distinguishesForms: boolean;
+  /** What is replaced or removed is kept for a time. */
+  versions: boolean;
+}
+
+export interface ListOptions {
+  recursive: boolean;
+  /** List, instead of what stands, the versions that are kept: of the file `path` and of the files in the directory `path`, whether or not either stands any more. Nothing is listed where there are none. Default false. */
+  versions?: boolean | undefined;
+}
+
+export interface OpenOptions {
+  /** As a listing told it. Any text is understood; one that names no version of the file is `not-found`. */
+  version?: string | undefined;
 }
 
 export interface Entry {
@@ -96,6 +114,8 @@ export interface Entry {
   etag: string;
   /** The target of a link. */
   target?: string;
+  /** Of a version: what tells it from the others of the same path, at most 128 characters; sorted as texts, they are in the order in which they were retired. */
+  version?: string;
 }
 
 export interface Attributes {

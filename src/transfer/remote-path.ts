@@ -52,6 +52,11 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** The components of `path`; none of the root. */
+export function components(path: string): string[] {
+  return path === '' ? [] : path.split('/');
+}
+
 /** Whether `path` is `directory` or lies inside it, by components and not by string prefix. */
 export function isWithin(path: string, directory: string): boolean {
   return directory === '' || path === directory || path.startsWith(`${directory}/`);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe } from 'vitest';
+import type { Clock } from '../../src/clock.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { conditionsContract } from './store/conditions.ts';
 import { linksContract } from './store/links.ts';
@@ -9,6 +10,7 @@ import { treeContract } from './store/tree.ts';
 import { uploadDataContract } from './store/upload-data.ts';
 import { uploadEndsContract } from './store/upload-ends.ts';
 import { uploadStartContract } from './store/upload-start.ts';
+import { versionsContract } from './store/versions.ts';
 
 /** A store of its own for one test. */
 export interface OpenedStore {
@@ -25,8 +27,17 @@ export interface Subject {
   reopen(): Promise<Store>;
 }
 
+/** What a store under test has to be opened with, besides what its maker thinks of. */
+export interface OpenStoreOptions {
+  clock?: Clock;
+  keepVersionsMs?: number;
+}
+
+/** Opens an empty store. */
+export type OpenStore = (options?: OpenStoreOptions) => Promise<OpenedStore>;
+
 /** What every store has to do, sentence by sentence of the contract in `src/storage/store.ts`. */
-export function describeStoreContract(name: string, open: () => Promise<OpenedStore>): void {
+export function describeStoreContract(name: string, open: OpenStore): void {
   describe(`${name} keeps the contract of a store`, () => {
     let opened: OpenedStore;
     let store: Store;
@@ -52,5 +63,6 @@ export function describeStoreContract(name: string, open: () => Promise<OpenedSt
     describe('the data of uploads', () => uploadDataContract(subject));
     describe('the start of uploads', () => uploadStartContract(subject));
     describe('the ends of uploads', () => uploadEndsContract(subject));
+    describe('versions', () => versionsContract(open));
   });
 }

@@ -1,12 +1,24 @@
 import { systemFiles, type FileSystem } from '../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
-import { describeStoreContract, type OpenedStore } from '../contract/store.ts';
+import { describeStoreContract, type OpenedStore, type OpenStoreOptions } from '../contract/store.ts';
 import { beginInSameThread } from './fs/same-thread.ts';
 import { temporaryRoot } from './temporary-root.ts';
 
-describeStoreContract('MemoryStore', async () => {
-  const store = new MemoryStore();
+const DAY_MS = 86_400_000;
+
+describeStoreContract('MemoryStore', openMemoryStore);
+describeStoreContract('MemoryStore with versions', (options) =>
+  openMemoryStore({ keepVersionsMs: DAY_MS, ...options }),
+);
+
+describeStoreContract('FileStore', (options) => openFileStore(systemFiles, options));
+describeStoreContract('FileStore with versions', (options) =>
+  openFileStore(systemFiles, { keepVersionsMs: DAY_MS, ...options }),
+);
+
+async function openMemoryStore(options?: OpenStoreOptions): Promise<OpenedStore> {
+  const store = new MemoryStore(options);
   return {
     store,
     reopen: async () => {
@@ -15,19 +27,20 @@ describeStoreContract('MemoryStore', async () => {
     },
     close: async () => store[Symbol.asyncDispose](),
   };
-});
-
-describeStoreContract('FileStore', () => openFileStore(systemFiles));
+}
 
 // As it is where directories cannot be reached through their open handles: elsewhere than on Linux.
-describeStoreContract('FileStore by paths', () =>
-  openFileStore({ ...systemFiles, childPath: (_, directoryPath, name) => `${directoryPath}/${name}` }),
+describeStoreContract('FileStore by paths', (options) =>
+  openFileStore(
+    { ...systemFiles, childPath: (_, directoryPath, name) => `${directoryPath}/${name}` },
+    options,
+  ),
 );
 
-describeStoreContract('FileStore with a thread for small files', async () => {
+describeStoreContract('FileStore with a thread for small files', async (options) => {
   const root = temporaryRoot();
   const open = async () => {
-    const opened = await FileStore.open({ root: root.path, beginThread: beginInSameThread });
+    const opened = await FileStore.open({ root: root.path, beginThread: beginInSameThread, ...options });
     await opened.startThread();
     return Object.assign(opened, {
       // What has to reach the disk at once is none of the thread's business.
@@ -49,14 +62,15 @@ describeStoreContract('FileStore with a thread for small files', async () => {
   };
 });
 
-async function openFileStore(files: FileSystem): Promise<OpenedStore> {
+async function openFileStore(files: FileSystem, options?: OpenStoreOptions): Promise<OpenedStore> {
   const root = temporaryRoot();
-  let store = await FileStore.open({ root: root.path, files });
+  const open = () => FileStore.open({ root: root.path, files, ...options });
+  let store = await open();
   return {
     store,
     reopen: async () => {
       await store[Symbol.asyncDispose]();
-      return (store = await FileStore.open({ root: root.path, files }));
+      return (store = await open());
     },
     close: async () => {
       await store[Symbol.asyncDispose]();

@@ -42,6 +42,16 @@ export class Directory {
     );
   }
 
+  /** Opens the directory that lies at `names` below this one, of which none may be a link; without names, this one again. */
+  async descend(names: readonly string[]): Promise<Directory> {
+    let directory = await this.enter('.');
+    for (const name of names) {
+      const next = await directory.enter(name).finally(() => directory.close());
+      directory = next;
+    }
+    return directory;
+  }
+
   /** Opens the child directory `name`, making it if it is missing; `made` tells, and `onMade` also where opening fails. */
   async enterOrMake(
     name: string,

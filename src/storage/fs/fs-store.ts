@@ -9,6 +9,8 @@ import { checkFileReplacement, checkMove } from '../replacement.ts';
 import type {
   Attributes,
   Entry,
+  ListOptions,
+  OpenOptions,
   OpenUploadOptions,
   Publication,
   PublishedRecord,
@@ -18,6 +20,7 @@ import type {
   StoredUpload,
   StoreFeatures,
 } from '../store.ts';
+import { keepsNoVersions } from '../version-ids.ts';
 import { entryAt, statsAt, unlinkIfThere } from './entries.ts';
 import { closingFile } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
@@ -25,7 +28,7 @@ import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
-import { publishContent, type Publisher } from './publish.ts';
+import { publishContent, replacing, type Publisher } from './publish.ts';
 import { removeTree, renameEntry } from './read-only-directories.ts';
 import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
@@ -35,6 +38,9 @@ import { MIN_PATHS, syncFileSystem } from './sync-file-system.ts';
 import { syncFile, syncFiles } from './synced-files.ts';
 import { Tree, type Place } from './tree.ts';
 import { openFileUpload } from './upload.ts';
+import { expireVersions } from './version-expiry.ts';
+import { listVersions, openVersion, type VersionParts } from './version-listing.ts';
+import { Versions } from './versions.ts';
 
 /** The names of data in the state directory: the keys of uploads, and of what is made aside by this store. */
 const UPLOAD_KEY = /^[0-9a-z-]{1,120}$/;
@@ -47,6 +53,8 @@ export interface FileStoreOptions {
   random?: Random;
   /** Handles small files in a thread of their own, with calls that block it. Default: no thread. */
   beginThread?: BeginThread;
+  /** How long what is replaced or removed is kept, in milliseconds. Default 0: not at all. What was kept by an earlier store stays where it lies then, and is not reached. */
+  keepVersionsMs?: number | undefined;
 }
 
 /** Files in a directory of this machine: ordinary files, under their own names, with nothing added to them. */
@@ -64,6 +72,7 @@ export class FileStore implements Store {
   readonly #publications: Publications;
   readonly #spareHandles = new SpareHandles();
   readonly #smallFiles: SmallFiles | undefined;
+  readonly #keepVersionsMs: number;
 
   private constructor(
     options: FileStoreOptions & { root: string },
@@ -77,7 +86,10 @@ export class FileStore implements Store {
     this.#root = options.root;
     this.#tree = tree;
     this.#state = state;
-    this.#publisher = { files: this.#files, tree, names: this.#names, clock: options.clock ?? systemClock };
+    this.#keepVersionsMs = options.keepVersionsMs ?? 0;
+    const parts = { files: this.#files, clock: options.clock ?? systemClock, random: this.#random };
+    const versions = state.versions && new Versions({ ...parts, root: state.versions });
+    this.#publisher = { ...parts, tree, names: this.#names, versions };
     this.#publications = new Publications(this.#publisher, state);
     const isOfThisMachine = this.#files === systemFiles && this.#publisher.clock === systemClock;
     if (options.beginThread !== undefined && isOfThisMachine) {
@@ -88,16 +100,18 @@ export class FileStore implements Store {
 
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to. */
   static async open(options: FileStoreOptions): Promise<FileStore> {
-    const { files = systemFiles, random = systemRandom } = options;
+    const { files = systemFiles, random = systemRandom, keepVersionsMs = 0 } = options;
+    const keepsVersions = keepVersionsMs > 0;
     let state: StateDirectory | undefined;
     try {
       // The operator's own links are followed, once: whatever becomes of them, the store stays what was opened.
       const root = await files.realpath(options.root);
-      state = await StateDirectory.open(files, root);
+      state = await StateDirectory.open(files, root, { keepsVersions });
       // Probed where an earlier process that died at it has its leavings deleted.
       const names = await nameIdentity(files, state.removed, random);
       const tree = await Tree.open(files, root);
-      return new FileStore({ ...options, root }, { symlinks: true, ...names }, tree, state);
+      const features = { symlinks: true, ...names, versions: keepsVersions };
+      return new FileStore({ ...options, root }, features, tree, state);
     } catch (cause) {
       await state?.close();
       throw new SealiftError(
@@ -117,14 +131,19 @@ export class FileStore implements Store {
     return this.#tree.at(path, async (place) => this.#existing(place, path));
   }
 
-  list(path: string, options: { recursive: boolean }): AsyncGenerator<Entry> {
+  list(path: string, options: ListOptions): AsyncGenerator<Entry> {
+    if (options.versions === true) return this.#listVersions(path, options);
     const quick = this.#smallFiles?.list(path, options);
     if (quick !== undefined) return quick;
     const parts = { files: this.#files, tree: this.#tree, spare: this.#spareHandles };
     return listTree(parts, path, options);
   }
 
-  async open(path: string): Promise<StoredFile> {
+  async open(path: string, { version }: OpenOptions = {}): Promise<StoredFile> {
+    if (version !== undefined) {
+      checkStorePath(path, { allowRoot: true });
+      return explaining(path, async () => openVersion(this.#versionParts(), path, version));
+    }
     const quick = await this.#smallFiles?.read(path);
     if (quick !== undefined) return quick;
     return this.#tree.at(path, (place) => openStoredFile(this.#files, place, path));
@@ -185,12 +204,22 @@ export class FileStore implements Store {
     await explaining('', () => this.#publications.forget(beforeMs));
   }
 
+  async expireVersions({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    if (!this.features.versions) return;
+    const parts = { ...this.#versionParts(), removed: this.#state.removed, random: this.#random };
+    const beforeMs = this.#publisher.clock.now() - this.#keepVersionsMs;
+    await explaining('', () => expireVersions(parts, beforeMs, signal));
+  }
+
   async remove(path: string, { recursive }: { recursive: boolean }): Promise<void> {
     checkStorePath(path, { allowRoot: false });
     await this.#tree.at(path, (place) =>
       this.#names.run(path, async () => {
         const entry = await this.#existing(place, path);
-        if (entry.type !== 'directory') await this.#files.unlink(place.systemPath);
+        const { versions } = this.#publisher;
+        const isKept = entry.type === 'file' || (entry.type === 'directory' && recursive);
+        if (versions !== undefined && isKept) await versions.retire(place, path);
+        else if (entry.type !== 'directory') await this.#files.unlink(place.systemPath);
         else if (!recursive) await this.#files.rmdir(place.systemPath);
         else await this.#removeTree(place);
       }),
@@ -212,7 +241,9 @@ export class FileStore implements Store {
           if (to === path) return;
           // What is replaced must not be lost together with its successor, if that is not on disk yet.
           if (existing !== undefined && moved.type === 'file') await syncFile(this.#files, from);
-          await renameEntry(this.#files, from.systemPath, target.systemPath).catch((error: unknown) => {
+          await replacing(this.#publisher, target, existing, () =>
+            renameEntry(this.#files, from.systemPath, target.systemPath),
+          ).catch((error: unknown) => {
             throw storeError(error, to);
           });
           if (moved.type === 'directory') this.#tree.directoryMoved();
@@ -253,7 +284,9 @@ export class FileStore implements Store {
         // Made aside and renamed, so that the name is never without anything.
         await this.#withTemporary('link', path, async (aside) => {
           await this.#files.symlink(target, aside);
-          await this.#files.rename(aside, place.systemPath);
+          await replacing(this.#publisher, place, existing, () =>
+            this.#files.rename(aside, place.systemPath),
+          );
         });
       }),
     );
@@ -271,6 +304,20 @@ export class FileStore implements Store {
     await this.#smallFiles?.close();
     await this.#tree.close();
     await this.#state.close();
+  }
+
+  async *#listVersions(path: string, options: ListOptions): AsyncGenerator<Entry> {
+    checkStorePath(path, { allowRoot: true });
+    try {
+      yield* listVersions(this.#versionParts(), path, options);
+    } catch (error) {
+      throw storeError(error, path);
+    }
+  }
+
+  #versionParts(): VersionParts {
+    if (this.#state.versions === undefined) throw keepsNoVersions();
+    return { files: this.#files, root: this.#state.versions };
   }
 
   async #existing(place: Place, path: string): Promise<Entry> {

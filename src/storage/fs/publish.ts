@@ -7,7 +7,9 @@ import type { Entry, Publication } from '../store.ts';
 import { entryAt } from './entries.ts';
 import { writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
+import { cannotLink } from './store-errors.ts';
 import type { Place, Tree } from './tree.ts';
+import type { Versions } from './versions.ts';
 
 /** What publishing works with. */
 export interface Publisher {
@@ -16,6 +18,8 @@ export interface Publisher {
   /** One room per remote path: conditions are judged and names changed inside it. */
   names: KeyedMutex;
   clock: Clock;
+  /** Keeps what is replaced, if anything is to be kept. */
+  versions?: Versions | undefined;
 }
 
 /** A file that is whole but has no public name yet. */
@@ -43,7 +47,7 @@ export async function publishContent(
 
 /**
  * Gives a temporary file its name, in the order that loses nothing (hazards: "Publish order"): attributes → sync →
- * close → rename, or link where nothing may stand there → sync of the directories. `beforeNaming` runs once the
+ * close → version of what is replaced → rename, or link where nothing may stand there → sync of the directories. `beforeNaming` runs once the
  * file is as it will stand. Closes the file, also on failure.
  */
 export async function publishTemporary(
@@ -65,7 +69,11 @@ export async function publishTemporary(
         await beforeNaming?.();
         await temporary.file.close();
         if (condition.if === 'absent') await linkNew(files, temporary.systemPath, place, path);
-        else await files.rename(temporary.systemPath, place.systemPath);
+        else {
+          await replacing(publisher, place, existing, () =>
+            files.rename(temporary.systemPath, place.systemPath),
+          );
+        }
         if (durability === 'disk') await syncParents();
         return publishedEntry(files, place, path);
       }),
@@ -73,6 +81,17 @@ export async function publishTemporary(
   } finally {
     await temporary.file.close().catch(() => undefined);
   }
+}
+
+/** Runs `replace`, which puts something else in the place of `existing`. A file is kept before, where versions are. */
+export async function replacing(
+  { versions }: Pick<Publisher, 'versions'>,
+  place: Place,
+  existing: Entry | undefined,
+  replace: () => Promise<void>,
+): Promise<void> {
+  if (versions === undefined || existing?.type !== 'file') return replace();
+  return versions.replacing(place, existing.path, replace);
 }
 
 async function setAttributes(
@@ -94,8 +113,8 @@ async function linkNew(files: FileSystem, temporaryPath: string, place: Place, p
   } catch (error) {
     if (systemCode(error) === 'EEXIST')
       throw new SealiftError('exists', `${JSON.stringify(path)} exists already.`, { cause: error });
-    // Some file systems have no links (FAT, some network ones). The room of the path still keeps our own apart.
-    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '')) throw error;
+    // The room of the path still keeps our own apart.
+    if (!cannotLink(error)) throw error;
     await files.rename(temporaryPath, place.systemPath);
     return;
   }

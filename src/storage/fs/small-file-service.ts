@@ -51,6 +51,7 @@ class SmallFileService {
     this.#port = port;
     this.#tree = tree;
     this.#made = made;
+    // What replaces a file would have to be synced, and is passed on before it does: so no versions are kept here.
     this.#publisher = { files: blockingFiles, tree, names: new KeyedMutex(), clock: systemClock };
   }
 

@@ -9,23 +9,33 @@ import { removeTree } from './read-only-directories.ts';
 /**
  * The private directory of the store, in the root and so in the same file system: a file moves from `uploads`
  * to its name in one step. `uploads` holds data on its way in, one file a key; `published` what is remembered of
- * publications; `removed` trees that are being deleted, which no name reaches any more.
+ * publications; `removed` trees that are being deleted, which no name reaches any more; `versions`, where they are
+ * kept, what was replaced or removed.
  */
 export class StateDirectory {
   readonly uploads: Directory;
   readonly published: Directory;
   readonly removed: Directory;
+  readonly versions: Directory | undefined;
   readonly #state: Directory;
 
-  private constructor(state: Directory, uploads: Directory, published: Directory, removed: Directory) {
+  private constructor(
+    state: Directory,
+    parts: Pick<StateDirectory, 'uploads' | 'published' | 'removed' | 'versions'>,
+  ) {
     this.#state = state;
-    this.uploads = uploads;
-    this.published = published;
-    this.removed = removed;
+    this.uploads = parts.uploads;
+    this.published = parts.published;
+    this.removed = parts.removed;
+    this.versions = parts.versions;
   }
 
   /** Opens it, making what is missing, and deletes what an earlier process had begun to delete. */
-  static async open(files: FileSystem, root: string): Promise<StateDirectory> {
+  static async open(
+    files: FileSystem,
+    root: string,
+    { keepsVersions = false }: { keepsVersions?: boolean } = {},
+  ): Promise<StateDirectory> {
     const rootDirectory = await Directory.open(files, root);
     const opened: Directory[] = [];
     const enter = async (parent: Directory, name: string): Promise<Directory> => {
@@ -38,9 +48,10 @@ export class StateDirectory {
       const uploads = await enter(state, 'uploads');
       const published = await enter(state, 'published');
       const removed = await enter(state, 'removed');
+      const versions = keepsVersions ? await enter(state, 'versions') : undefined;
       await deleteLeftovers(files, removed);
       await Promise.all([rootDirectory.sync(), state.sync()]);
-      return new StateDirectory(state, uploads, published, removed);
+      return new StateDirectory(state, { uploads, published, removed, versions });
     } catch (error) {
       for (const directory of opened) await directory.close();
       throw error;
@@ -50,8 +61,8 @@ export class StateDirectory {
   }
 
   async close(): Promise<void> {
-    for (const directory of [this.uploads, this.published, this.removed, this.#state])
-      await directory.close();
+    for (const directory of [this.uploads, this.published, this.removed, this.versions, this.#state])
+      await directory?.close();
   }
 }
 

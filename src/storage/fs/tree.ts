@@ -1,4 +1,4 @@
-import { baseName, joinPath, parentPath } from '../../transfer/remote-path.ts';
+import { baseName, components, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
@@ -103,14 +103,7 @@ export class Tree {
   /** Opens the directory `path`; the caller closes it. */
   async hold(path: string): Promise<Directory> {
     checkStorePath(path, { allowRoot: true });
-    return explaining(path, async () => {
-      let directory = await this.#root.enter('.');
-      for (const name of components(path)) {
-        const next = await directory.enter(name).finally(() => directory.close());
-        directory = next;
-      }
-      return directory;
-    });
+    return explaining(path, () => this.#root.descend(components(path)));
   }
 
   /** The names in an open directory, without the service's own; see `FileSystem.names`. */
@@ -149,10 +142,6 @@ export class Tree {
 /** The place of `name`, one component, in an open directory. */
 export function placeIn(directory: Directory, name: string): Place {
   return { directory, name, systemPath: directory.child(name) };
-}
-
-function components(path: string): string[] {
-  return path === '' ? [] : path.split('/');
 }
 
 function nothing(): void {

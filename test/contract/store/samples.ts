@@ -40,9 +40,9 @@ export function block(seed: number, length = BLOCK_BYTES): Buffer {
   return Buffer.alloc(length, `block ${seed}, `);
 }
 
-/** The content of a published file. */
-export async function contentOf(store: Store, path: string): Promise<Buffer> {
-  const file = await store.open(path);
+/** The content of a published file, or of a version of it. */
+export async function contentOf(store: Store, path: string, version?: string): Promise<Buffer> {
+  const file = await store.open(path, { version });
   try {
     const content = Buffer.alloc(file.entry.size);
     await file.read(content, 0, content.length);
@@ -52,8 +52,17 @@ export async function contentOf(store: Store, path: string): Promise<Buffer> {
   }
 }
 
-export async function textOf(store: Store, path: string): Promise<string> {
-  return (await contentOf(store, path)).toString();
+export async function textOf(store: Store, path: string, version?: string): Promise<string> {
+  return (await contentOf(store, path, version)).toString();
+}
+
+/** What is kept of the file `path`, or of those in a directory: path and text of each version, in the order of ids. */
+export async function versionTexts(store: Store, path: string, recursive = false): Promise<string[]> {
+  const entries = await Array.fromAsync(store.list(path, { recursive, versions: true }));
+  const byId = entries.toSorted((a, b) => ((a.version ?? '') < (b.version ?? '') ? -1 : 1));
+  return Promise.all(
+    byId.map(async (entry) => `${entry.path}: ${await textOf(store, entry.path, entry.version)}`),
+  );
 }
 
 /** The error of ours that `promise` is rejected with. What is not ours, or no error at all, fails the test. */

@@ -1,8 +1,9 @@
+import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { isSealiftError, type SealiftError } from '../../../src/errors.ts';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
-import { putText } from '../../contract/store/samples.ts';
+import { contentOf, putText } from '../../contract/store/samples.ts';
 import { FaultyFiles, type Errno, type FileCall } from '../../support/faulty-files.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 import { SCENARIO_KEY, SCENARIOS, standing, type Scenario } from './scenarios.ts';
@@ -15,6 +16,12 @@ const CODES: readonly (readonly [Errno, string])[] = [
   ['EACCES', 'forbidden'],
 ];
 
+const KEPT = [
+  ['where no versions are kept', 0],
+  ['where versions are kept', 86_400_000],
+] as const;
+
+let keepVersionsMs: number;
 let root: TemporaryRoot;
 let files: FaultyFiles;
 let store: FileStore;
@@ -32,72 +39,80 @@ afterEach(async () => {
   root.remove();
 });
 
-describe.each(SCENARIOS)('$name', (scenario) => {
-  test('fails at every call, and says why', async () => {
-    const { calls, before, after } = await undisturbed(scenario);
-    const named = calls.findIndex(isNaming);
-    expect(calls.length).toBeGreaterThan(0);
-    for (const { call, index, errno, code } of failures(scenario, calls)) {
-      const base = `attempt ${index} ${errno}`;
-      const where = `${errno} at ${call.name} ${call.path} (call ${index + 1} of ${calls.length})`;
-      await prepare(scenario, base);
-      failSame(calls, index, base, errno);
-      const failure = await failureOf(scenario.run(store, base));
-      files.heal();
+describe.each(KEPT)('%s', (_, keepMs) => {
+  beforeAll(() => void (keepVersionsMs = keepMs));
 
-      // Either it failed and said why, or what failed did not matter and everything was done.
-      if (failure === undefined) expect(isHarmless(call, index > named), where).toBe(true);
-      else expect(failure.code, where).toBe(code);
-      const now = standing(root.at(base));
-      if (failure === undefined) expect(now, where).toEqual(after);
-      else if (index <= named || named === -1) expect(now.files, where).toEqual(before.files);
-      else expect([before.files, after.files], where).toContainEqual(now.files);
-      expect(files.openCount, where).toBe(handles);
+  describe.each(SCENARIOS)('$name', (scenario) => {
+    test('fails at every call, and says why', async () => {
+      const { calls, before, after } = await undisturbed(scenario);
+      const named = calls.findIndex(isNaming);
+      expect(calls.length).toBeGreaterThan(0);
+      for (const { call, index, errno, code } of failures(scenario, calls)) {
+        const base = `attempt ${index} ${errno}`;
+        const where = `${errno} at ${call.name} ${call.path} (call ${index + 1} of ${calls.length})`;
+        await prepare(scenario, base);
+        failSame(calls, index, base, errno);
+        const failure = await failureOf(scenario.run(store, base));
+        files.heal();
 
-      // Said again it succeeds, unless it had been done.
-      const again = await failureOf(scenario.run(store, base));
-      if (again !== undefined) {
-        expect(again.code, where).toBe(scenario.saidAgain);
-        expect(now.files, where).toEqual(after.files);
+        // Either it failed and said why, or what failed did not matter and everything was done.
+        if (failure === undefined) expect(isHarmless(call, index > named), where).toBe(true);
+        else expect(failure.code, where).toBe(code);
+        const now = standing(root.at(base));
+        if (failure === undefined) expect(now, where).toEqual(after);
+        else if (index <= named || named === -1) expect(now.files, where).toEqual(before.files);
+        else expect([before.files, after.files], where).toContainEqual(now.files);
+        expect(files.openCount, where).toBe(handles);
+        await expectNothingLost(before.files, base, where);
+
+        // Said again it succeeds, unless it had been done.
+        const again = await failureOf(scenario.run(store, base));
+        if (again !== undefined) {
+          expect(again.code, where).toBe(scenario.saidAgain);
+          expect(now.files, where).toEqual(after.files);
+        }
+        expect(standing(root.at(base)), where).toEqual(after);
+        await expectNothingLost(before.files, base, where);
+        await sweep();
+        expect(leftovers(), where).toEqual([]);
+        expect(files.openCount, where).toBe(handles);
       }
-      expect(standing(root.at(base)), where).toEqual(after);
-      await sweep();
-      expect(leftovers(), where).toEqual([]);
-      expect(files.openCount, where).toBe(handles);
-    }
+    });
   });
-});
 
-describe('a process that dies', () => {
-  test.each(SCENARIOS)('during $name', async (scenario) => {
-    const { calls, before, after } = await undisturbed(scenario);
-    for (const [index, call] of calls.entries()) {
-      const base = `attempt ${index}`;
-      const where = `${call.name} ${call.path} (call ${index + 1} of ${calls.length})`;
-      await prepare(scenario, base);
-      // From here on nothing reaches the disk: what the code does about it is as if it had never run.
-      files.failFrom(index + 1, 'EIO');
-      await failureOf(scenario.run(store, base));
-      await store[Symbol.asyncDispose]();
-      files.heal();
+  describe('a process that dies', () => {
+    test.each(SCENARIOS)('during $name', async (scenario) => {
+      const { calls, before, after } = await undisturbed(scenario);
+      for (const [index, call] of calls.entries()) {
+        const base = `attempt ${index}`;
+        const where = `${call.name} ${call.path} (call ${index + 1} of ${calls.length})`;
+        await prepare(scenario, base);
+        // From here on nothing reaches the disk: what the code does about it is as if it had never run.
+        files.failFrom(index + 1, 'EIO');
+        await failureOf(scenario.run(store, base));
+        await store[Symbol.asyncDispose]();
+        files.heal();
 
-      await openStore();
-      const now = standing(root.at(base));
-      expect([before.files, after.files], where).toContainEqual(now.files);
-      const published = await store.published('upload-1');
-      if (published !== undefined) expect(now.files, where).toEqual(after.files);
-      const again = await failureOf(scenario.run(store, base));
-      if (again !== undefined) expect(again.code, where).toBe(scenario.saidAgain);
-      expect(standing(root.at(base)).files, where).toEqual(after.files);
-      await sweep();
-      expect(leftovers(), where).toEqual([]);
-    }
+        await openStore();
+        const now = standing(root.at(base));
+        expect([before.files, after.files], where).toContainEqual(now.files);
+        await expectNothingLost(before.files, base, where);
+        const published = await store.published('upload-1');
+        if (published !== undefined) expect(now.files, where).toEqual(after.files);
+        const again = await failureOf(scenario.run(store, base));
+        if (again !== undefined) expect(again.code, where).toBe(scenario.saidAgain);
+        expect(standing(root.at(base)).files, where).toEqual(after.files);
+        await expectNothingLost(before.files, base, where);
+        await sweep();
+        expect(leftovers(), where).toEqual([]);
+      }
+    });
   });
 });
 
 /** Opens a store that knows its root to be on disk, so that the same calls are made whichever scenario comes first. */
 async function openStore(): Promise<void> {
-  store = await FileStore.open({ root: root.path, files });
+  store = await FileStore.open({ root: root.path, files, keepVersionsMs });
   await putText(store, 'before/file', '', { durability: 'disk' });
 }
 
@@ -143,6 +158,20 @@ async function prepare(scenario: Scenario, base: string): Promise<void> {
   await scenario.prepare(store, base);
 }
 
+/** Where versions are kept, every content that stood stands still, by whatever name, or is one of them. */
+async function expectNothingLost(before: readonly string[], base: string, where: string): Promise<void> {
+  if (!store.features.versions) return;
+  const contents = standing(root.at(base)).files.map(hashIn);
+  for await (const { path, version } of store.list(base, { recursive: true, versions: true }))
+    contents.push(hash('sha256', await contentOf(store, path, version)));
+  for (const content of before.map(hashIn)) expect([...contents, undefined], where).toContain(content);
+}
+
+/** The hash of the content in a line of `standing`; undefined for a link. */
+function hashIn(line: string): string | undefined {
+  return /: ([0-9a-f]{64})$/.exec(line)?.[1];
+}
+
 /** What a server does with what nobody works at any more. */
 async function sweep(): Promise<void> {
   for await (const { key } of store.uploads()) await store.discardUpload(key);
@@ -165,7 +194,8 @@ async function failureOf(promise: Promise<unknown>): Promise<SealiftError | unde
 
 /** Whether a call is the one by which everybody sees that something changed. */
 function isNaming({ name, path, detail }: FileCall): boolean {
-  if (name === 'rename' || name === 'link') return !detail?.includes('/.sealift/uploads/');
+  if (name === 'rename') return !detail?.includes('/.sealift/uploads/');
+  if (name === 'link') return !detail?.includes('/.sealift/');
   return ['unlink', 'rmdir', 'symlink'].includes(name) && !path.includes('/.sealift/');
 }
 

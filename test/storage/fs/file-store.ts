@@ -1,5 +1,5 @@
 import { afterEach, beforeEach } from 'vitest';
-import { FileStore } from '../../../src/storage/fs/fs-store.ts';
+import { FileStore, type FileStoreOptions } from '../../../src/storage/fs/fs-store.ts';
 import type { FileSystem } from '../../../src/storage/fs/file-system.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 
@@ -12,11 +12,18 @@ export interface FileStoreSubject {
 }
 
 /** Opens a store before each test, over `files` if they are given, and removes it afterwards. */
-export function useFileStore(files?: () => FileSystem): FileStoreSubject {
+export function useFileStore(
+  files?: () => FileSystem,
+  options: Pick<FileStoreOptions, 'clock' | 'keepVersionsMs'> = {},
+): FileStoreSubject {
   let root: TemporaryRoot;
   let store: FileStore;
   const open = async () =>
-    (store = await FileStore.open({ root: root.path, ...(files === undefined ? {} : { files: files() }) }));
+    (store = await FileStore.open({
+      root: root.path,
+      ...options,
+      ...(files === undefined ? {} : { files: files() }),
+    }));
 
   beforeEach(async () => {
     root = temporaryRoot();

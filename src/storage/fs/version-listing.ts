@@ -1,0 +1,185 @@
+import { components, joinPath, pathProblem } from '../../transfer/remote-path.ts';
+import { systemCode } from '../../errors.ts';
+import { isOwnName, STATE_DIRECTORY } from '../own-names.ts';
+import type { Entry, ListOptions, StoredFile } from '../store.ts';
+import { retiredAtMs, versionNotFound } from '../version-ids.ts';
+import type { Directory } from './directory.ts';
+import { entryFromStats, statsAt } from './entries.ts';
+import type { FileSystem } from './file-system.ts';
+import { openStoredFile } from './stored-file.ts';
+import { placeIn } from './tree.ts';
+import { versionPlaces } from './version-places.ts';
+
+/** What looking for versions works with. */
+export interface VersionParts {
+  files: FileSystem;
+  /** Where versions are kept; see `version-places.ts`. */
+  root: Directory;
+}
+
+/** Something that is kept, at these components below the root of versions. */
+interface Kept {
+  at: readonly string[];
+  entry: Entry;
+  version: string;
+}
+
+/** A directory that is still to be read: one that has versions in it, or, with `version`, one that is kept itself. */
+interface Unread {
+  at: readonly string[];
+  path: string;
+  version?: string;
+}
+
+/** Lists versions; see `Store.list`. A listing has a few handles open, and remembers directories only. */
+export async function* listVersions(
+  parts: VersionParts,
+  path: string,
+  { recursive }: Pick<ListOptions, 'recursive'>,
+): AsyncGenerator<Entry> {
+  const waiting: Unread[] = [{ at: components(path), path }];
+  for await (const { at, entry, version } of keptUnder(parts, path)) {
+    if (entry.type === 'file') yield { ...entry, version };
+    if (entry.type === 'directory') waiting.push({ at, path, version });
+  }
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for await (const found of next.version === undefined ? versionsIn(parts, next) : keptIn(parts, next)) {
+      if (!('entry' in found)) {
+        if (recursive) waiting.push(found);
+        continue;
+      }
+      const { at, entry, version } = found;
+      if (entry.type === 'file') yield { ...entry, version };
+      if (entry.type === 'directory' && recursive) waiting.push({ at, path: entry.path, version });
+    }
+  }
+}
+
+/** Opens a version of the file `path`. Throws `not-found`, also for what is no id at all. */
+export async function openVersion(
+  { files, root }: VersionParts,
+  path: string,
+  version: string,
+): Promise<StoredFile> {
+  // What a peer calls a version becomes a name only if it has the form of one.
+  const places = retiredAtMs(version) === undefined ? [] : versionPlaces(path);
+  for (const { directory, rest } of places) {
+    const names = [version, ...rest];
+    const above = await enterIfThere(root, [...directory, ...names.slice(0, -1)]);
+    try {
+      const place = above && placeIn(above, names.at(-1) as string);
+      if (place !== undefined && (await statsAt(files, place.systemPath)) !== undefined)
+        return await openStoredFile(files, place, path);
+    } finally {
+      await above?.close();
+    }
+  }
+  throw versionNotFound(path, version);
+}
+
+/** What is kept under `path` itself. */
+async function* keptUnder({ files, root }: VersionParts, path: string): AsyncGenerator<Kept> {
+  for (const { directory, rest } of versionPlaces(path)) {
+    const versions = await enterIfThere(root, directory);
+    if (versions === undefined) continue;
+    try {
+      yield* keptBelow(files, versions, { at: directory, path, rest });
+    } finally {
+      await versions.close();
+    }
+  }
+}
+
+/** What is kept of names that stood in a directory; and the directories in it, in which there may be more. */
+async function* versionsIn(
+  { files, root }: VersionParts,
+  { at, path }: Unread,
+): AsyncGenerator<Kept | Unread> {
+  const directory = await enterIfThere(root, at);
+  const own = directory && (await enterIfThere(directory, [STATE_DIRECTORY]));
+  try {
+    if (directory === undefined) return;
+    for await (const name of files.names(directory.self))
+      if (!isOwnName(name)) yield { at: [...at, name], path: joinPath(path, name) };
+    if (own === undefined) return;
+    for await (const name of files.names(own.self)) {
+      const versions = await enterIfThere(own, [name]);
+      if (versions === undefined) continue;
+      try {
+        const place = { at: [...at, STATE_DIRECTORY, name], path: joinPath(path, name), rest: [] };
+        yield* keptBelow(files, versions, place);
+      } finally {
+        await versions.close();
+      }
+    }
+  } finally {
+    await own?.close();
+    await directory?.close();
+  }
+}
+
+/** What lies at `rest` below each version in the open directory `versions`, which is at `at`. */
+async function* keptBelow(
+  files: FileSystem,
+  versions: Directory,
+  { at, path, rest }: { at: readonly string[]; path: string; rest: readonly string[] },
+): AsyncGenerator<Kept> {
+  for await (const version of files.names(versions.self)) {
+    if (retiredAtMs(version) === undefined) continue;
+    const names = [version, ...rest];
+    const above = rest.length === 0 ? versions : await enterIfThere(versions, names.slice(0, -1));
+    if (above === undefined) continue;
+    try {
+      const entry = await entryIn(files, above, names.at(-1) as string, path);
+      if (entry !== undefined) yield { at: [...at, ...names], entry, version };
+    } finally {
+      if (above !== versions) await above.close();
+    }
+  }
+}
+
+/** What is in a directory that is kept with all in it. One that this process may not read is passed over, as where it stood. */
+async function* keptIn(
+  { files, root }: VersionParts,
+  { at, path, version = '' }: Unread,
+): AsyncGenerator<Kept> {
+  const directory = await enterIfThere(root, at, [...GONE, 'EACCES']);
+  if (directory === undefined) return;
+  try {
+    for await (const name of files.names(directory.self)) {
+      const entry = isOwnName(name) ? undefined : await entryIn(files, directory, name, joinPath(path, name));
+      if (entry !== undefined) yield { at: [...at, name], entry, version };
+    }
+  } finally {
+    await directory.close();
+  }
+}
+
+/** What stands under a name in an open directory, if the protocol can say its path. */
+async function entryIn(
+  files: FileSystem,
+  directory: Directory,
+  name: string,
+  path: string,
+): Promise<Entry | undefined> {
+  if (pathProblem(path) !== undefined) return undefined;
+  const stats = await statsAt(files, directory.child(name));
+  return stats && entryFromStats(stats, path);
+}
+
+/** A directory may expire at any time, and others never were: a file cannot be gone through. */
+const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ELOOP'];
+
+/** Opens the directory at `names` below another; undefined if it is not there, or fails for what is passed over. */
+async function enterIfThere(
+  directory: Directory,
+  names: readonly string[],
+  passedOver = GONE,
+): Promise<Directory | undefined> {
+  try {
+    return await directory.descend(names);
+  } catch (error) {
+    if (passedOver.includes(systemCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}
