@@ -24,6 +24,8 @@ export type { TransferOptions } from './client/transfer-options.ts';
 export type { TransferProgress } from './client/transfer-progress.ts';
 export type { HelloAnswer, ListEntry, Receipt, StatAnswer } from './protocol/responses.ts';
 export { createServer, type CreatedServer, type CreateServerOptions } from './server/create-server.ts';
+export type { AuditEntry, AuditEvent, AuditLog } from './server/audit.ts';
 export { SealiftError, isSealiftError, ERROR_CODES, type ErrorCode } from './errors.ts';
 export type { Address } from './transport/address.ts';
+export type { ExpiringCertificate } from './trust/expiring-certificates.ts';
 export type { Logger } from './logger.ts';

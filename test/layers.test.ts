@@ -15,6 +15,7 @@ const layers: readonly (readonly string[])[] = [
   ['transport'],
   ['protocol'],
   ['transfer'],
+  ['units.ts'],
   ['errors.ts', 'clock.ts', 'random.ts', 'logger.ts'],
 ];
 

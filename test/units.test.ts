@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { formatDuration, formatSize, parseCount, parseDuration, parseSize } from '../../src/cli/units.ts';
-import { codeThrownBy } from '../thrown.ts';
+import { formatDuration, formatSize, parseCount, parseDuration, parseSize } from '../src/units.ts';
+import { codeThrownBy } from './thrown.ts';
 
 describe('durations', () => {
   test.each([

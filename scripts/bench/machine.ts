@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
-import { formatSize } from '../../src/cli/units.ts';
+import { formatSize } from '../../src/units.ts';
 import { finished, mustRun } from './commands.ts';
 
 export interface Machine {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { parseCount, parseSize } from '../../src/cli/units.ts';
+import { parseCount, parseSize } from '../../src/units.ts';
 
 /** The sizes of the works, in bytes where nothing else is said. */
 export interface Sizes {

@@ -9,7 +9,7 @@ import { suitGarbageCollectionToStreams, suitGarbageCollectionToTrees } from './
 import type { RunContext } from './run-context.ts';
 import { Tally, type TransferCommand } from './tally.ts';
 import { TransferDisplay } from './transfer-display.ts';
-import { formatSize } from './units.ts';
+import { formatSize } from '../units.ts';
 
 /** Something to be moved: a file, or a tree. */
 export interface TransferJob {

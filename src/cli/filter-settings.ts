@@ -8,10 +8,11 @@ import { namedPath } from '../client/tree/named-paths.ts';
 import { treeFilter, type TreeFilter } from '../client/tree/tree-filter.ts';
 import { systemClock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
+import { linesOf, linesSetting, valuesOf } from './lines-setting.ts';
 import { parseMoment } from './moment.ts';
 import { readText, type RunContext } from './run-context.ts';
 import { setting } from './settings.ts';
-import { parseSize } from './units.ts';
+import { parseSize } from '../units.ts';
 
 /** An `--exclude` or `--exclude-from`, by the name of its setting. */
 interface Exclude {
@@ -72,14 +73,6 @@ export async function filterOf(context: RunContext): Promise<TreeFilter> {
   });
 }
 
-/** An option that may be given more than once, whose values may hold spaces: elsewhere they stand one per line. */
-function linesSetting(flags: string, description: string): Option {
-  return setting(flags, description).argParser<string[]>((text, previous) => [
-    ...(Array.isArray(previous) ? previous : []),
-    ...valuesOf(text),
-  ]);
-}
-
 /** Keeps what the command line says of excludes in its order there, across both options: the last that matches decides. */
 function rememberOrder(command: Command, option: Option): void {
   command.on(`option:${option.name()}`, (text: string) => {
@@ -124,20 +117,6 @@ function readList(context: RunContext, option: string, file: string): Promise<st
   return named(option, () =>
     file === '-' ? textOf(addAbortSignal(context.signal, process.stdin)) : readText(file),
   );
-}
-
-/** The values in `text`, one per line. A value that is nothing but blank is kept, to be refused. */
-function valuesOf(text: string): string[] {
-  return text.trim() === '' ? [text] : linesOf(text);
-}
-
-/** The lines that are not blank, without the byte order mark and the carriage returns that some editors leave. */
-function linesOf(text: string): string[] {
-  return text
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .map((line) => line.replace(/\r$/, ''))
-    .filter((line) => line.trim() !== '');
 }
 
 function checked(texts: string[], check: (text: string) => unknown): string[] {

@@ -16,6 +16,8 @@ const stop = new AbortController();
 let signals = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
+    // A command may take this one for itself, as servers do, which read their files again.
+    if (signal === 'SIGHUP' && process.listenerCount(signal) > 1) return;
     signals += 1;
     // The first lets work under way end well, the second ends at once.
     if (signals > 1) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);

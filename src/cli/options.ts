@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { isPin } from '../trust/pins.ts';
 import { SealiftError } from '../errors.ts';
 import { repeatableSetting, setting } from './settings.ts';
-import { parseCount, parseDuration, parsePort, parseSize } from './units.ts';
+import { parseCount, parseDuration, parsePort, parseSize } from '../units.ts';
 
 /** Options of every command: what is shown, and where settings come from. */
 export function addOutputOptions(command: Command): Command {
@@ -85,7 +85,8 @@ export function addCompressOption(command: Command): Command {
   return command.addOption(setting('-z, --compress', 'compress on the way what shrinks'));
 }
 
-function parsePin(text: string): string {
+/** Throws `usage` for what is no pin. */
+export function parsePin(text: string): string {
   if (isPin(text)) return text;
   throw new SealiftError('usage', `${JSON.stringify(text)} is no pin: it is written sha256//BASE64.`);
 }

@@ -42,11 +42,12 @@ function namedCommands([, , first = '']: readonly string[]): string[] | undefine
 
 const VERSION_FLAGS: readonly string[] = ['-V', '--version'];
 
-/** The command line, without its commands. */
+/** The command line, without its commands. Its own options stand before the name of a command: behind it, --version is that of a file. */
 function emptyProgram(): Command {
   return new Command('sealift')
     .description('Send files between machines over TLS: verified, resumable, without set-up.')
     .version(version(), VERSION_FLAGS.join(', '))
+    .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError('(sealift --help lists the commands; sealift help COMMAND its options)')
     .addHelpText(

@@ -2,7 +2,7 @@ import { MultiBar, type SingleBar } from 'cli-progress';
 
 import { etaSeconds } from '../transfer/progress.ts';
 import { printable } from './escape.ts';
-import { formatDuration, formatSize } from './units.ts';
+import { formatDuration, formatSize } from '../units.ts';
 
 /** Columns of the bar itself. */
 const BAR_COLUMNS = 16;

@@ -8,9 +8,11 @@ import type { RetryPolicy } from '../client/retry.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { formatAddress, parseAddress, type Address } from '../transport/address.ts';
+import type { ExpiringCertificate } from '../trust/expiring-certificates.ts';
 import { KnownServers } from '../trust/known-servers.ts';
 import { assertPrivate } from '../trust/private-file.ts';
 import type { Directories } from './directories.ts';
+import { expiryWarning } from './expiry-warning.ts';
 import type { ServerText } from './places.ts';
 import type { Remotes, SavedRemote } from './remotes.ts';
 import type { Settings } from './settings.ts';
@@ -24,22 +26,25 @@ export class RunContext implements AsyncDisposable {
   /** Fires when the program is told to stop, or what it does is to end for another reason. */
   readonly signal: AbortSignal;
   readonly #connectors: Map<string, Connector>;
+  readonly #warnings: Set<string>;
 
   constructor(
     parts: Pick<RunContext, 'settings' | 'terminal' | 'directories' | 'signal'>,
     connectors = new Map<string, Connector>(),
+    warnings = new Set<string>(),
   ) {
     this.settings = parts.settings;
     this.terminal = parts.terminal;
     this.directories = parts.directories;
     this.signal = parts.signal;
     this.#connectors = connectors;
+    this.#warnings = warnings;
   }
 
   /** The same with another signal. The connections are those of this one, which ends them. */
   withSignal(signal: AbortSignal): RunContext {
     const { settings, terminal, directories } = this;
-    return new RunContext({ settings, terminal, directories, signal }, this.#connectors);
+    return new RunContext({ settings, terminal, directories, signal }, this.#connectors, this.#warnings);
   }
 
   /** Whether TCP to any server ever stood in this run. */
@@ -110,12 +115,20 @@ export class RunContext implements AsyncDisposable {
       connectTimeoutMs: connectTimeout as number,
       helloTimeoutMs: 2 * (connectTimeout as number),
       timeoutMs: timeout as number,
+      onExpiring: (expiring) => this.#warnOnce(expiring),
       signal: this.signal,
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connector of this.#connectors.values()) await connector[Symbol.asyncDispose]();
+  }
+
+  // Each connection of a run tells the same.
+  #warnOnce(expiring: ExpiringCertificate): void {
+    const warning = expiryWarning(expiring);
+    if (!this.#warnings.has(warning)) this.terminal.warn(warning);
+    this.#warnings.add(warning);
   }
 
   #addressOf(server: ServerText, saved: SavedRemote | undefined): Address {

@@ -29,8 +29,8 @@ export function repeatableSetting(
   ]);
 }
 
-// The error says which option has the wrong value, wherever it was set.
-function named<T>({ long }: Option, parse: (text: string) => T): (text: string) => T {
+/** Lets what `parse` throws say which option has the wrong value, wherever it was set. */
+export function named<T>({ long }: Option, parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
       return parse(text);

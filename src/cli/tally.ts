@@ -7,7 +7,7 @@ import { certificatePin } from '../trust/pins.ts';
 import { printable } from './escape.ts';
 import { combinedExitCode, EXIT, exitCodeOf } from './exit-codes.ts';
 import type { RunContext } from './run-context.ts';
-import { formatDuration, formatSize } from './units.ts';
+import { formatDuration, formatSize } from '../units.ts';
 
 /** The commands that move files. */
 export type TransferCommand = 'put' | 'get' | 'sync' | 'check';

@@ -82,13 +82,14 @@ export class Terminal {
 
   /** The last line of a failure: what, where, and how to mend it. `path`: the file that it concerns. */
   failure(command: string, error: SealiftError, path?: string): void {
-    const { code, message, hint, retryable } = error;
+    const { code, message, hint, retryable, details } = error;
     this.event('error', {
       code,
       message,
       retryable,
       ...(hint === undefined ? {} : { hint }),
       ...(path === undefined ? {} : { path }),
+      ...(Object.keys(details).length === 0 ? {} : { details }),
     });
     if (this.options.json) return;
     const where = command === '' ? 'sealift' : `sealift: ${command}`;

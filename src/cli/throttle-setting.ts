@@ -1,4 +1,4 @@
-import { Throttle } from '../client/throttle.ts';
+import { Throttle } from '../transport/throttle.ts';
 import { systemClock } from '../clock.ts';
 import type { RunContext } from './run-context.ts';
 

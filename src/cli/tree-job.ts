@@ -16,7 +16,7 @@ import type { RunContext } from './run-context.ts';
 import type { Tally } from './tally.ts';
 import type { ShownFile, TransferDisplay } from './transfer-display.ts';
 import { runSettings } from './tree-settings.ts';
-import { formatSize } from './units.ts';
+import { formatSize } from '../units.ts';
 
 export interface TreeJobParts {
   /** The tree as it is shown. */

@@ -10,7 +10,7 @@ import type { IfExists } from './if-exists.ts';
 import type { RunContext } from './run-context.ts';
 import { setting } from './settings.ts';
 import type { Tally } from './tally.ts';
-import { parseCount } from './units.ts';
+import { parseCount } from '../units.ts';
 
 /** Files at once: nearly as many as a connection carries requests, so that small ones wait for no round trip. */
 const DEFAULT_TRANSFERS = 60;

@@ -12,7 +12,7 @@ import { callHook, parseHookUrl } from './hooks.ts';
 import type { RunContext } from './run-context.ts';
 import { secretSetting, setting } from './settings.ts';
 import type { EventFields } from './terminal.ts';
-import { formatDuration, parseDuration } from './units.ts';
+import { formatDuration, parseDuration } from '../units.ts';
 
 /** Options of commands that run unattended: the lock, the log, the report, hooks, and what counts as a failure. */
 export function addUnattendedOptions(command: Command): Command {

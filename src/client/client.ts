@@ -32,6 +32,7 @@ import { Compressor, type EncodedContent } from '../transport/compressor.ts';
 import { chooseEncoding, decodedContent, type ContentEncoding } from '../transport/content-encoding.ts';
 import { dial, type DialTls } from '../transport/dial.ts';
 import type { Peer } from '../transport/peer.ts';
+import { expiringClient, expiringServer, type ExpiringCertificate } from '../trust/expiring-certificates.ts';
 import { verifyServer, type ServerTrust } from '../trust/verify-server.ts';
 import { pagesOf } from './pages.ts';
 import { Requests, type RequestOptions } from './requests.ts';
@@ -43,6 +44,8 @@ export interface ConnectOptions extends ServerTrust, DialTls {
   token?: string | undefined;
   /** A join code, exchanged in the hello for a token (`Client.hello.token`). */
   join?: string | undefined;
+  /** With a join code: a request for a certificate (PKCS#10, PEM), which a server may answer beside the token (`Client.hello.certificate`). */
+  certificateRequest?: string | undefined;
   /** Default: the fastest that this machine computes. */
   digest?: DigestAlgorithm | undefined;
   /** Compress file bytes both ways, as far as they shrink and the server does the same. Default false. */
@@ -57,6 +60,8 @@ export interface ConnectOptions extends ServerTrust, DialTls {
   timeoutMs?: number | undefined;
   /** Called when TCP stands, before TLS and hello. */
   onConnected?: (() => void) | undefined;
+  /** Called for the client certificate and for that of the server, unless it is pinned, when 30 days are left of it or less. */
+  onExpiring?: ((expiring: ExpiringCertificate) => void) | undefined;
   clock?: Clock | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -70,6 +75,8 @@ export type PutOptions = Pick<RequestFields<'put'>, 'mtimeMs' | 'mode' | 'durabi
 export async function connect(options: ConnectOptions): Promise<Client> {
   const { clock = systemClock, helloTimeoutMs = 20_000, signal, address } = options;
   const place = formatAddress(address);
+  // Told before it is shown: an expired one may be the reason for what comes.
+  if (options.cert !== undefined) tellExpiring(options, expiringClient(options.cert, place, clock));
   const deadline = new AbortController();
   const cancelDeadline = clock.schedule(helloTimeoutMs, () =>
     deadline.abort(
@@ -86,6 +93,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
       verify: (presented) => verifyServer(presented, place, options),
       signal: both,
     });
+    tellExpiring(options, expiringServer(peer, place, options, clock));
     const requests = new Requests(connection);
     try {
       const startMs = clock.monotonicMs();
@@ -112,12 +120,16 @@ function offeredEncodings({ compress = false }: ConnectOptions): readonly Conten
   return compress ? CONTENT_ENCODINGS : [];
 }
 
+function tellExpiring({ onExpiring }: ConnectOptions, expiring: ExpiringCertificate | undefined): void {
+  if (expiring !== undefined) onExpiring?.(expiring);
+}
+
 async function sayHello(
   requests: Requests,
   options: ConnectOptions,
   signal: AbortSignal,
 ): Promise<HelloAnswer> {
-  const { token, join, agent = 'sealift', digest = preferredAlgorithm() } = options;
+  const { token, join, certificateRequest, agent = 'sealift', digest = preferredAlgorithm() } = options;
   const encodings = offeredEncodings(options);
   const { header } = await requests.send(
     'hello',
@@ -128,6 +140,7 @@ async function sayHello(
       ...(encodings.length === 0 ? {} : { encodings: [...encodings] }),
       ...(token === undefined ? {} : { token }),
       ...(join === undefined ? {} : { join }),
+      ...(certificateRequest === undefined ? {} : { certificateRequest }),
     },
     { signal },
   );
@@ -223,21 +236,32 @@ export class Client implements AsyncDisposable {
     return (await this.request('echo', {}, { content, ...options })).content;
   }
 
+  /** What stands under a path; or the `version` of the file that stood there, always without its digest. */
   async stat(
     path: string,
-    { digest, signal }: { digest?: boolean; signal?: AbortSignal } = {},
+    {
+      digest,
+      version,
+      signal,
+    }: { digest?: boolean; version?: string | undefined; signal?: AbortSignal } = {},
   ): Promise<StatAnswer> {
+    if (version !== undefined) return this.#statVersion(path, version, signal);
     const fields = { path, ...(digest === undefined ? {} : { digest }) };
     return readAnswer(STAT_ANSWER, (await this.request('stat', fields, { signal })).header);
   }
 
-  /** What a directory holds, page by page as the server sends it. */
+  /** What a directory holds, page by page as the server sends it; with `versions` the former versions of its files instead, or those of the file `path`. */
   async *list(
     path: string,
-    { recursive = false, signal }: { recursive?: boolean; signal?: AbortSignal } = {},
+    {
+      recursive = false,
+      versions,
+      signal,
+    }: { recursive?: boolean; versions?: boolean; signal?: AbortSignal } = {},
   ): AsyncGenerator<ListEntry> {
+    const fields = { path, recursive, ...(versions === undefined ? {} : { versions }) };
     yield* pagesOf(
-      (options) => this.request('list', { path, recursive }, options),
+      (options) => this.request('list', fields, options),
       ({ content }) => readListing(content, 'entries', readListEntry),
       signal,
     );
@@ -269,10 +293,10 @@ export class Client implements AsyncDisposable {
     );
   }
 
-  /** Fetches a file of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */
+  /** Fetches a file, or a former `version` of it, of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */
   async get(
     path: string,
-    { signal }: { signal?: AbortSignal } = {},
+    { version, signal }: { version?: string; signal?: AbortSignal } = {},
   ): Promise<{ content: Buffer; digest: string; mtimeMs: number; mode: number; etag: string }> {
     const tooLarge = new SealiftError(
       'too-large',
@@ -280,7 +304,7 @@ export class Client implements AsyncDisposable {
     );
     const answer = await this.request(
       'get',
-      { path, blockCount: 1 },
+      { path, blockCount: 1, ...(version === undefined ? {} : { version }) },
       { signal, onPart: () => Promise.reject(tooLarge) },
     );
     const { digest, size, ...attributes } = readAnswer(FILE_ANSWER, answer.header);
@@ -335,6 +359,17 @@ export class Client implements AsyncDisposable {
     { signal, ...lease }: { holder?: string; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     await this.request('unlock', { name, ...lease }, { signal });
+  }
+
+  // No action tells of a version alone, but a `get` does before its first block, of which none is asked for here.
+  async #statVersion(path: string, version: string, signal: AbortSignal | undefined): Promise<StatAnswer> {
+    let header: Message['header'] | undefined;
+    const onPart = async (part: Message) => {
+      header = part.header;
+    };
+    const answer = await this.request('get', { path, version, blockCount: 0 }, { signal, onPart });
+    const { digest: _digest, ...attributes } = readAnswer(FILE_ANSWER, header ?? answer.header);
+    return { type: 'file', ...attributes };
   }
 
   /** Reads a receipt and checks that it is for what was sent. Throws `digest-mismatch`. */

@@ -19,7 +19,10 @@ import type { Connector } from './connector.ts';
 import { workOverStreams } from './streams.ts';
 import { retrying, type TransferOptions } from './transfer-options.ts';
 
-export type DownloadOptions = TransferOptions;
+export interface DownloadOptions extends TransferOptions {
+  /** Which former version of the file, as a listing told it. Default: the file as it stands. */
+  version?: string | undefined;
+}
 
 /** What a download did. */
 export interface DownloadResult {
@@ -115,25 +118,27 @@ class DownloadRun {
     return this.#result(client);
   }
 
+  /** What every request is about. */
+  get #file(): { path: string; version?: string } {
+    const { version } = this.#options;
+    return { path: this.#path, ...(version === undefined ? {} : { version }) };
+  }
+
   // What an earlier run left is worth what its digests say, and nothing else: its tail may be zeros.
   async #compare(client: Client): Promise<void> {
-    const { signal } = this.#options;
-    const stat = await client.stat(this.#path, signal === undefined ? {} : { signal });
+    const { version, signal } = this.#options;
+    const stat = await client.stat(this.#path, { version, ...(signal === undefined ? {} : { signal }) });
     const reader = new DigestListReader();
-    const { header } = await client.request(
-      'digests',
-      { path: this.#path },
-      {
-        signal,
-        onPart: ({ content }) => {
-          if (!reader.push(content, blockCount(Math.min(stat.size, MAX_FILE_BYTES))))
-            throw new SealiftError(
-              'protocol-violation',
-              'The server sent a digest list that does not fit the file.',
-            );
-        },
+    const { header } = await client.request('digests', this.#file, {
+      signal,
+      onPart: ({ content }) => {
+        if (!reader.push(content, blockCount(Math.min(stat.size, MAX_FILE_BYTES))))
+          throw new SealiftError(
+            'protocol-violation',
+            'The server sent a digest list that does not fit the file.',
+          );
       },
-    );
+    });
     const { size, etag, digest } = readAnswer(DIGESTS_END, header);
     if (stat.etag !== etag)
       throw new SealiftError('precondition-failed', 'The file changed while its digests were read.');
@@ -206,7 +211,7 @@ class DownloadRun {
       await store(index, part, digest);
     };
     try {
-      const answer = await client.request('get', { path: this.#path, ...range }, { onPart, signal });
+      const answer = await client.request('get', { ...this.#file, ...range }, { onPart, signal });
       const { header } = answer;
       if (header['size'] === undefined) {
         this.#expectedDigest = readAnswer(GET_END, header).digest ?? this.#expectedDigest;

@@ -181,6 +181,11 @@ class UploadRun {
         },
         { ...this.#options, streams, connector: this.#connector, client, run: this },
       );
+    } catch (error) {
+      // Who sends a stream cannot go on later: what was sent would only take of a share that is too small already.
+      if (this.#source.size === null && isSealiftError(error, 'quota-exceeded', 'too-large', 'no-space'))
+        await client.request('abort', { upload: id }).catch(() => undefined);
+      throw error;
     } finally {
       for (const release of this.#room) release();
       this.#room.clear();

@@ -40,6 +40,8 @@ export const MAX_ANSWER_BYTES_IN_FLIGHT = 4 * MAX_CONTENT_BYTES;
 export const MAX_AGENT_CHARACTERS = 200;
 /** Characters of a token or a join code. */
 export const MAX_SECRET_CHARACTERS = 512;
+/** Characters of a certificate with that of its authority, and of a request for one (PEM): several times what either needs, and a header has room for it. */
+export const MAX_CERTIFICATE_CHARACTERS = 8_192;
 /** Characters of a search query: matching costs time in proportion to it. */
 export const MAX_QUERY_CHARACTERS = 1_024;
 /** Bytes of a symbolic link's target: PATH_MAX of Linux. */
@@ -54,6 +56,8 @@ export const MAX_LEASES_PER_PRINCIPAL = 100;
 export const MAX_TYPE_CHARACTERS = 255;
 /** Characters of an etag. */
 export const MAX_ETAG_CHARACTERS = 200;
+/** Characters of the id of a version. */
+export const MAX_VERSION_CHARACTERS = 128;
 /** The longest pause that a peer's `retry-after-ms` is believed, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 30_000;
 

@@ -23,12 +23,14 @@ import type { Header } from './header.ts';
 import {
   BLOCK_BYTES,
   MAX_AGENT_CHARACTERS,
+  MAX_CERTIFICATE_CHARACTERS,
   MAX_FILE_BYTES,
   MAX_LINK_TARGET_BYTES,
   MAX_LOCK_NAME_CHARACTERS,
   MAX_LOCK_TTL_MS,
   MAX_QUERY_CHARACTERS,
   MAX_SECRET_CHARACTERS,
+  MAX_VERSION_CHARACTERS,
 } from './limits.ts';
 
 /** The encodings that block contents may have besides `binary`. */
@@ -73,6 +75,7 @@ const linkTarget: Field<string> = (value) => {
 };
 const secret = text(MAX_SECRET_CHARACTERS);
 const lockName = text(MAX_LOCK_NAME_CHARACTERS, /^[\x21-\x7e]+$/);
+const version = optional(text(MAX_VERSION_CHARACTERS));
 const randomKey = text(32, /^[0-9a-f]{32}$/);
 
 /** The fields of every action's request. SPEC.md, "Actions". */
@@ -82,6 +85,7 @@ export const REQUESTS = {
     agent: text(MAX_AGENT_CHARACTERS),
     token: optional(secret),
     join: optional(secret),
+    certificateRequest: optional(text(MAX_CERTIFICATE_CHARACTERS)),
     digest: optional(oneOf(...DIGEST_ALGORITHMS)),
     encodings: optional(list(text(32), 16)),
   },
@@ -106,9 +110,9 @@ export const REQUESTS = {
     fromBlock: optional(blockIndex),
     blockCount: optional(integer(0)),
     ifMatch: optional(etag),
-    version: optional(text(128)),
+    version,
   },
-  digests: { path, version: optional(text(128)) },
+  digests: { path, version },
   stat: { path: pathOrRoot, digest: optional(boolean) },
   list: { path: pathOrRoot, recursive: optional(boolean), versions: optional(boolean) },
   search: { query: text(MAX_QUERY_CHARACTERS) },

@@ -17,7 +17,13 @@ import {
   etag,
   fileDigest,
 } from './fields.ts';
-import { MAX_FILE_BYTES, MAX_LINK_TARGET_BYTES, MAX_SECRET_CHARACTERS } from './limits.ts';
+import {
+  MAX_CERTIFICATE_CHARACTERS,
+  MAX_FILE_BYTES,
+  MAX_LINK_TARGET_BYTES,
+  MAX_SECRET_CHARACTERS,
+  MAX_VERSION_CHARACTERS,
+} from './limits.ts';
 import { BASES, DURABILITIES } from './requests.ts';
 
 /** What a principal may do. */
@@ -51,6 +57,7 @@ export const HELLO_ANSWER = {
   idleTimeoutMs: integer(1),
   features: list(text(64), 256),
   token: optional(text(MAX_SECRET_CHARACTERS)),
+  certificate: optional(text(MAX_CERTIFICATE_CHARACTERS)),
 } as const satisfies Shape;
 export type HelloAnswer = FieldsOf<typeof HELLO_ANSWER>;
 
@@ -92,7 +99,11 @@ const entryShape = {
 export const STAT_ANSWER = { ...entryShape, digest: optional(fileDigest) } as const satisfies Shape;
 export type StatAnswer = FieldsOf<typeof STAT_ANSWER>;
 /** One entry of a listing. */
-export const LIST_ENTRY = { path, ...entryShape } as const satisfies Shape;
+export const LIST_ENTRY = {
+  path,
+  ...entryShape,
+  version: optional(text(MAX_VERSION_CHARACTERS)),
+} as const satisfies Shape;
 export type ListEntry = FieldsOf<typeof LIST_ENTRY>;
 
 export const PING_ANSWER = { timeMs: anyInteger } as const satisfies Shape;

@@ -1,103 +1,170 @@
+import type { Clock } from '../clock.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { SealiftError } from '../errors.ts';
 import { PERMISSIONS, type Permission } from '../protocol/responses.ts';
 import type { Peer } from '../transport/peer.ts';
 import { certificateNames } from '../trust/certificate-names.ts';
+import type { ClientTrust } from '../trust/client-trust.ts';
+import { unlimitedGrant, type Grant, type Principal } from '../trust/grant.ts';
 import { certificatePin } from '../trust/pins.ts';
-import type { Principals } from '../trust/principals.ts';
 import type { FailedLogins } from './failed-logins.ts';
+import type { Joined, JoinOffer } from './joining.ts';
 
 /** Whom a connection speaks for. */
 export interface Identity {
   /** null: anonymous. */
   principal: string | null;
-  permissions: ReadonlySet<Permission>;
+  grant: Grant;
+  /** When it ends by itself, in milliseconds since 1970. */
+  endsMs: number;
 }
 
 /** What an anonymous client may do. */
 export type AnonymousAccess = 'none' | 'read' | 'write';
 
+/** By what a client wants to be known, besides the certificate that it presented. */
+export interface Offered {
+  token?: string | undefined;
+  join?: string | undefined;
+  /** For a certificate, beside the token that `join` is exchanged for. */
+  certificateRequest?: string | undefined;
+}
+
 export interface AuthenticationOptions {
-  /** The principals as they are now. */
-  principals: () => Principals;
+  /** What clients are judged by now. */
+  trust: () => ClientTrust;
   anonymous: AnonymousAccess;
-  /** Whether there is a client CA: without one Node asks the public ones, which vouch for nobody here. */
-  hasClientCa: boolean;
-  /** Whether a certificate that the client CA vouches for is enough by itself: then its first name is the principal. */
-  trustsClientCa: boolean;
-  /** Exchanges a join code for a lasting token and the name of the new principal; undefined if the code is wrong. */
-  join: ((code: string) => Promise<{ token: string; name: string } | undefined>) | undefined;
+  /** Nobody may change anything, whatever else was granted. */
+  readOnly: boolean;
+  /** Exchanges a join code for a lasting token; undefined if the code is wrong. The principal is known by the token from then on. */
+  join: ((offer: JoinOffer) => Promise<Joined | undefined>) | undefined;
   failedLogins: FailedLogins;
+  clock: Clock;
   logger: Logger;
 }
 
-const ANONYMOUS: Record<Exclude<AnonymousAccess, 'none'>, ReadonlySet<Permission>> = {
-  read: new Set(['read', 'list']),
-  write: new Set(PERMISSIONS),
+const ANONYMOUS: Record<Exclude<AnonymousAccess, 'none'>, Grant> = {
+  read: unlimitedGrant(['read', 'list']),
+  write: unlimitedGrant(PERMISSIONS),
 };
+const CHANGES_NOTHING: ReadonlySet<Permission> = new Set(['read', 'list']);
 
 /**
  * Judges a hello. A token or a join code that is offered has to be right: a wrong one is never overlooked because
- * something else would do. Throws `unauthenticated` or `rate-limited`.
+ * something else would do. Throws `unauthenticated` or `rate-limited`, and what joining throws.
  */
 export async function authenticate(
   options: AuthenticationOptions,
   peer: Peer,
-  offered: { token?: string; join?: string },
-): Promise<Identity & { token?: string }> {
+  offered: Offered,
+): Promise<{ identity: Identity; offered: Offered; joined: Joined | undefined }> {
   const { failedLogins, logger } = options;
-  failedLogins.assertMayTry(peer.address);
-  const identity = await identify(options, peer, offered);
-  if (!(identity instanceof SealiftError)) return identity;
-  if (offered.token !== undefined || offered.join !== undefined) failedLogins.record(peer.address);
-  logger.warn({ address: peer.address, reason: identity.message }, 'login refused');
-  throw identity;
+  // A certificate cannot be guessed, and neither it nor a stranger has to wait.
+  const secret = offered.token ?? offered.join;
+  if (secret !== undefined) failedLogins.assertMayTry(peer.address, secret);
+  try {
+    const joined = await join(options, peer, offered);
+    const known = joined ?? offered;
+    const identity = identify(options, peer, known);
+    if (known.token !== undefined) failedLogins.recordRight(peer.address, known.token);
+    return { identity, offered: known, joined };
+  } catch (error) {
+    if (!isSealiftError(error, 'unauthenticated')) throw error;
+    if (secret !== undefined) failedLogins.record(peer.address);
+    logger.warn({ address: peer.address, reason: error.message }, 'login refused');
+    throw error;
+  }
 }
 
-async function identify(
+/**
+ * Whom `peer` speaks for by what is trusted now: at its login, and again whenever that has changed. Throws
+ * `unauthenticated`.
+ */
+export function identify(options: AuthenticationOptions, peer: Peer, { token }: Offered): Identity {
+  const { principals } = options.trust();
+  assertNotRevoked(options, peer);
+  if (token === undefined) return byCertificate(options, peer) ?? anonymous(options, peer);
+  const found = principals.byToken(token);
+  if (found === undefined) throw refused('The token is not valid here.');
+  return identityOf(options, peer, found, Infinity);
+}
+
+// The code is spent once it was redeemed; from then on the token says who it is.
+async function join(
   options: AuthenticationOptions,
   peer: Peer,
-  { token, join }: { token?: string; join?: string },
-): Promise<(Identity & { token?: string }) | SealiftError> {
-  const principals = options.principals();
-  if (token !== undefined) {
-    const found = principals.byToken(token);
-    return found
-      ? { principal: found.name, permissions: found.permissions }
-      : refused('The token is not valid here.');
-  }
-  if (join !== undefined) {
-    const joined = await options.join?.(join);
-    const found = joined && options.principals().byName(joined.name);
-    if (!found) return refused('The join code is wrong, was used before, or is older than 15 minutes.');
-    return { principal: found.name, permissions: found.permissions, token: joined.token };
-  }
-  return byCertificate(options, peer) ?? anonymous(options, peer);
+  { token, join: code, certificateRequest }: Offered,
+): Promise<Joined | undefined> {
+  if (code === undefined || token !== undefined) return undefined;
+  assertNotRevoked(options, peer);
+  const assertWelcome = (principal: Principal) => assertUsable(options, peer, principal);
+  const joined = await options.join?.({ code, certificateRequest, assertWelcome });
+  if (joined === undefined) throw refused('The join code is wrong, was used before, or has expired.');
+  return joined;
 }
 
-function byCertificate(
-  options: AuthenticationOptions,
-  { certificate, certificateProblem }: Peer,
-): Identity | undefined {
+function assertNotRevoked({ trust }: AuthenticationOptions, { certificate }: Peer): void {
+  if (certificate !== undefined && trust().revocations?.isRevoked(certificate) === true)
+    throw refused('The client certificate was revoked.');
+}
+
+function byCertificate(options: AuthenticationOptions, peer: Peer): Identity | undefined {
+  const { certificate, certificateProblem } = peer;
+  const { principals, authorities, trustsAuthorities } = options.trust();
   if (certificate === undefined) return undefined;
-  const caVerified = options.hasClientCa && certificateProblem === undefined;
+  // Without authorities of ours Node asks the public ones, which vouch for nobody here.
+  const caVerified = authorities !== undefined && certificateProblem === undefined;
   const names = certificateNames(certificate);
-  const found = options.principals().byCertificate({ pin: certificatePin(certificate), names, caVerified });
-  if (found) return { principal: found.name, permissions: found.permissions };
+  const pin = certificatePin(certificate);
+  const found = principals.byCertificate({ pin, names, caVerified });
+  // A pin says nothing of dates, and names are vouched for until the certificate ends.
+  const endsMs = caVerified ? certificate.validToDate.getTime() : Infinity;
+  if (found !== undefined) return identityOf(options, peer, found, endsMs);
   const name = names[0];
-  if (!options.trustsClientCa || !caVerified || name === undefined) return undefined;
-  return { principal: name, permissions: new Set(PERMISSIONS) };
+  if (trustsAuthorities !== true || !caVerified || name === undefined) return undefined;
+  return identityOf(options, peer, { name, ...unlimitedGrant(PERMISSIONS) }, endsMs);
 }
 
-function anonymous(
-  { anonymous: access }: AuthenticationOptions,
-  { certificate, certificateProblem }: Peer,
-): Identity | SealiftError {
-  if (access !== 'none') return { principal: null, permissions: ANONYMOUS[access] };
-  if (certificate === undefined) return refused('This server wants a token or a client certificate.');
-  return refused(
+function identityOf(
+  options: AuthenticationOptions,
+  peer: Peer,
+  principal: Principal,
+  credentialEndsMs: number,
+): Identity {
+  assertUsable(options, peer, principal);
+  const { name, ...grant } = principal;
+  return {
+    principal: name,
+    grant: restricted(options, grant),
+    endsMs: Math.min(grant.expiresMs ?? Infinity, credentialEndsMs),
+  };
+}
+
+function assertUsable(
+  { clock }: AuthenticationOptions,
+  { address }: Peer,
+  { expiresMs = Infinity, addresses }: Principal,
+): void {
+  if (clock.now() >= expiresMs) throw refused('This login has expired.');
+  if (addresses?.has(address) === false) throw refused('This login is not accepted from your address.');
+}
+
+function anonymous(options: AuthenticationOptions, { certificate, certificateProblem }: Peer): Identity {
+  const { anonymous: access } = options;
+  if (access !== 'none')
+    return { principal: null, grant: restricted(options, ANONYMOUS[access]), endsMs: Infinity };
+  if (certificate === undefined) throw refused('This server wants a token or a client certificate.');
+  throw refused(
     `The client certificate is not accepted here${certificateProblem === undefined ? '' : ` (${certificateProblem})`}.`,
   );
+}
+
+function restricted({ readOnly }: AuthenticationOptions, grant: Grant): Grant {
+  if (!readOnly) return grant;
+  return {
+    ...grant,
+    permissions: new Set([...grant.permissions].filter((each) => CHANGES_NOTHING.has(each))),
+  };
 }
 
 function refused(message: string): SealiftError {

@@ -1,6 +1,8 @@
 import { SealiftError } from '../errors.ts';
 import type { Action, Request } from '../protocol/requests.ts';
 import type { Permission } from '../protocol/responses.ts';
+import { isWithin } from '../transfer/remote-path.ts';
+import type { Grant } from '../trust/grant.ts';
 
 /**
  * What each action needs. To move a file away is to remove it from its name, so `move` needs `delete` as well:
@@ -32,26 +34,68 @@ const NEEDS: Readonly<Record<Action, readonly Permission[]>> = {
   sync: ['write'],
 };
 
+/** May name a directory on the way to what is granted: it is seen as far as it leads there, and made where it is missing, as `put` makes it. */
+const ON_THE_WAY: ReadonlySet<Action> = new Set(['stat', 'list', 'mkdir']);
+
+/** What a request is judged by besides its fields and the grant. */
+export interface Circumstances {
+  /** The paths that were made on this connection. */
+  made?: ReadonlySet<string> | undefined;
+  /** Where the upload goes that the request names. */
+  uploadPath?: string | undefined;
+}
+
 /**
- * Throws `forbidden` unless `permissions` allow the request; `made` are the paths that were made on this
- * connection. Pure: the answer depends on nothing else.
+ * Throws `forbidden` unless `grant` allows the request. Pure: the answer depends on nothing else than what is given.
+ * That anything is replaced is judged where it is known, by `ReplaceOptions.mayReplace`.
  */
 export function authorize(
+  request: Request,
+  { permissions, prefixes }: Pick<Grant, 'permissions' | 'prefixes'>,
+  circumstances: Circumstances = {},
+): void {
+  const missing = needsOf(request, permissions, circumstances).find(
+    (permission) => !permissions.has(permission),
+  );
+  if (missing !== undefined) {
+    throw new SealiftError(
+      'forbidden',
+      `This needs the permission "${missing}", which you do not have here.`,
+    );
+  }
+  const outside = pathsOf(request, circumstances).find((path) => !mayName(request.action, path, prefixes));
+  if (outside !== undefined)
+    throw new SealiftError('forbidden', `${JSON.stringify(outside)} is outside of what you may reach here.`);
+}
+
+/** Whether `path` is on the way to one of `prefixes`, and not there yet. */
+export function leadsTo(path: string, prefixes: readonly string[]): boolean {
+  return prefixes.some((prefix) => prefix !== path && isWithin(prefix, path));
+}
+
+/** Whether `path` is one of `prefixes` or below it. */
+export function isGranted(path: string, prefixes: readonly string[]): boolean {
+  return prefixes.some((prefix) => isWithin(path, prefix));
+}
+
+function needsOf(
   { action, fields }: Request,
   permissions: ReadonlySet<Permission>,
-  made: ReadonlySet<string> = new Set(),
-): void {
+  { made }: Circumstances,
+): Permission[] {
   const needed = new Set(NEEDS[action]);
-  if (action === 'stat' && permissions.has('read')) needed.delete('list');
-  if (action === 'stat' && fields.digest === true) needed.add('read');
-  if (action === 'set' && made.has(fields.path)) needed.delete('delete');
+  // Whoever may read a file learns more than that.
+  if (action === 'stat' && (fields.digest === true || permissions.has('read'))) return ['read'];
+  if (action === 'set' && made?.has(fields.path) === true) needed.delete('delete');
   if (action === 'put' && fields.base === 'existing') needed.add('read');
-  for (const permission of needed) {
-    if (!permissions.has(permission)) {
-      throw new SealiftError(
-        'forbidden',
-        `This needs the permission "${permission}", which you do not have here.`,
-      );
-    }
-  }
+  return [...needed];
+}
+
+function pathsOf({ fields }: Request, { uploadPath }: Circumstances): string[] {
+  const { path, to } = { path: undefined, to: undefined, ...fields };
+  return [path, to, uploadPath].filter((each) => each !== undefined);
+}
+
+function mayName(action: Action, path: string, prefixes: readonly string[]): boolean {
+  return isGranted(path, prefixes) || (ON_THE_WAY.has(action) && leadsTo(path, prefixes));
 }

@@ -32,6 +32,11 @@ export class BlockTracker {
     return [...(this.#failed.get(upload) ?? [])].every((failed) => upload.held.has(failed));
   }
 
+  /** Resolves once all that came until now for an upload is held or refused. */
+  async settled(upload: Upload): Promise<void> {
+    await this.#last.get(upload);
+  }
+
   /** Forgets an upload that has ended. */
   forget(upload: Upload): void {
     this.#failed.delete(upload);

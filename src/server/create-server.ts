@@ -1,34 +1,28 @@
-import { mkdir } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
-
-import { X509Certificate } from 'node:crypto';
+import { mkdir, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
 
 import { systemClock } from '../clock.ts';
-import { SealiftError } from '../errors.ts';
+import { SealiftError, toSealiftError } from '../errors.ts';
+import { silentLogger } from '../logger.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
-import { PERMISSIONS } from '../protocol/responses.ts';
 import { systemRandom } from '../random.ts';
 import { FileStore } from '../storage/fs/fs-store.ts';
 import { beginThread } from '../storage/fs/small-files.ts';
-import { STATE_DIRECTORY } from '../storage/own-names.ts';
 import type { Address } from '../transport/address.ts';
-import { addPrincipal } from '../trust/add-principal.ts';
-import { isCertificateName } from '../trust/certificate-names.ts';
-import { JoinCodes } from '../trust/join-codes.ts';
-import { certificatePin } from '../trust/pins.ts';
-import { parsePrincipals, type Principals } from '../trust/principals.ts';
-import { readPrivateFile } from '../trust/private-file.ts';
-import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
-import { loadOrCreateIdentity } from '../trust/server-identity.ts';
-import { hashToken, newToken } from '../trust/tokens.ts';
+import { claimProcessLock } from '../trust/process-lock.ts';
+import { ExpiryWarnings } from './expiry-warnings.ts';
+import { FileWatch } from './file-watch.ts';
+import { announceListening, withdrawListening } from './listening-file.ts';
+import type { RootDirectories } from './served-roots.ts';
+import { assertGoTogether, ServerFiles, type ServerFilesOptions } from './server-files.ts';
 import { Server, type ServerOptions } from './server.ts';
+import { statePaths } from './state-paths.ts';
 
 /** How to serve a directory. What is not given takes care of itself: a key pair is made and kept, clients join by code. */
-export interface CreateServerOptions extends Omit<
-  ServerOptions,
-  'store' | 'address' | 'tls' | 'principals' | 'join' | 'trustsClientCa'
-> {
+export interface CreateServerOptions
+  extends
+    ServerFilesOptions,
+    Omit<ServerOptions, 'store' | 'address' | 'tls' | 'clientTrust' | 'directories' | 'join'> {
   /** The directory to serve; made if it is missing. */
   root: string;
   /** Default: all addresses. */
@@ -37,16 +31,10 @@ export interface CreateServerOptions extends Omit<
   port?: number;
   /** Listen on this Unix socket instead. */
   socketPath?: string;
-  /** PEM texts of the server's certificate and key. Default: a self-signed pair that is made once and kept with the data, for clients to pin. */
-  cert?: string;
-  key?: string;
-  passphrase?: string;
-  /** PEM text of the CA that signs client certificates. */
-  clientCa?: string;
   /** Default `TLSv1.3`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3';
-  /** The file that names the principals. Default: one that is kept with the data, to which joining adds. */
-  usersFile?: string;
+  /** How long files are kept after they were replaced or removed, to be fetched as versions. Default 0: not at all. */
+  keepVersionsMs?: number;
 }
 
 /** A server that was started from a directory. */
@@ -54,11 +42,17 @@ export interface CreatedServer extends AsyncDisposable {
   readonly address: Address;
   /** `sha256//…` of the key that it shows, for clients to pin. */
   readonly pin: string;
-  /** How many principals may log in. */
+  /** How many principals have something to log in with. */
   readonly principalCount: number;
   readonly connectionCount: number;
-  /** A code that lets one client join within 15 minutes; undefined if principals come from a file of the operator. */
-  issueJoinCode(): string | undefined;
+  /** Adds a principal who may do everything, and a code that lets one client join as this principal within 15 minutes. Throws where the users file cannot be changed. */
+  issueJoinCode(): Promise<string>;
+  /**
+   * Reads certificate, key, client CA, revocation list and users again. It happens by itself within three seconds
+   * after one of the files changed. Transfers go on; who would not be let in any more is cut off. Throws
+   * `bad-configuration`, and everything stays as it was.
+   */
+  reload(): Promise<void>;
   /** See `Server.close`. */
   close(options?: { graceMs?: number }): Promise<void>;
   destroyConnections(): void;
@@ -66,143 +60,194 @@ export interface CreatedServer extends AsyncDisposable {
 
 /** Serves a directory. Throws `bad-configuration` where something given cannot be used. */
 export async function createServer(options: CreateServerOptions): Promise<CreatedServer> {
-  const { clock = systemClock, random = systemRandom, root, clientCa } = options;
-  if ((options.cert === undefined) !== (options.key === undefined)) {
-    throw new SealiftError(
-      'bad-configuration',
-      'A certificate needs its key, and a key its certificate: give both or neither.',
-    );
+  return DirectoryServer.start(options);
+}
+
+type Options = CreateServerOptions & Required<Pick<CreateServerOptions, 'clock' | 'random' | 'logger'>>;
+
+class DirectoryServer implements CreatedServer {
+  readonly #options: Options;
+  readonly #files: ServerFiles;
+  readonly #store: OpenedDirectory;
+  readonly #server: Server;
+  readonly #expiry: ExpiryWarnings;
+  #watch: FileWatch | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: Options, files: ServerFiles, store: OpenedDirectory, server: Server) {
+    this.#options = options;
+    this.#files = files;
+    this.#store = store;
+    this.#server = server;
+    this.#expiry = new ExpiryWarnings(options.clock, options.logger, () => files.endings);
   }
-  await makeRoot(root);
-  const store = await FileStore.open({ root, clock, random, beginThread });
-  let lock: ProcessLock | undefined;
+
+  static async start(options: CreateServerOptions): Promise<DirectoryServer> {
+    const started = await DirectoryServer.#listen(options);
+    try {
+      await started.#beginWatch();
+      await started.#announce();
+    } catch (error) {
+      await started.close();
+      throw error;
+    }
+    started.#expiry.look();
+    return started;
+  }
+
+  static async #listen(given: CreateServerOptions): Promise<DirectoryServer> {
+    assertGoTogether(given);
+    const options = { clock: systemClock, random: systemRandom, logger: silentLogger, ...given };
+    const opened = await openDirectory(options, options.root);
+    try {
+      const files = await ServerFiles.load(options);
+      const server = await Server.start({
+        ...options,
+        store: opened.store,
+        address: addressOf(options),
+        tls: { ...files.tls, minVersion: options.minVersion },
+        clientTrust: () => files.clientTrust,
+        directories: directoriesOf(options),
+        join: (offer) => files.join(offer),
+      });
+      return new DirectoryServer(options, files, opened, server);
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+  }
+
+  get address(): Address {
+    return this.#server.address;
+  }
+
+  get pin(): string {
+    return this.#files.pin;
+  }
+
+  get principalCount(): number {
+    return this.#files.clientTrust.principals.loginCount;
+  }
+
+  get connectionCount(): number {
+    return this.#server.connectionCount;
+  }
+
+  issueJoinCode(): Promise<string> {
+    return this.#files.issueJoinCode();
+  }
+
+  async reload(): Promise<void> {
+    const { minVersion, logger } = this.#options;
+    try {
+      await this.#files.reload((tls) => this.#server.setTls({ ...tls, minVersion }));
+    } catch (error) {
+      const { message: reason, hint } = toSealiftError(error);
+      logger.error({ reason, hint }, 'not reloaded; what was loaded before stays in use');
+      this.#auditReload(toSealiftError(error));
+      throw error;
+    }
+    this.#server.judgeAgain();
+    this.#expiry.look();
+    logger.info({ pin: this.pin, principals: this.principalCount }, 'reloaded');
+    this.#auditReload();
+    await this.#announce().catch((error: unknown) => {
+      logger.warn(
+        { reason: toSealiftError(error).message },
+        'the pin for commands on this machine is an old one',
+      );
+    });
+  }
+
+  close(options?: { graceMs?: number }): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  destroyConnections(): void {
+    this.#server.destroyConnections();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroyConnections();
+    await this.close({ graceMs: 0 });
+  }
+
+  #auditReload(failure?: SealiftError): void {
+    const { audit, clock } = this.#options;
+    const outcome =
+      failure === undefined ? { result: 'ok' } : { result: failure.code, reason: failure.message };
+    audit?.record({ time: new Date(clock.now()).toISOString(), event: 'reload', ...outcome });
+  }
+
+  async #beginWatch(): Promise<void> {
+    const { clock } = this.#options;
+    this.#watch = await FileWatch.begin(this.#files.paths, clock, () => {
+      // What is wrong then stands in the log.
+      this.reload().catch(() => undefined);
+    });
+  }
+
+  async #announce(): Promise<void> {
+    const { root, random } = this.#options;
+    const usersFile = resolve(this.#files.usersFile);
+    await announceListening(root, { address: this.address, pin: this.pin, usersFile }, random);
+  }
+
+  async #close(options?: { graceMs?: number }): Promise<void> {
+    this.#watch?.close();
+    this.#expiry.close();
+    try {
+      await withdrawListening(this.#options.root);
+      await this.#server.close(options);
+    } finally {
+      await this.#store.close();
+    }
+  }
+}
+
+interface OpenedDirectory {
+  store: FileStore;
+  close(): Promise<void>;
+}
+
+/** Opens the store in a directory for this process alone: two would not know of each other's uploads, and one would sweep the other's away. */
+async function openDirectory(options: Options, directory: string): Promise<OpenedDirectory> {
+  const { clock, random, keepVersionsMs } = options;
+  await makeDirectory(directory);
+  const store = await FileStore.open({ root: directory, clock, random, beginThread, keepVersionsMs });
+  const closeStore = () => store[Symbol.asyncDispose]();
   try {
-    // Two servers on one directory would not know of each other's uploads, and one would sweep the other's away.
-    lock = await claimProcessLock(join(root, STATE_DIRECTORY, 'server.lock'), `the directory ${root}`);
-    const identity = await identityOf(options);
-    const users = await usersOf(options);
+    const lock = await claimProcessLock(statePaths(directory).lock, `the directory ${directory}`);
     // Whoever lists first finds it working.
     void store.startThread();
-    const server = await Server.start({
-      ...options,
-      store,
-      address: addressOf(options),
-      tls: { ...identity, passphrase: options.passphrase, clientCa, minVersion: options.minVersion },
-      principals: users.principals,
-      join: users.join,
-      trustsClientCa: clientCa !== undefined && options.usersFile === undefined,
-    });
-    return created(server, { store, lock, pin: identity.pin, users });
+    return { store, close: () => closeStore().finally(() => lock.release()) };
   } catch (error) {
-    await lock?.release();
-    await store[Symbol.asyncDispose]();
+    await closeStore();
     throw error;
   }
 }
 
-interface Users {
-  principals: () => Principals;
-  codes: JoinCodes | undefined;
-  join: ServerOptions['join'];
-}
-
-async function usersOf({
-  root,
-  usersFile,
-  clock = systemClock,
-  random = systemRandom,
-}: CreateServerOptions): Promise<Users> {
-  const file = usersFile ?? join(root, STATE_DIRECTORY, 'users.toml');
-  const text = await readPrivateFile(file);
-  if (text === undefined && usersFile !== undefined)
-    throw new SealiftError('bad-configuration', `The users file ${usersFile} does not exist.`);
-  let principals = parsePrincipals(text ?? '', file);
-  // What an operator writes is the operator's: joining adds to our own file only.
-  if (usersFile !== undefined) return { principals: () => principals, codes: undefined, join: undefined };
-  const codes = new JoinCodes(clock, random);
+function directoriesOf(options: Options): RootDirectories {
   return {
-    principals: () => principals,
-    codes,
-    join: async (code) => {
-      if (!codes.redeem(code)) return undefined;
-      const token = newToken(random);
-      const added = await addPrincipal(
-        file,
-        { permissions: PERMISSIONS, tokenHash: hashToken(token) },
-        { clock, random },
-      );
-      principals = added.principals;
-      return { token, name: added.principal.name };
+    async locate(root) {
+      const directory = resolve(options.root, root);
+      await makeDirectory(directory);
+      const [real, main] = await Promise.all([realpath(directory), realpath(options.root)]);
+      return real === main ? undefined : real;
     },
+    open: (directory) => openDirectory(options, directory),
   };
-}
-
-async function identityOf({
-  root,
-  cert,
-  key,
-  clock = systemClock,
-  random = systemRandom,
-}: CreateServerOptions): Promise<{ cert: string; key: string; pin: string }> {
-  if (cert !== undefined && key !== undefined) return { cert, key, pin: pinOf(cert) };
-  // A host name that no certificate can bear is left out: clients pin the key anyway.
-  const names = [...new Set(['localhost', '127.0.0.1', '::1', hostname()])].filter(isCertificateName);
-  return loadOrCreateIdentity(join(root, STATE_DIRECTORY, 'identity'), { names, clock, random });
-}
-
-function pinOf(cert: string): string {
-  try {
-    return certificatePin(new X509Certificate(cert));
-  } catch (cause) {
-    throw new SealiftError('bad-configuration', 'The certificate of the server is not one in PEM.', {
-      cause,
-    });
-  }
 }
 
 function addressOf({ socketPath, host = '', port = DEFAULT_PORT }: CreateServerOptions): Address {
   return socketPath === undefined ? { host, port } : { path: socketPath };
 }
 
-async function makeRoot(root: string): Promise<void> {
+async function makeDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(root, { recursive: true });
+    await mkdir(directory, { recursive: true });
   } catch (cause) {
-    throw new SealiftError('bad-configuration', `The directory ${root} cannot be made.`, { cause });
+    throw new SealiftError('bad-configuration', `The directory ${directory} cannot be made.`, { cause });
   }
-}
-
-function created(
-  server: Server,
-  { store, lock, pin, users }: { store: FileStore; lock: ProcessLock; pin: string; users: Users },
-): CreatedServer {
-  let closing: Promise<void> | undefined;
-  const closeAll = async (options?: { graceMs?: number }): Promise<void> => {
-    try {
-      await server.close(options);
-      await store[Symbol.asyncDispose]();
-    } finally {
-      await lock.release();
-    }
-  };
-  const close = (options?: { graceMs?: number }): Promise<void> => (closing ??= closeAll(options));
-  return {
-    get address() {
-      return server.address;
-    },
-    pin,
-    get principalCount() {
-      return [...users.principals()].length;
-    },
-    get connectionCount() {
-      return server.connectionCount;
-    },
-    issueJoinCode: () => users.codes?.issue(),
-    close,
-    destroyConnections: () => server.destroyConnections(),
-    async [Symbol.asyncDispose]() {
-      server.destroyConnections();
-      await close({ graceMs: 0 });
-    },
-  };
 }

@@ -2,15 +2,16 @@ import type { Clock } from '../clock.ts';
 import type { Header } from '../protocol/header.ts';
 import { PROGRESS_INTERVAL_MS } from '../protocol/limits.ts';
 import type { Action, RequestFields } from '../protocol/requests.ts';
-import type { Permission } from '../protocol/responses.ts';
 import type { Store } from '../storage/store.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { Budget } from '../transport/budget.ts';
 import type { Compressor } from '../transport/compressor.ts';
+import type { Grant } from '../trust/grant.ts';
 import type { ContentEncoding } from '../transport/content-encoding.ts';
 import type { FileDigests } from './file-digests.ts';
 import type { Leases } from './leases.ts';
+import type { Quotas } from './quotas.ts';
 import type { Unsynced } from './unsynced.ts';
 import type { Upload } from './upload.ts';
 import type { Uploads } from './uploads.ts';
@@ -21,10 +22,12 @@ export interface SessionState {
   readonly uploads: Uploads;
   readonly fileDigests: FileDigests;
   readonly leases: Leases;
+  readonly quotas: Quotas;
   readonly clock: Clock;
   /** Whom uploads and leases belong to: the principal's name, or what stands for all anonymous clients. */
   readonly owner: string;
-  readonly permissions: ReadonlySet<Permission>;
+  /** What it may do, as of the last time it was judged. */
+  grant: Grant;
   /** Of every digest on this connection. */
   readonly algorithm: DigestAlgorithm;
   /** In what the client wants file bytes, where they shrink; undefined: as they are. */
@@ -71,8 +74,8 @@ export interface Answer {
 }
 
 /** Takes note that `path` was made now, where nothing had stood. Whoever may delete needs no such note. */
-export function noteMade({ made, permissions }: SessionState, path: string): void {
-  if (!permissions.has('delete')) made.add(path);
+export function noteMade({ made, grant }: SessionState, path: string): void {
+  if (!grant.permissions.has('delete')) made.add(path);
 }
 
 /** Works on a request and resolves with its final `ok`; what it throws becomes the `error`. */
@@ -83,7 +86,7 @@ export type Handler<A extends Action> = (exchange: Exchange<A>) => Promise<Answe
  * merged with the next.
  */
 export async function withProgress<A extends Action, T>(
-  exchange: Exchange<A>,
+  exchange: Pick<Exchange<A>, 'part' | 'progress'> & { state: Pick<SessionState, 'clock'> },
   work: () => Promise<T>,
 ): Promise<T> {
   const { clock } = exchange.state;

@@ -5,6 +5,7 @@ import { CONTENT_ENCODINGS, type RequestFields } from '../protocol/requests.ts';
 import type { StoreFeatures } from '../storage/store.ts';
 import { isBlake3Available, type DigestAlgorithm } from '../transfer/digests.ts';
 import type { Identity } from './authentication.ts';
+import type { Joined } from './joining.ts';
 
 /** The digest of a connection: what the hello asks for, if it can be computed here. */
 export function chooseDigest(wanted: DigestAlgorithm | undefined): DigestAlgorithm {
@@ -26,18 +27,20 @@ export function checkVersion({ protocol }: RequestFields<'hello'>): void {
 /** The fields of the answer to a hello. */
 export function helloAnswer(options: {
   agent: string;
-  identity: Identity & { token?: string };
+  identity: Identity;
+  /** What a join code was exchanged for: told this once. */
+  joined: Joined | undefined;
   digest: DigestAlgorithm;
   clock: Clock;
   features: StoreFeatures;
   idleTimeoutMs: number;
 }): Record<string, unknown> {
-  const { agent, identity, digest, clock, features, idleTimeoutMs } = options;
+  const { agent, identity, joined, digest, clock, features, idleTimeoutMs } = options;
   return {
     protocol: PROTOCOL_VERSION,
     agent,
     principal: identity.principal,
-    permissions: [...identity.permissions],
+    permissions: [...identity.grant.permissions],
     digest,
     encodings: CONTENT_ENCODINGS,
     'time-ms': clock.now(),
@@ -45,14 +48,16 @@ export function helloAnswer(options: {
     'max-requests': MAX_REQUESTS,
     'idle-timeout-ms': idleTimeoutMs,
     features: [...storeFeatureNames(features), 'lock'],
-    ...(identity.token === undefined ? {} : { token: identity.token }),
+    ...joined,
   };
 }
 
-function storeFeatureNames({ symlinks, distinguishesCase, distinguishesForms }: StoreFeatures): string[] {
+function storeFeatureNames(features: StoreFeatures): string[] {
+  const { symlinks, distinguishesCase, distinguishesForms, versions } = features;
   return [
     ...(symlinks ? ['symlink'] : []),
     ...(distinguishesCase ? [] : ['case-insensitive']),
     ...(distinguishesForms ? [] : ['normalization-insensitive']),
+    ...(versions ? ['versions'] : []),
   ];
 }

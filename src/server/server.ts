@@ -9,14 +9,14 @@ import type { Address } from '../transport/address.ts';
 import type { Connection } from '../transport/connection.ts';
 import { listen, type Listener, type ListenOptions } from '../transport/listen.ts';
 import { networkOf, type Peer } from '../transport/peer.ts';
-import type { Principals } from '../trust/principals.ts';
+import type { ClientTrust } from '../trust/client-trust.ts';
+import type { AuditLog } from './audit.ts';
 import type { AnonymousAccess, AuthenticationOptions } from './authentication.ts';
 import { ConnectionCounts } from './connection-counts.ts';
 import { FailedLogins } from './failed-logins.ts';
-import { FileDigests } from './file-digests.ts';
-import { Leases } from './leases.ts';
+import { PrincipalConnections } from './principal-connections.ts';
+import { ServedRoots, type RootDirectories } from './served-roots.ts';
 import { Session, type SessionParts } from './session.ts';
-import { Uploads } from './uploads.ts';
 
 /** How a server is to behave. Times are in milliseconds. */
 export interface ServerOptions {
@@ -25,20 +25,28 @@ export interface ServerOptions {
   address: Address;
   /** The server's certificate and key, and the CA of clients' certificates; PEM texts. */
   tls: ListenOptions['tls'];
-  /** The principals as they are when a client logs in. */
-  principals: () => Principals;
+  /** What clients are judged by now; `judgeAgain` has to be called when that changes. */
+  clientTrust: () => ClientTrust;
+  /** Where the roots of principals are. Default: nobody has one of their own. */
+  directories?: RootDirectories | undefined;
   /** See `AuthenticationOptions.join`. */
   join?: AuthenticationOptions['join'];
-  /** Whether a certificate of `clientCa` is enough to be somebody. Default false. */
-  trustsClientCa?: boolean;
   /** What clients may do that say nothing of who they are. Default `none`. */
   anonymous?: AnonymousAccess;
+  /** Nobody may change anything. Default false. */
+  readOnly?: boolean;
   /** Serve peers that offer no ALPN, and the tutorial dialect to anonymous ones. Default false. */
   allowNoAlpn?: boolean;
   /** Connections at once. Default 4,096. */
   maxConnections?: number;
   /** Connections at once from one address. Default 1,024. */
   maxConnectionsPerAddress?: number;
+  /** Connections at once whose hello is not finished. Default 2,048. */
+  maxUnauthenticated?: number;
+  /** The same, from one address. Default 512. */
+  maxUnauthenticatedPerAddress?: number;
+  /** Is told who did what. Default: nobody is. */
+  audit?: AuditLog | undefined;
   /** What is kept of uploads that nobody goes on with. */
   abandonedUploads?: Partial<AbandonedUploadCaps>;
   /** Data files of uploads that are open at once, of all clients; beyond it idle ones are closed until they are needed. Default 512. */
@@ -68,6 +76,7 @@ export class Server implements AsyncDisposable {
   readonly #parts: SessionParts;
   readonly #counts: ConnectionCounts;
   readonly #sessions = new Map<Session, Promise<void>>();
+  #connectionsSoFar = 0;
   #listener: Listener | undefined;
   #closing: Promise<void> | undefined;
 
@@ -76,31 +85,35 @@ export class Server implements AsyncDisposable {
     this.#options = options;
     this.#clock = clock;
     this.#logger = logger;
-    this.#counts = new ConnectionCounts(
-      options.maxConnections ?? 4_096,
-      options.maxConnectionsPerAddress ?? 1_024,
-    );
+    this.#counts = new ConnectionCounts({
+      total: options.maxConnections ?? 4_096,
+      perAddress: options.maxConnectionsPerAddress ?? 1_024,
+      // Of one client's burst all may be at their handshake at once; four addresses are needed to fill the rest.
+      unauthenticated: options.maxUnauthenticated ?? 2_048,
+      unauthenticatedPerAddress: options.maxUnauthenticatedPerAddress ?? 512,
+    });
     this.#parts = {
-      store,
-      clock,
-      logger,
-      uploads: new Uploads({
+      counts: this.#counts,
+      principals: new PrincipalConnections(clock),
+      audit: options.audit,
+      roots: new ServedRoots({
         store,
         clock,
         random,
         logger,
         caps: { ...DEFAULT_ABANDONED_UPLOAD_CAPS, ...options.abandonedUploads },
         maxOpenFiles: options.maxOpenUploadFiles,
+        directories: options.directories,
       }),
-      fileDigests: new FileDigests(store),
-      leases: new Leases(clock),
+      clock,
+      logger,
       authentication: {
-        principals: options.principals,
+        trust: options.clientTrust,
         anonymous: options.anonymous ?? 'none',
-        hasClientCa: options.tls.clientCa !== undefined,
-        trustsClientCa: options.trustsClientCa ?? false,
+        readOnly: options.readOnly ?? false,
         join: options.join,
         failedLogins: new FailedLogins(clock),
+        clock,
         logger,
       },
       agent: options.agent ?? 'sealift',
@@ -114,7 +127,7 @@ export class Server implements AsyncDisposable {
   /** Removes what earlier runs left behind, and listens. Throws `bad-configuration` if it cannot. */
   static async start(options: ServerOptions): Promise<Server> {
     const server = new Server(options);
-    await server.#parts.uploads.sweep();
+    await server.#parts.roots.main.uploads.sweep();
     server.#listener = await listen({
       address: options.address,
       tls: options.tls,
@@ -134,6 +147,7 @@ export class Server implements AsyncDisposable {
       onSecured: (connection, peer) => server.#serve(connection, peer),
       onHandshakeFailed: (reason, address) => server.#logger.warn({ address, reason }, 'handshake failed'),
     });
+    server.#parts.roots.beginExpiry();
     return server;
   }
 
@@ -145,6 +159,16 @@ export class Server implements AsyncDisposable {
   /** How many clients are connected. */
   get connectionCount(): number {
     return this.#sessions.size;
+  }
+
+  /** Judges those who are connected as if they came now: who would not be let in any more is cut off, and what the others may do changes at once. */
+  judgeAgain(): void {
+    for (const session of this.#sessions.keys()) session.judgeAgain();
+  }
+
+  /** Shows another certificate from now on. Connections that stand go on. Throws `bad-configuration`, and nothing has changed then. */
+  setTls(tls: ServerOptions['tls']): void {
+    this.#listener?.setTls(tls);
   }
 
   /**
@@ -177,7 +201,7 @@ export class Server implements AsyncDisposable {
     this.destroyConnections();
     await drained;
     await listenerClosed;
-    await this.#parts.uploads.close();
+    await this.#parts.roots.close();
   }
 
   #admit(address: string): boolean {
@@ -187,7 +211,8 @@ export class Server implements AsyncDisposable {
   }
 
   #serve(connection: Connection, peer: Peer): void {
-    const session = new Session(this.#parts, connection, peer);
+    this.#connectionsSoFar += 1;
+    const session = new Session(this.#parts, connection, peer, this.#connectionsSoFar);
     const running = session.run().finally(() => this.#sessions.delete(session));
     this.#sessions.set(session, running);
     // A handshake that ended while the server was closing.

@@ -18,35 +18,43 @@ import {
   type Request,
 } from '../protocol/requests.ts';
 import { endsStream, errorFields } from '../protocol/wire-errors.ts';
-import type { Store } from '../storage/store.ts';
 import { Compressor } from '../transport/compressor.ts';
 import type { Connection } from '../transport/connection.ts';
 import { chooseEncoding, decodedContent } from '../transport/content-encoding.ts';
-import type { Peer } from '../transport/peer.ts';
-import { authenticate, type AuthenticationOptions, type Identity } from './authentication.ts';
+import { networkOf, type Peer } from '../transport/peer.ts';
+import type { ClientAuthorities } from '../trust/client-trust.ts';
+import {
+  authenticate,
+  identify,
+  type AuthenticationOptions,
+  type Identity,
+  type Offered,
+} from './authentication.ts';
+import type { AuditLog } from './audit.ts';
 import { authorize } from './authorization.ts';
 import { BlockTracker } from './block-tracker.ts';
 import { blockBuffers } from '../transport/block-buffers.ts';
 import { Budget } from '../transport/budget.ts';
+import type { ConnectionCounts } from './connection-counts.ts';
 import { withProgress, type Answer, type Exchange, type Handler, type SessionState } from './exchange.ts';
-import type { FileDigests } from './file-digests.ts';
 import { HANDLERS } from './handlers/index.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
-import type { Leases } from './leases.ts';
+import type { PrincipalConnection, PrincipalConnections } from './principal-connections.ts';
+import type { EnteredRoot, ServedRoots } from './served-roots.ts';
+import { SessionAudit, type OnSent } from './session-audit.ts';
 import { blockFields, clipped, withoutContext } from './told-errors.ts';
 import { answerTutorial } from './tutorial.ts';
 import { Unsynced } from './unsynced.ts';
-import type { Uploads } from './uploads.ts';
 
 /** What all sessions of a server share. */
 export interface SessionParts {
-  store: Store;
-  uploads: Uploads;
-  fileDigests: FileDigests;
-  leases: Leases;
+  roots: ServedRoots;
   clock: Clock;
   logger: Logger;
   authentication: AuthenticationOptions;
+  counts: ConnectionCounts;
+  principals: PrincipalConnections;
+  audit: AuditLog | undefined;
   /** The name by which the server introduces itself. */
   agent: string;
   /** Whether requests of the tutorial dialect are answered. */
@@ -56,6 +64,19 @@ export interface SessionParts {
 }
 
 const ACCEPTED = { accepted: CONTENT_ENCODINGS, code: 'bad-request' } as const;
+/** What the client was let in for, and what has to be given back when it leaves. */
+interface Login {
+  identity: Identity;
+  offered: Offered;
+  entered: EnteredRoot;
+  /** Its place among the connections of the principal; none for the anonymous. */
+  place: PrincipalConnection | undefined;
+  /** Who vouched for its certificate when the TLS layer asked. */
+  authorities: ClientAuthorities | undefined;
+  cancelEnd: () => void;
+}
+
+const LOGIN_CHANGED = new SealiftError('unauthenticated', 'The login has another meaning now.');
 const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
 
 /** What an operator wants to find in the log: what was fetched, and what changed. */
@@ -81,15 +102,22 @@ export class Session {
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
   readonly #working = new Map<number, AbortController>();
   readonly #tasks = new Set<Promise<void>>();
+  /** Fires when the connection is closed. */
+  readonly #gone = new AbortController();
+  readonly #audit: SessionAudit;
   #state: SessionState | undefined;
+  #login: Login | undefined;
   #isDraining = false;
   #logger: Logger;
 
-  constructor(parts: SessionParts, connection: Connection, peer: Peer) {
+  /** `number` tells the connections of a server apart. */
+  constructor(parts: SessionParts, connection: Connection, peer: Peer, number: number) {
     this.#parts = parts;
     this.#connection = connection;
     this.#peer = peer;
     this.#logger = parts.logger;
+    const { audit, clock } = parts;
+    this.#audit = new SessionAudit(audit, clock, { connection: number, address: peer.address });
   }
 
   /** Serves until the connection ends; never rejects. Leaves nothing behind but uploads that can be resumed. */
@@ -97,7 +125,10 @@ export class Session {
     const { helloTimeoutMs = HELLO_TIMEOUT_MS } = this.#parts;
     this.#connection.setDeadline(helloTimeoutMs, 'The hello');
     // Also where the client had ended its side before, and what it asked for was still being worked on.
-    void this.#connection.closed.then(() => this.#abortAll(CONNECTION_ENDED));
+    void this.#connection.closed.then(() => {
+      this.#gone.abort(CONNECTION_ENDED);
+      this.#abortAll(CONNECTION_ENDED);
+    });
     try {
       await this.#serve();
       await Promise.all(this.#tasks);
@@ -119,13 +150,51 @@ export class Session {
     this.#connection.destroy(reason);
   }
 
+  /** Judges the client by what is trusted now, as if it came just now; who would not be let in any more is cut off. */
+  judgeAgain(): void {
+    const login = this.#login;
+    if (login === undefined) return;
+    try {
+      const identity = identify(this.#parts.authentication, this.#peerAsOfNow(login), login.offered);
+      const { principal, grant } = login.identity;
+      if (identity.principal !== principal || identity.grant.root !== grant.root) throw LOGIN_CHANGED;
+      this.#admit(login, identity);
+    } catch (error) {
+      const { message } = toSealiftError(error);
+      this.#logger.warn({ reason: message }, 'login ended');
+      this.#audit.cut(message);
+      this.destroy(new SealiftError('unauthenticated', message, { cause: error }));
+    }
+  }
+
   async #serve(): Promise<void> {
     for (;;) {
       const message = await this.#connection.receive();
       if (message === undefined) return;
       if (this.#state === undefined) await this.#beforeHello(message);
-      else await this.#begin(message, this.#state);
+      else {
+        await this.#paceReceived(message, this.#state);
+        await this.#begin(message, this.#state);
+      }
     }
+  }
+
+  /** Waits until the principal may send more; that the connection is gone meanwhile shows when it is read from. */
+  async #paceReceived({ header, content }: Message, state: SessionState): Promise<void> {
+    const waiting = this.#pace('received', content.length, this.#gone.signal);
+    if (waiting === undefined) return;
+    const id = requestId(header);
+    this.#connection.inFlight += 1;
+    const part: Exchange<Action>['part'] = (status, answer) => this.#send({ id, status }, answer);
+    const paced =
+      id === undefined ? waiting : withProgress({ state, part, progress: () => ({}) }, () => waiting);
+    await paced.catch(() => undefined);
+    this.#connection.inFlight -= 1;
+  }
+
+  #pace(way: 'received' | 'sent', bytes: number, signal: AbortSignal): Promise<void> | undefined {
+    const { place, identity } = this.#login ?? {};
+    return identity && place?.pace(way, bytes, identity.grant, signal);
   }
 
   async #beforeHello(message: Message): Promise<void> {
@@ -133,27 +202,31 @@ export class Session {
     const id = requestId(header);
     try {
       if (header['action'] === undefined && this.#parts.speaksTutorial) {
-        return await this.#send({}, await answerTutorial(message, this.#parts.store));
+        return await this.#send({}, await answerTutorial(message, this.#parts.roots.main.store));
       }
       if (header['action'] !== 'hello')
         throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
       const request = parseRequest(header) as Request<'hello'>;
-      const { state, answer } = await this.#login(request);
+      const { state, answer } = await this.#audit.hello(request, () => this.#hello(request));
       this.#connection.clearDeadline();
       this.#connection.maxContentBytes = MAX_CONTENT_BYTES;
-      await this.#send({ id, status: 'ok' }, { fields: answer });
       this.#state = state;
+      await this.#send({ id, status: 'ok' }, { fields: answer });
     } catch (error) {
       await this.#sendError(id, error);
     }
   }
 
-  async #login({
+  async #hello({
     fields,
-  }: Request<'hello'>): Promise<{ state: SessionState; answer: Record<string, unknown> }> {
-    const { authentication, agent, clock, store, idleTimeoutMs } = this.#parts;
+  }: Request<'hello'>): Promise<
+    Pick<Identity, 'principal'> & { state: SessionState; answer: Record<string, unknown> }
+  > {
+    const { authentication, agent, clock, idleTimeoutMs } = this.#parts;
     checkVersion(fields);
-    const identity = await authenticate(authentication, this.#peer, fields);
+    const { identity, offered, joined } = await authenticate(authentication, this.#peer, fields);
+    const entered = await this.#enter(identity, offered);
+    this.#countAuthenticated();
     const digest = chooseDigest(fields.digest);
     const encoding = chooseEncoding(fields.encodings ?? []);
     this.#logger = withFields(this.#parts.logger, {
@@ -161,34 +234,77 @@ export class Session {
       principal: identity.principal,
     });
     this.#logger.info({ agent: fields.agent, tls: this.#peer.tlsVersion }, 'login');
+    const { features } = entered.root.store;
     return {
-      state: this.#stateFor(identity, digest, encoding),
-      answer: helloAnswer({ agent, identity, digest, clock, features: store.features, idleTimeoutMs }),
+      principal: identity.principal,
+      state: this.#stateFor(identity, entered, digest, encoding),
+      answer: helloAnswer({ agent, identity, joined, digest, clock, features, idleTimeoutMs }),
     };
   }
 
+  async #enter(identity: Identity, offered: Offered): Promise<EnteredRoot> {
+    const { roots, authentication } = this.#parts;
+    const { authorities } = authentication.trust();
+    const { principal, grant } = identity;
+    const place = principal === null ? undefined : this.#parts.principals.enter(principal, grant);
+    const entered = await roots.enter(grant.root).catch((error: unknown) => {
+      place?.leave();
+      throw error;
+    });
+    this.#login = { identity, offered, entered, place, authorities, cancelEnd: () => undefined };
+    this.#admit(this.#login, identity);
+    // Whom it is about may have changed while the directory was being opened.
+    this.judgeAgain();
+    return entered;
+  }
+
+  #countAuthenticated(): void {
+    const { counts } = this.#parts;
+    const network = networkOf(this.#peer.address);
+    counts.enterAuthenticated(network);
+    void this.#connection.closed.then(() => counts.leaveAuthenticated(network));
+  }
+
+  #admit(login: Login, identity: Identity): void {
+    const { clock } = this.#parts;
+    login.identity = identity;
+    login.cancelEnd();
+    login.cancelEnd =
+      identity.endsMs === Infinity
+        ? () => undefined
+        : clock.schedule(identity.endsMs - clock.now(), () => this.judgeAgain());
+    if (this.#state !== undefined) this.#state.grant = identity.grant;
+  }
+
+  // The TLS layer asks the authorities once. When others are trusted since, only who is theirs directly is known to be
+  // vouched for still; everybody else comes again, and is asked for anew.
+  #peerAsOfNow({ authorities }: Login): Peer {
+    const now = this.#parts.authentication.trust().authorities;
+    const { certificate, certificateProblem = 'its authority is not trusted any more' } = this.#peer;
+    if (now === authorities || certificate === undefined || now?.issued(certificate) === true)
+      return this.#peer;
+    return { ...this.#peer, certificateProblem };
+  }
+
   #stateFor(
-    { principal, permissions }: Identity,
+    { principal, grant }: Identity,
+    { root }: EnteredRoot,
     algorithm: SessionState['algorithm'],
     encoding: SessionState['encoding'],
   ): SessionState {
-    const { store, uploads, fileDigests, leases, clock } = this.#parts;
     return {
-      store,
-      uploads,
-      fileDigests,
-      leases,
-      clock,
+      ...root,
+      clock: this.#parts.clock,
       // No principal's name can be the empty string.
       owner: principal ?? '',
-      permissions,
+      grant,
       algorithm,
       encoding,
       smallFiles: new Compressor(encoding),
       answerBytes: new Budget(MAX_ANSWER_BYTES_IN_FLIGHT),
       blocks: new BlockTracker(),
       ownUploads: new Set(),
-      unsynced: new Unsynced(store),
+      unsynced: new Unsynced(root.store),
       made: new Set(),
       cancel: (id) =>
         this.#working.get(id)?.abort(new SealiftError('cancelled', 'The request was cancelled.')),
@@ -221,8 +337,12 @@ export class Session {
         throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
       const request = parseRequest(header);
       if (id !== undefined) this.#register(id, controller);
-      authorize(request, state.permissions, state.made);
-      const answer = await this.#handle(request, { header, content, state, signal: controller.signal });
+      const { signal } = controller;
+      const uploadPath = uploadPathOf(request, state);
+      const answer = await this.#audit.request(request, uploadPath, async (onSent) => {
+        authorize(request, state.grant, { made: state.made, uploadPath });
+        return this.#handle(request, { header, content, state, signal }, onSent);
+      });
       try {
         this.#logDone(request, answer);
         if (id !== undefined) await this.#send({ id, status: 'ok' }, answer);
@@ -252,14 +372,28 @@ export class Session {
   async #handle<A extends Action>(
     { action, fields, id }: Request<A>,
     rest: Pick<Exchange<A>, 'header' | 'content' | 'state' | 'signal'>,
+    onSent: OnSent,
   ): Promise<Answer> {
     const carriesFile = action === 'put' || action === 'block';
     const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
-    const part: Exchange<A>['part'] = (status, answer) => this.#send({ id, status }, answer);
+    const pacing = (answer: Answer) => this.#pace('sent', answer.content?.length ?? 0, rest.signal);
+    const part: Exchange<A>['part'] = async (status, answer) => {
+      onSent(answer);
+      await pacing(answer);
+      await this.#send({ id, status }, answer);
+    };
     const handler = HANDLERS[action] as unknown as Handler<A>;
     const exchange: Exchange<A> = { ...rest, action, fields, content, part, progress: () => ({}) };
     // Whatever touches data may take long, on a slow disk if on nothing else. Without an id nobody waits.
-    return id === undefined ? handler(exchange) : withProgress(exchange, () => handler(exchange));
+    if (id === undefined) return handler(exchange);
+    return withProgress(exchange, async () => {
+      const answer = await handler(exchange);
+      await pacing(answer)?.catch((error: unknown) => {
+        answer.release?.();
+        throw error;
+      });
+      return answer;
+    });
   }
 
   #isTellingHeld = false;
@@ -325,7 +459,14 @@ export class Session {
     this.#abortAll(CONNECTION_ENDED);
     await Promise.all(this.#tasks);
     const state = this.#state;
-    if (state === undefined) return;
+    this.#login?.cancelEnd();
+    if (state !== undefined) await this.#leaveUploads(state);
+    this.#login?.entered.leave();
+    this.#login?.place?.leave();
+    this.#login = undefined;
+  }
+
+  async #leaveUploads(state: SessionState): Promise<void> {
     await state.uploads.leave(state, state.ownUploads).catch((error: unknown) => {
       this.#logger.error({ err: error }, 'closing the uploads of a connection failed');
     });
@@ -337,6 +478,10 @@ export class Session {
     // Long work for an upload ends when nobody works with it any more.
     for (const upload of this.#state?.ownUploads ?? []) upload.removeUser(this.#state as SessionState);
   }
+}
+
+function uploadPathOf({ fields }: Request, { uploads, owner }: SessionState): string | undefined {
+  return 'upload' in fields ? uploads.peek(owner, fields.upload)?.request.path : undefined;
 }
 
 // Compressed, a content weighs what it becomes: but for one that declares nonsense, which is never decoded.

@@ -25,6 +25,14 @@ export interface UploadParts {
   logger: Logger;
 }
 
+/** What a commit says, and what whoever says it may do by then. */
+export interface CommitRequest {
+  size: number;
+  digest: string;
+  /** As in `ReplaceOptions`; the upload may have begun with more. */
+  mayReplace: boolean;
+}
+
 type State = 'open' | 'committing' | 'superseded' | 'ended';
 
 /**
@@ -148,7 +156,8 @@ export class Upload {
   }
 
   /** Publishes. Said again with the same digest it returns the same receipt. Throws `incomplete`, `digest-mismatch`, or what `Publication` can fail with; the upload then lives on. */
-  async commit(size: number, digest: string): Promise<Receipt> {
+  async commit(commit: CommitRequest): Promise<Receipt> {
+    const { size, digest } = commit;
     // The answer to the first may have been lost while it was still at work.
     await this.#commitsSettled();
     if (this.#receipt?.digest === digest) return this.#receipt;
@@ -160,7 +169,7 @@ export class Upload {
       );
     }
     this.#state = 'committing';
-    const committing = this.#commitNow(size, digest);
+    const committing = this.#commitNow(commit);
     this.#committing = committing.then(nothing, nothing);
     return committing;
   }
@@ -193,13 +202,13 @@ export class Upload {
     await stored?.close();
   }
 
-  async #commitNow(size: number, digest: string): Promise<Receipt> {
+  async #commitNow(commit: CommitRequest): Promise<Receipt> {
     try {
       await this.#writesSettled();
       // Before what is held is judged: opened again, the data may turn out to be lost.
       await this.#openStored();
-      checkWhole(this.#facts, size, digest);
-      this.#receipt = await this.#publish(size, digest);
+      checkWhole(this.#facts, commit.size, commit.digest);
+      this.#receipt = await this.#publish(commit);
       this.#state = 'ended';
       return this.#receipt;
     } finally {
@@ -231,13 +240,14 @@ export class Upload {
     this.#held.set(index, raw);
   }
 
-  async #publish(size: number, digest: string): Promise<Receipt> {
+  async #publish({ size, digest, mayReplace }: CommitRequest): Promise<Receipt> {
     const stored = await this.#openStored();
     // Publishing closes it, whether it succeeds or not.
     this.#stored = undefined;
     const { path, durability } = this.request;
     const record = { id: this.id, owner: this.owner, path, size, digest, durability };
-    return receiptOf(await stored.publish(this.request, size, record), digest, durability);
+    const publication = { ...this.request, mayReplace: this.request.mayReplace && mayReplace };
+    return receiptOf(await stored.publish(publication, size, record), digest, durability);
   }
 
   #openStored(): Promise<StoredUpload> {

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -9,7 +7,8 @@ import { abandonedUploads, type AbandonedUploadCaps } from '../storage/abandoned
 import { KeyedMutex } from '../storage/keyed-mutex.ts';
 import type { OpenUploadOptions, Store } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
-import { receiptOf, Upload } from './upload.ts';
+import { uploadKey } from './upload-keys.ts';
+import { receiptOf, Upload, type CommitRequest } from './upload.ts';
 import type { UploadRequest } from './upload-checks.ts';
 
 /** How long a publication is remembered for a commit that is said again, in milliseconds: longer than any client retries. */
@@ -31,6 +30,14 @@ export interface UploadsOptions {
   maxOpenFiles?: number | undefined;
 }
 
+/** Sees that there is room for the data of an upload. */
+export interface RoomForUpload {
+  /** Called with the key before anything is done; what it throws leaves everything as it was. */
+  hold(key: string): Promise<void>;
+  /** The data is open; undefined: it could not be opened. */
+  opened(key: string, upload: Upload | undefined): void;
+}
+
 export interface UploadStart extends Pick<OpenUploadOptions, 'base' | 'onProgress' | 'signal'> {
   owner: string;
   /** 128 random bits in hex that name the same source and target across attempts; none: never resumed. */
@@ -38,6 +45,7 @@ export interface UploadStart extends Pick<OpenUploadOptions, 'base' | 'onProgres
   request: UploadRequest;
   /** Who will work with it. */
   user: object;
+  room: RoomForUpload;
 }
 
 /** All uploads of a server, by id and by what they resume. They belong to principals, not to connections. */
@@ -58,16 +66,24 @@ export class Uploads {
 
   /** Begins an upload, or takes over what an earlier attempt with the same owner, path and resume key holds. */
   async open(start: UploadStart): Promise<{ upload: Upload; base: OpenUploadOptions['base'] }> {
-    const { owner, resumeKey, request } = start;
+    const { owner, resumeKey, request, room } = start;
     const key = uploadKey(owner, request.path, resumeKey ?? this.#options.random.bytes(16).toString('hex'));
     this.#sweepNowAndThen();
     this.#assertRoom(owner, key);
     return this.#keys.run(key, async () => {
-      const before = this.#byKey.get(key);
-      await before?.supersede();
-      if (before !== undefined) this.#forget(before);
-      const known = before?.request.algorithm === request.algorithm ? before.knownBlocks : undefined;
-      return this.#open(key, start, known);
+      await room.hold(key);
+      let opened: Upload | undefined;
+      try {
+        const before = this.#byKey.get(key);
+        await before?.supersede();
+        if (before !== undefined) this.#forget(before);
+        const known = before?.request.algorithm === request.algorithm ? before.knownBlocks : undefined;
+        const { upload, base } = await this.#open(key, start, known);
+        opened = upload;
+        return { upload, base };
+      } finally {
+        room.opened(key, opened);
+      }
     });
   }
 
@@ -97,12 +113,12 @@ export class Uploads {
   }
 
   /** Publishes an upload, or tells the receipt again if it is published already, also before a restart. */
-  async commit(owner: string, id: string, size: number, digest: string): Promise<Receipt> {
+  async commit(owner: string, id: string, commit: CommitRequest): Promise<Receipt> {
     const upload = this.#byId.get(id);
     if (upload?.owner !== owner)
-      return (await this.#publishedReceipt(owner, id, digest)) ?? this.find(owner, id).commit(size, digest);
+      return (await this.#publishedReceipt(owner, id, commit.digest)) ?? this.find(owner, id).commit(commit);
     this.#touch(upload);
-    const receipt = await upload.commit(size, digest);
+    const receipt = await upload.commit(commit);
     this.#forget(upload);
     return receipt;
   }
@@ -239,13 +255,4 @@ export class Uploads {
       logger.error({ err: error }, 'removing abandoned uploads failed'),
     );
   }
-}
-
-/** Under what the store keeps an upload: before the `-` whom it belongs to, behind it what it resumes. */
-function uploadKey(owner: string, path: string, resumeKey: string): string {
-  return `${hashed(owner).slice(0, 16)}-${hashed(`${path}\0${resumeKey}`).slice(0, 40)}`;
-}
-
-function hashed(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -70,16 +70,19 @@ export async function dial(options: DialOptions): Promise<{ connection: Connecti
   }
 }
 
-// A certificate or key that cannot be used is noticed at once, before there is a socket.
-function unconnected(options: DialOptions): TLSSocket {
+/** A socket that begins to connect. A certificate or key that cannot be used is noticed at once, before there is a socket. */
+export function unconnected(
+  options: Pick<DialOptions, 'address' | 'tls'>,
+  protocols: string[] = [ALPN_ID],
+): TLSSocket {
   try {
-    return connect(socketOptions(options));
+    return connect({ ...socketOptions(options), ALPNProtocols: protocols });
   } catch (error) {
     throw handshakeError(systemCode(error) ?? '', error as Error, formatAddress(options.address));
   }
 }
 
-function socketOptions({ address, tls }: DialOptions): TlsOptions {
+function socketOptions({ address, tls }: Pick<DialOptions, 'address' | 'tls'>): TlsOptions {
   const host = 'host' in address ? address.host : '';
   const servername = tls.servername ?? (isIP(host) === 0 ? host : '');
   return {
@@ -93,7 +96,6 @@ function socketOptions({ address, tls }: DialOptions): TlsOptions {
         }),
     // An IP address is not sent as a name (RFC 6066), yet certificates are checked against it: `host` does that.
     ...(servername === '' ? {} : { servername }),
-    ALPNProtocols: [ALPN_ID],
     ca: tls.ca,
     cert: tls.cert,
     key: tls.key,
@@ -106,7 +108,11 @@ function socketOptions({ address, tls }: DialOptions): TlsOptions {
   };
 }
 
-async function secured(socket: TLSSocket, options: DialOptions): Promise<void> {
+/** Resolves when TLS stands on `socket`; rejects with what kept it from that. */
+export async function secured(
+  socket: TLSSocket,
+  options: Omit<DialOptions, 'tls' | 'verify'>,
+): Promise<void> {
   const { clock, connectTimeoutMs = 10_000, handshakeTimeoutMs = 10_000, signal } = options;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const place = formatAddress(options.address);

@@ -1,7 +1,7 @@
 import { constants } from 'node:crypto';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
-import { createServer, type TLSSocket } from 'node:tls';
+import { createServer, type SecureContextOptions, type Server as TlsServer, type TLSSocket } from 'node:tls';
 
 import { SealiftError, systemCode } from '../errors.ts';
 import { ALPN_ID, HANDSHAKE_TIMEOUT_MS } from '../protocol/limits.ts';
@@ -36,12 +36,18 @@ export interface ListenOptions {
   onHandshakeFailed: (reason: string, remoteAddress: string) => void;
 }
 
+/** All of TLS 1.3, and of 1.2 what is as good: a key of its own for each connection, and authenticated encryption. */
+const CIPHERS =
+  'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:ECDHE+AESGCM:ECDHE+CHACHA20';
+
 /** A listening TLS socket. */
 export interface Listener {
   /** Where it really listens: port 0 has become a number. */
   readonly address: Address;
   /** Stops accepting, and ends the handshakes under way; connections that stand go on. May be called again. */
   close(): Promise<void>;
+  /** Uses another certificate, key and client CA for handshakes that begin from now on. Throws `bad-configuration`, and nothing has changed then. */
+  setTls(tls: ListenOptions['tls']): void;
 }
 
 /** Listens for TLS. Throws `bad-configuration` if the certificate cannot be used or the address cannot be had. */
@@ -64,38 +70,23 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         // Nobody else knows them, and the last of them would be waited for.
         for (const socket of handshakes.values()) socket.destroy();
       })),
+    setTls: (tls) => usable(() => server.setSecureContext(contextOptions(tls))),
   };
 }
 
-function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): Server {
-  const { tls } = options;
-  let server: ReturnType<typeof createServer>;
-  try {
-    server = createServer({
-      cert: tls.cert,
-      key: tls.key,
-      passphrase: tls.passphrase,
-      ca: tls.clientCa,
-      minVersion: tls.minVersion ?? 'TLSv1.3',
-      maxVersion: 'TLSv1.3',
+function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): TlsServer {
+  const server = usable(() =>
+    createServer({
+      ...contextOptions(options.tls),
       ALPNProtocols: [ALPN_ID],
       requestCert: options.requestClientCertificate,
       rejectUnauthorized: false,
-      // No tickets: a resumed session would skip the client's certificate. A session by id needs a cache, and
-      // there is none.
-      secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
       handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
-    });
-  } catch (cause) {
-    throw new SealiftError(
-      'bad-configuration',
-      `The certificate or key of the server cannot be used: ${(cause as Error).message}.`,
-      { cause },
-    );
-  }
+    }),
+  );
   server.prependListener('connection', (socket: Socket) => {
     const address = plainAddress(socket.remoteAddress);
     if (!options.onAccepted(address)) return socket.destroy();
@@ -115,6 +106,33 @@ function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): Ser
     socket.destroy();
   });
   return server;
+}
+
+function contextOptions(tls: ListenOptions['tls']): SecureContextOptions {
+  return {
+    cert: tls.cert,
+    key: tls.key,
+    passphrase: tls.passphrase,
+    ca: tls.clientCa,
+    minVersion: tls.minVersion ?? 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ciphers: CIPHERS,
+    // No tickets: a resumed session would skip the client's certificate. A session by id needs a cache, and there is
+    // none.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  };
+}
+
+function usable<T>(use: () => T): T {
+  try {
+    return use();
+  } catch (cause) {
+    throw new SealiftError(
+      'bad-configuration',
+      `The certificate or key of the server cannot be used: ${(cause as Error).message}.`,
+      { cause },
+    );
+  }
 }
 
 /** What the socket before TLS and the one after it have in common. */

@@ -22,12 +22,19 @@ export class Throttle {
     this.#paidUntilMs = clock.monotonicMs();
   }
 
-  /** Resolves when `bytes` may be moved. */
-  async take(bytes: number): Promise<void> {
+  /** Resolves when `bytes` may be moved. `signal` ends this wait, which then costs those nothing who come later. */
+  async take(bytes: number, signal = this.#signal): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     // Time in which nothing was moved is not saved up: the rate is a limit, not a budget.
     const startMs = Math.max(nowMs, this.#paidUntilMs);
-    this.#paidUntilMs = startMs + bytes / this.#bytesPerMs;
-    if (startMs > nowMs) await sleep(this.#clock, startMs - nowMs, this.#signal);
+    const costMs = bytes / this.#bytesPerMs;
+    this.#paidUntilMs = startMs + costMs;
+    if (startMs === nowMs) return;
+    try {
+      await sleep(this.#clock, startMs - nowMs, signal);
+    } catch (error) {
+      this.#paidUntilMs -= costMs;
+      throw error;
+    }
   }
 }

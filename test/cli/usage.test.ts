@@ -49,7 +49,7 @@ describe('usage errors are exit code 2, and say what is wrong', () => {
       '"frob" that is not understood',
     ],
     ['a directory that cannot be made', ['serve', '/dev/null/x'], {}, '/dev/null/x cannot be made'],
-    ['a certificate that is none', ['serve', 'd', '--cert', '/dev/null'], {}, 'holds no certificate'],
+    ['a certificate without its key', ['serve', 'd', '--cert', '/dev/null'], {}, 'needs its key'],
   ])('%s', async (_, args, env, message) => {
     const { code, stdout, stderr } = await runHere(home, args, env);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

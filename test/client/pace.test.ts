@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { SendWindow } from '../../src/client/send-window.ts';
-import { Throttle } from '../../src/client/throttle.ts';
+import { Throttle } from '../../src/transport/throttle.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { failureOf, passUntilSettled } from './setting.ts';
 
@@ -44,6 +44,18 @@ describe('Throttle', () => {
     expect((await failureOf(waiting)).code).toBe('aborted');
     expect(clock.pendingCount).toBe(0);
   });
+});
+
+test('whoever gives up waiting pays nothing, and those who come later do not wait for it', async () => {
+  const clock = new FakeClock();
+  const throttle = new Throttle({ bytesPerSecond: 1_000, clock });
+  const controller = new AbortController();
+  await throttle.take(1_000);
+  const waiting = throttle.take(60_000, controller.signal);
+  controller.abort();
+  expect((await failureOf(waiting)).code).toBe('aborted');
+  await passUntilSettled(clock, throttle.take(1));
+  expect(clock.monotonicMs()).toBe(1_000);
 });
 
 describe('SendWindow', () => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import { ResumeKeys } from '../../src/client/resume-keys.ts';
 import { DEFAULT_RETRY_POLICY, type RetryEvent } from '../../src/client/retry.ts';
-import { Throttle } from '../../src/client/throttle.ts';
+import { Throttle } from '../../src/transport/throttle.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { failureOf, fetchTo, MIB, noise, passUntilSettled, send, startSetting } from './setting.ts';
 

@@ -6,6 +6,7 @@ import { SealiftError } from '../../src/errors.ts';
 import { MAX_CONTENT_BYTES } from '../../src/protocol/limits.ts';
 import { systemRandom } from '../../src/random.ts';
 import { helloAnswer } from '../../src/server/hello.ts';
+import { unlimitedGrant } from '../../src/trust/grant.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import type { Faults } from '../../src/transport/fault-settings.ts';
 import { startFaultProxy } from '../../src/transport/fault-proxy.ts';
@@ -118,10 +119,11 @@ test('a server that sends something else than it says: 9', async () => {
   const { connection } = await liar.next();
   const hello = helloAnswer({
     agent: 'liar',
-    identity: { principal: null, permissions: new Set(['read']) },
+    identity: { principal: null, grant: unlimitedGrant(['read']), endsMs: Infinity },
+    joined: undefined,
     digest: 'sha256',
     clock: systemClock,
-    features: { symlinks: false, distinguishesCase: true, distinguishesForms: true },
+    features: { symlinks: false, distinguishesCase: true, distinguishesForms: true, versions: false },
     idleTimeoutMs: 60_000,
   });
   const file = { size: 3, 'mtime-ms': 0, mode: 0o644, etag: 'x', digest: `sha256:${'0'.repeat(64)}` };

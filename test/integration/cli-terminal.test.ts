@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RawClient } from '../support/raw-client.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 
 const ESCAPE = '\u001b';
@@ -89,11 +90,14 @@ describe('the log of serve', () => {
   const serve = async (name: string, env: Record<string, string>) => {
     const command = ['serve', home.at(name), '--host', '127.0.0.1', '--port', '0', '--anonymous', 'read'];
     const started = home.inTerminal(command, { env });
-    const port = /127\.0\.0\.1:(\d+)/.exec(await started.line((line) => line.includes('with the pin')))?.[1];
+    const said = started.line((line) => line.includes('with the pin'));
+    const port = /127\.0\.0\.1:(\d+)/.exec(await said)?.[1];
+    const connection = await RawClient.connect({ address: { host: '127.0.0.1', port: Number(port) } });
     await home.run(['ls', '-q', '--insecure', `sealift://127.0.0.1:${port}/`]);
     const line = await started.line((text) => text.includes('login'));
     // The server goes with its terminal.
     await started.kill('SIGKILL');
+    await connection.closed;
     return line;
   };
 

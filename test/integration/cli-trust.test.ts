@@ -110,8 +110,43 @@ describe('exit code 6, the reason, the remedy, and nothing sent', () => {
 });
 
 test('a server is believed because of the authority that signed it', async () => {
-  const { url } = await serve({ ca: authority });
+  const { url } = await serve({ ca: authority, notAfter: new Date(Date.now() + 40 * 24 * HOUR_MS) });
   expect(await home.run(['ls', '--ca', ca, url])).toMatchObject({ code: 0, stderr: '' });
+});
+
+describe('a certificate that ends within 30 days is warned of', () => {
+  const DAY_MS = 24 * HOUR_MS;
+  const soon = () => ({ ca: authority, notAfter: new Date(Date.now() + 5.5 * DAY_MS) });
+
+  test('once in a run, also when nothing else is said', async () => {
+    const { url, place } = await serve(soon());
+    const file = home.write('large', Buffer.alloc(5 << 20));
+    const put = await home.run(['put', '-q', '--ca', ca, '--streams', '3', file, `${url}large`]);
+    expect(put).toMatchObject({ code: 0, stdout: '' });
+    expect(put.stderr).toMatch(
+      /^sealift: The certificate of \S+ expires in 5 days, on \d{4}-\d\d-\d\d\. Its operator has to renew it\.\n$/,
+    );
+    const { events } = await home.runJson(['ls', '--ca', ca, url]);
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([
+      { type: 'warning', message: expect.stringContaining(`The certificate of ${place} expires in 5 days`) },
+    ]);
+  });
+
+  test('where it is that of the client, whatever makes the server believed', async () => {
+    const { url, pin } = await serve({});
+    const { cert, key } = await issueCertificate({ notAfter: new Date(Date.now() + 12 * HOUR_MS) });
+    const own = ['--cert', home.write('own.pem', cert), '--key', home.write('own.key', key)];
+    const { code, stderr } = await home.run(['ls', '--pin', pin, ...own, url]);
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^sealift: The client certificate for \S+ expires within a day, on /),
+    });
+  });
+
+  test('but not where a pin decides', async () => {
+    const { url, pin } = await serve(soon());
+    expect(await home.run(['ls', '--pin', pin, url])).toMatchObject({ code: 0, stderr: '' });
+  });
 });
 
 test('anybody is believed with --insecure, which is said every time', async () => {
@@ -159,6 +194,49 @@ describe('trust', () => {
     expect((await home.run(['trust', '--yes', '--replace', second.place])).code).toBe(0);
     expect(known()).toContain(`${second.place} ${second.pin}\n`);
     expect((await home.run(['ls', second.url])).code).toBe(0);
+  });
+
+  test('tells programs both keys where they differ', async () => {
+    const { url, place, pin } = await serve({});
+    home.trust(place, OTHER_PIN);
+    for (const command of [
+      ['ls', url],
+      ['trust', place],
+    ]) {
+      const { code, events } = await home.runJson(command);
+      expect(code).toBe(6);
+      expect(events.at(-1)).toMatchObject({
+        code: 'pin-mismatch',
+        details: { presented: pin, trusted: [OTHER_PIN] },
+      });
+    }
+  });
+
+  test('with --add keeps the keys that are known, and one that is to come', async () => {
+    const { url, place, pin } = await serve({});
+    home.trust(place, OTHER_PIN);
+    expect((await home.run(['trust', '--add', '--replace', place])).code).toBe(2);
+    expect((await home.run(['trust', '--add', '--yes', place])).code).toBe(0);
+    expect(known()).toContain(`${place} ${OTHER_PIN} ${pin}\n`);
+    expect((await home.run(['ls', url])).code).toBe(0);
+    const next = `sha256//${Buffer.alloc(32, 1).toString('base64')}`;
+    const { events } = await home.runJson(['trust', '--add', '--pin', next, place]);
+    expect(events).toMatchObject([
+      { pin, added: false },
+      { pin: next, added: true },
+    ]);
+    expect(known()).toContain(`${place} ${OTHER_PIN} ${pin} ${next}\n`);
+  });
+
+  test('with --forget ends it, without a look at the server', async () => {
+    const { place, pin } = await serve({});
+    home.trust(place, pin);
+    home.trust('gone.example:7433', pin);
+    for (const each of [place, 'gone.example'])
+      expect(await home.run(['trust', '--forget', each])).toMatchObject({ code: 0, stdout: '' });
+    expect(known()).not.toContain(place);
+    expect(known()).not.toContain('gone.example');
+    expect((await home.run(['trust', '--forget', place])).code).toBe(4);
   });
 
   test.each([

@@ -103,7 +103,7 @@ test('who uses it joins a server by code, and comes back with the token', async 
   const server = await library.createServer({ root, host: '127.0.0.1', port: 0 });
   const there = { address: server.address, pins: [server.pin] };
   await expect(library.connect(there)).rejects.toMatchObject({ code: 'unauthenticated' });
-  const join = server.issueJoinCode();
+  const join = await server.issueJoinCode();
   const joined = await library.connect({ ...there, join });
   const { token } = joined.hello;
   await joined.put('file', Buffer.from('x'));

@@ -23,7 +23,7 @@ const fileBlake3 = `blake3-1m:${'f9'.repeat(32)}`;
 const examples: { [A in Action]: { needs: Record<string, unknown>; may?: Record<string, unknown> } } = {
   hello: {
     needs: { protocol: 1, agent: 'test/1' },
-    may: { token: 't', join: 'j', digest: 'blake3', encodings: ['zstd'] },
+    may: { token: 't', join: 'j', 'certificate-request': 'PEM', digest: 'blake3', encodings: ['zstd'] },
   },
   ping: { needs: {} },
   echo: { needs: {} },
@@ -125,6 +125,7 @@ const refused: [action: Action, field: string, code: string, values: unknown[]][
   ['hello', 'agent', 'bad-request', ['x'.repeat(201), null]],
   ['hello', 'token', 'bad-request', ['x'.repeat(513), null]],
   ['hello', 'join', 'bad-request', ['x'.repeat(513)]],
+  ['hello', 'certificate-request', 'bad-request', ['x'.repeat(8_193), null]],
   ['hello', 'digest', 'bad-request', ['md5', 'SHA256', true]],
   ['hello', 'encodings', 'bad-request', ['zstd', [1], ['x'.repeat(33)], Array(17).fill('zstd')]],
   [

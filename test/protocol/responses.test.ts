@@ -46,7 +46,7 @@ const answers: Record<string, { shape: Shape; whole: Record<string, unknown>; op
       features: ['lock'],
       token: 't',
     },
-    optional: ['token'],
+    optional: ['token', 'certificate'],
   },
   ping: { shape: PING_ANSWER, whole: { 'time-ms': 1 }, optional: [] },
   receipt: {
@@ -64,7 +64,11 @@ const answers: Record<string, { shape: Shape; whole: Record<string, unknown>; op
   'get end': { shape: GET_END, whole: { digest: file }, optional: ['digest'] },
   'digests end': { shape: DIGESTS_END, whole: { size: 0, etag: 'e', digest: file }, optional: [] },
   stat: { shape: STAT_ANSWER, whole: { ...entry, digest: file }, optional: ['etag', 'target', 'digest'] },
-  'list entry': { shape: LIST_ENTRY, whole: { path: 'a', ...entry }, optional: ['etag', 'target'] },
+  'list entry': {
+    shape: LIST_ENTRY,
+    whole: { path: 'a', ...entry, version: 'v' },
+    optional: ['etag', 'target', 'version'],
+  },
 };
 
 describe('SPEC.md', () => {

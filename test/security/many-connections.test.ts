@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { ALPN_ID } from '../../src/protocol/limits.ts';
 import { startAttackedServer } from '../support/attacked-server.ts';
+import { tokenOf } from '../support/test-server.ts';
 import { inlinePut } from '../support/raw-files.ts';
 
 describe('hazard 26: silent connections', () => {
@@ -16,6 +17,40 @@ describe('hazard 26: silent connections', () => {
     expect((await client.ask(...inlinePut('served', 'all the same'))).header['status']).toBe('ok');
     expect(server.connectionCount).toBe(151);
     expect(silent.every((socket) => !socket.destroyed)).toBe(true);
+  });
+});
+
+describe('hazard 26: strangers that stay silent', () => {
+  test.each([
+    ['in all', { maxUnauthenticated: 20 }],
+    ['from one address', { maxUnauthenticatedPerAddress: 20 }],
+  ])(
+    'are closed at once beyond their limit %s, and who has logged in takes none of their places',
+    async (_, caps) => {
+      const { address, connect: secure, login, log } = await startAttackedServer(caps);
+      const clients = [];
+      for (let count = 0; count < 30; count += 1) clients.push(await login());
+      await Promise.all(Array.from({ length: 10 }, () => secure()));
+      const silent = await Promise.all(Array.from({ length: 10 }, () => open(address)));
+      const refused = await open(address);
+      await once(refused.resume(), 'close');
+      expect(log().match(/too many connections/g)).toHaveLength(1);
+      for (const client of clients) await client.askOk('ping');
+      expect(silent.every((socket) => !socket.destroyed)).toBe(true);
+
+      silent[0]?.destroy();
+      await eventually(async () => {
+        await (await login()).askOk('ping');
+      });
+    },
+  );
+
+  test('are as many as an honest client may send at once, and more', async () => {
+    const { connect: secure, server } = await startAttackedServer();
+    const burst = await Promise.all(Array.from({ length: 500 }, () => secure()));
+    const answers = await Promise.all(burst.map((client) => client.hello({ token: tokenOf('tester') })));
+    expect(answers.every(({ header }) => header['status'] === 'ok')).toBe(true);
+    expect(server.connectionCount).toBe(500);
   });
 });
 

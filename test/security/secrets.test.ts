@@ -11,7 +11,7 @@ import { rawMessage } from '../protocol/frames.ts';
 describe('hazard 35: secrets in logs and errors', () => {
   test('a whole life of a token shows it to nobody but its owner, once', async () => {
     const { connect, server, root, log } = await startAttackedServer({ users: undefined });
-    const code = String(server.issueJoinCode());
+    const code = await server.issueJoinCode();
     const joined = await connect();
     const token = String((await joined.hello({ join: code })).header['token']);
     const wrong = `${token.slice(0, -6)}wrong1`;

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import { REQUESTS, type Request } from '../../src/protocol/requests.ts';
+import { SealiftError } from '../../src/errors.ts';
+import { REQUESTS, type Action, type Request } from '../../src/protocol/requests.ts';
 import { PERMISSIONS, type Permission } from '../../src/protocol/responses.ts';
 import { authorize } from '../../src/server/authorization.ts';
+import { unlimitedGrant } from '../../src/trust/grant.ts';
 import { bytesOf, putBlocks, putInline } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
-import { codeThrownBy } from '../thrown.ts';
 
 /** Every request that is judged differently, with the sets of permissions of which any one is enough. */
 const CASES: readonly (readonly [string, Record<string, unknown>, readonly string[]])[] = [
@@ -46,15 +47,76 @@ test.each(CASES)('%s %j needs %j', (action, fields, enough) => {
     const isAllowed = enough.some((set) =>
       set.split(' ').every((each) => each === '' || permissions.includes(each as Permission)),
     );
-    const outcome = isAllowed
-      ? authorize(request, new Set(permissions))
-      : codeThrownBy(() => authorize(request, new Set(permissions)));
+    const outcome = refusalOf(() => authorize(request, unlimitedGrant(permissions)));
     expect(outcome, permissions.join(' ')).toBe(isAllowed ? undefined : 'forbidden');
   }
 });
 
 test('the table above names every action', () => {
   expect(new Set(CASES.map(([action]) => action))).toEqual(new Set(Object.keys(REQUESTS)));
+});
+
+/** How each action may name a path when `photos/2024` and `notes` are granted. */
+const PLACES = {
+  notes: 'granted',
+  'notes/a': 'granted',
+  'photos/2024': 'granted',
+  'photos/2024/may/1.jpg': 'granted',
+  photos: 'on the way',
+  '': 'on the way',
+  'photos/2023': 'outside',
+  'photos/20245': 'outside',
+  notes2: 'outside',
+  'other/notes': 'outside',
+  Notes: 'outside',
+} as const;
+
+/** The fields of each action that name a path; `upload` stands for where the upload goes. */
+const NAMING: Readonly<Record<Action, readonly ('path' | 'to' | 'upload')[]>> = {
+  hello: [],
+  ping: [],
+  echo: [],
+  cancel: [],
+  lock: [],
+  unlock: [],
+  search: [],
+  sync: [],
+  put: ['path'],
+  block: ['upload'],
+  commit: ['upload'],
+  abort: ['upload'],
+  get: ['path'],
+  digests: ['path'],
+  stat: ['path'],
+  list: ['path'],
+  set: ['path'],
+  mkdir: ['path'],
+  symlink: ['path'],
+  remove: ['path'],
+  move: ['path', 'to'],
+};
+const SEEN_ON_THE_WAY: readonly string[] = ['stat', 'list', 'mkdir'];
+
+describe.each(Object.entries(NAMING))('%s, limited to some paths', (action, naming) => {
+  const grant = { permissions: new Set(PERMISSIONS), prefixes: ['photos/2024', 'notes'] };
+  const judge = (places: Record<string, string>) => {
+    const { upload: uploadPath, ...fields } = places;
+    const request = { action, id: 1, fields } as unknown as Request;
+    return refusalOf(() => authorize(request, grant, { uploadPath }));
+  };
+
+  test.each(naming.flatMap((field) => Object.entries(PLACES).map(([path, place]) => [field, path, place])))(
+    '%s %j, which is %s',
+    (field, path, place) => {
+      const others = Object.fromEntries(naming.map((each) => [each, 'notes/other']));
+      const isAllowed = place === 'granted' || (place === 'on the way' && SEEN_ON_THE_WAY.includes(action));
+      expect(judge({ ...others, [field]: path })).toBe(isAllowed ? undefined : 'forbidden');
+    },
+  );
+
+  test('no path is named: the permissions decide alone', () => {
+    expect(judge({})).toBe(undefined);
+  });
 });
 
 describe('over the wire', () => {
@@ -113,3 +175,14 @@ describe('over the wire', () => {
     await client.askOk('unlock', { name: 'a' });
   });
 });
+
+/** The code with which `judge` refuses; undefined if it does not. */
+function refusalOf(judge: () => void): string | undefined {
+  try {
+    judge();
+    return undefined;
+  } catch (error) {
+    if (error instanceof SealiftError) return error.code;
+    throw error;
+  }
+}

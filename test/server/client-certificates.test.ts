@@ -6,6 +6,7 @@ import { issueAuthority, issueCertificate } from '../support/certificates.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { authenticate } from '../../src/server/authentication.ts';
 import { FailedLogins } from '../../src/server/failed-logins.ts';
+import { ClientAuthorities } from '../../src/trust/client-trust.ts';
 import { parsePrincipals } from '../../src/trust/principals.ts';
 import { usersToml } from '../support/test-server.ts';
 
@@ -14,15 +15,20 @@ test.each([
   ['the client CA', true, 'host.example'],
   ['a public CA, where there is no client CA', false, undefined],
 ])('a name that is vouched for by %s', async (_, hasClientCa, principal) => {
-  const { cert } = await issueCertificate({ names: ['host.example'], ca: await issueAuthority() });
+  const ca = await issueAuthority();
+  const { cert } = await issueCertificate({ names: ['host.example'], ca });
   const principals = parsePrincipals(usersToml({ 'host.example': { names: ['host.example'] } }), 'users');
+  const clock = new FakeClock();
   const options = {
-    principals: () => principals,
+    trust: () => ({
+      principals,
+      authorities: hasClientCa ? new ClientAuthorities(ca.cert, 'CA') : undefined,
+    }),
     anonymous: 'none' as const,
-    hasClientCa,
-    trustsClientCa: false,
+    readOnly: false,
     join: undefined,
-    failedLogins: new FailedLogins(new FakeClock()),
+    failedLogins: new FailedLogins(clock),
+    clock,
     logger: silentLogger,
   };
   const peer = {
@@ -35,6 +41,6 @@ test.each([
     certificateProblem: undefined,
     isResumed: false,
   };
-  const identity = await authenticate(options, peer, {}).catch(() => undefined);
-  expect(identity?.principal).toBe(principal);
+  const known = await authenticate(options, peer, {}).catch(() => undefined);
+  expect(known?.identity.principal).toBe(principal);
 });

@@ -120,7 +120,7 @@ describe('a client certificate', () => {
     const { ca } = await setUp();
     const { signed } = await setUp();
     const users = { alice: { names: ['carol'] } };
-    const options = { users, tls: { clientCa: ca.cert }, trustsClientCa: true };
+    const options = { users, tls: { clientCa: ca.cert }, trustsAuthorities: true };
     const { connect } = await startTestServer(options);
     expect((await (await connect(signed)).hello()).header['code']).toBe('unauthenticated');
   });
@@ -128,15 +128,15 @@ describe('a client certificate', () => {
   test.each([
     [true, { principal: 'carol', permissions: ALL }],
     [false, { code: 'unauthenticated' }],
-  ])('that no principal has is somebody: %s', async (trustsClientCa, expected) => {
+  ])('that no principal has is somebody: %s', async (trustsAuthorities, expected) => {
     const { ca, signed } = await setUp();
-    const { connect } = await startTestServer({ tls: { clientCa: ca.cert }, trustsClientCa });
+    const { connect } = await startTestServer({ tls: { clientCa: ca.cert }, trustsAuthorities });
     expect((await (await connect(signed)).hello()).header).toMatchObject(expected);
   });
 
   test('counts less than a token', async () => {
     const { ca, signed } = await setUp();
-    const options = { tls: { clientCa: ca.cert }, trustsClientCa: true };
+    const options = { tls: { clientCa: ca.cert }, trustsAuthorities: true };
     const { connect } = await startTestServer(options);
     const { header } = await (await connect(signed)).hello({ token: tokenOf('tester') });
     expect(header['principal']).toBe('tester');
@@ -147,7 +147,7 @@ describe('a client certificate', () => {
 describe('a join code', () => {
   test('is exchanged for a token that lasts, once', async () => {
     const { server, connect, root } = await startDirectoryServer();
-    const join = server.issueJoinCode();
+    const join = await server.issueJoinCode();
     const { header } = await (await connect()).hello({ join });
     expect(header).toMatchObject({ status: 'ok', permissions: ALL, token: expect.any(String) });
     expect((await (await connect()).hello({ join })).header['code']).toBe('unauthenticated');
@@ -161,7 +161,7 @@ describe('a join code', () => {
   test('is void after 15 minutes', async () => {
     const clock = new FakeClock();
     const { server, connect } = await startDirectoryServer({ clock });
-    const [first, second] = [server.issueJoinCode(), server.issueJoinCode()];
+    const [first, second] = [await server.issueJoinCode(), await server.issueJoinCode()];
     clock.advance(15 * 60_000 - 1);
     expect((await (await connect()).hello({ join: first })).header['status']).toBe('ok');
     clock.advance(1);

@@ -7,6 +7,7 @@ test.each([
   [{}, ['symlink']],
   [{ symlinks: false }, []],
   [{ distinguishesCase: false }, ['symlink', 'case-insensitive']],
+  [{ versions: true }, ['symlink', 'versions']],
   [{ distinguishesForms: false }, ['symlink', 'normalization-insensitive']],
   [
     { distinguishesCase: false, distinguishesForms: false },
@@ -18,11 +19,12 @@ test.each([
       symlinks: true,
       distinguishesCase: true,
       distinguishesForms: true,
+      versions: false,
       ...given,
     };
   }
   const { connect } = await startTestServer({ store: new Store() });
   const { header } = await (await connect()).hello({ token: tokenOf('tester') });
-  const names = ['symlink', 'case-insensitive', 'normalization-insensitive'];
+  const names = ['symlink', 'case-insensitive', 'normalization-insensitive', 'versions'];
   expect((header['features'] as string[]).filter((name) => names.includes(name))).toEqual(expected);
 });

@@ -44,9 +44,10 @@ export class GatedStore extends MemoryStore {
     return () => gate?.waiting ?? 0;
   }
 
-  override async open(path: string): Promise<StoredFile> {
+  override async open(...args: Parameters<MemoryStore['open']>): Promise<StoredFile> {
+    const [path] = args;
     await this.#pass(`open ${path}`);
-    const file = await super.open(path);
+    const file = await super.open(...args);
     return {
       entry: file.entry,
       read: async (target, position, length) => {

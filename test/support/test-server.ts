@@ -13,6 +13,7 @@ import { Server, type ServerOptions } from '../../src/server/server.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import type { Address } from '../../src/transport/address.ts';
+import { ClientAuthorities } from '../../src/trust/client-trust.ts';
 import { parsePrincipals, type Principals } from '../../src/trust/principals.ts';
 import { hashToken } from '../../src/trust/tokens.ts';
 import { loopbackCertificate } from './certificates.ts';
@@ -23,12 +24,16 @@ export interface TestUser {
   permissions?: readonly Permission[];
   pins?: readonly string[];
   names?: readonly string[];
+  /** More lines of its table, as in `expires = 2030-01-01`. */
+  limits?: string;
 }
 
-export interface TestServerOptions extends Partial<Omit<ServerOptions, 'principals' | 'tls'>> {
+export interface TestServerOptions extends Partial<Omit<ServerOptions, 'clientTrust' | 'tls'>> {
   /** Default: `tester`, who may do everything. */
   users?: Record<string, TestUser>;
   tls?: Partial<ServerOptions['tls']>;
+  /** See `ClientTrust`. Default false. */
+  trustsAuthorities?: boolean;
 }
 
 /** What both kinds of test servers have for their clients. */
@@ -54,14 +59,18 @@ export async function startTestServer({
   store = new MemoryStore(),
   address = { host: '127.0.0.1', port: 0 },
   tls,
+  trustsAuthorities = false,
   ...options
 }: TestServerOptions = {}): Promise<TestServer & { server: Server; store: Store }> {
   const principals = principalsOf(users);
+  const authorities =
+    tls?.clientCa === undefined ? undefined : new ClientAuthorities(tls.clientCa, 'the CA of a test');
+  const trust = { principals, authorities, trustsAuthorities };
   const server = await Server.start({
     store,
     address,
     tls: { ...(await loopbackCertificate()), ...tls },
-    principals: () => principals,
+    clientTrust: () => trust,
     ...options,
   });
   onTestFinished(() => server[Symbol.asyncDispose]());
@@ -89,10 +98,10 @@ export async function temporaryDirectory(): Promise<string> {
 export function usersToml(users: Record<string, TestUser>): string {
   return Object.entries(users)
     .map(
-      ([name, { permissions = ['read', 'write', 'list', 'delete'], pins = [], names = [] }]) =>
+      ([name, { permissions = ['read', 'write', 'list', 'delete'], pins = [], names = [], limits = '' }]) =>
         `[principals."${name}"]\npermissions = ${JSON.stringify(permissions)}\n` +
         `tokens = ["${hashToken(tokenOf(name))}"]\n` +
-        `pins = ${JSON.stringify(pins)}\nnames = ${JSON.stringify(names)}\n`,
+        `pins = ${JSON.stringify(pins)}\nnames = ${JSON.stringify(names)}\n${limits}\n`,
     )
     .join('\n');
 }

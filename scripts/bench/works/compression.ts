@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { formatSize } from '../../../src/cli/units.ts';
+import { formatSize } from '../../../src/units.ts';
 import { rsync } from '../peers/rsync.ts';
 import { knowsOption, sealiftFiles } from '../peers/sealift.ts';
 import type { Carrier } from '../peers/server.ts';

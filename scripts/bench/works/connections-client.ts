@@ -2,7 +2,7 @@
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { parseCount } from '../../../src/cli/units.ts';
+import { parseCount } from '../../../src/units.ts';
 import type * as Library from '../../../src/index.ts';
 import { contentOf, nameOf } from './connected-content.ts';
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { formatSize } from '../../../src/cli/units.ts';
+import { formatSize } from '../../../src/units.ts';
 import { measured } from '../measure.ts';
 import { eventsOf } from '../peers/sealift.ts';
 import { makeChangedCopy, makeRandomFile } from '../sources.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { formatSize } from '../../../src/cli/units.ts';
+import { formatSize } from '../../../src/units.ts';
 import { makeRandomFile } from '../sources.ts';
 import type { Work } from '../work.ts';
 import { copyCases } from './copying.ts';

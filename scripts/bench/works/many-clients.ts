@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { formatSize } from '../../../src/cli/units.ts';
+import { formatSize } from '../../../src/units.ts';
 import { measuredTogether } from '../measure.ts';
 import { makeRandomFile } from '../sources.ts';
 import { mustBeSameFile } from '../verify.ts';

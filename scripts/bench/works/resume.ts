@@ -3,7 +3,7 @@ import { linkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { formatSize } from '../../../src/cli/units.ts';
+import { formatSize } from '../../../src/units.ts';
 import { start, type Command } from '../commands.ts';
 import { measured } from '../measure.ts';
 import { sealiftFiles } from '../peers/sealift.ts';

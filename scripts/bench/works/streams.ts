@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { formatSize } from '../../../src/cli/units.ts';
+import { formatSize } from '../../../src/units.ts';
 import { knowsOption, sealiftFiles } from '../peers/sealift.ts';
 import { makeRandomFile } from '../sources.ts';
 import type { Setting, Work } from '../work.ts';

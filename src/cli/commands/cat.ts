@@ -5,6 +5,7 @@ import { suitGarbageCollectionToStreams } from '../garbage-collection.ts';
 import { addCompressOption, addConnectionOptions } from '../options.ts';
 import { remotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
+import { chosenVersion, hintAtKeeping, versionOption } from '../versions.ts';
 
 /** `sealift cat SOURCE...` */
 export function addCat(program: Command, run: Runner): void {
@@ -12,16 +13,20 @@ export function addCat(program: Command, run: Runner): void {
     .command('cat')
     .description('write remote files to standard output')
     .argument('<source...>', 'host:path or name:path');
-  addCompressOption(addConnectionOptions(command));
+  addCompressOption(addConnectionOptions(command)).addOption(versionOption());
   run(
     command,
     async (context, operands) => {
       const { download } = await import('../../client/download.ts');
       const { streamSink } = await import('../../client/block-sink.ts');
       const { signal, retryPolicy: retry } = context;
+      const sources = (operands[0] as string[]).map(remotePlace);
+      const version = chosenVersion(context.settings, { sources });
       suitGarbageCollectionToStreams();
-      return each(context, 'cat', (operands[0] as string[]).map(remotePlace), async ({ server, path }) => {
-        await download(await context.connector(server), path, streamSink(process.stdout), { signal, retry });
+      return each(context, 'cat', sources, async ({ server, path }) => {
+        const connector = await context.connector(server);
+        const options = { signal, retry, version };
+        await download(connector, path, streamSink(process.stdout), options).catch(hintAtKeeping);
       });
     },
     { dataOnStdout: () => true },

@@ -18,7 +18,7 @@ import { treeDirection } from '../tree-direction.ts';
 import { shownPath, treeJob } from '../tree-job.ts';
 import { treeEnds } from '../tree-places.ts';
 import { addUnattendedOptions, unattended } from '../unattended.ts';
-import { parseSize } from '../units.ts';
+import { parseSize } from '../../units.ts';
 import { remoteEnd } from './sync.ts';
 
 /** `sealift check SOURCE TARGET` */

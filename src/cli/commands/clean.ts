@@ -12,7 +12,7 @@ import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
-import { formatDuration, formatSize, parseDuration } from '../units.ts';
+import { formatDuration, formatSize, parseDuration } from '../../units.ts';
 
 /** `sealift clean [DIR]` */
 export function addClean(program: Command, run: Runner): void {

@@ -27,6 +27,7 @@ import { throttleOf } from '../throttle-setting.ts';
 import { exists, isDirectory, isRemoteDirectory } from '../tree-places.ts';
 import { addTreeOptions, wantsTrees } from '../tree-settings.ts';
 import { addUnattendedOptions, unattended } from '../unattended.ts';
+import { chosenVersion, hintAtKeeping, versionOption } from '../versions.ts';
 
 /** `sealift get SOURCE... TARGET` */
 export function addGet(program: Command, run: Runner): void {
@@ -38,7 +39,8 @@ export function addGet(program: Command, run: Runner): void {
       '<place...>',
       `sources: host:path, name:path or sealift://host:port/path; last the target: a local file or directory, or - for standard output`,
     )
-    .addOption(setting('-r, --recursive', 'whole directories; dir/ means the contents of dir'));
+    .addOption(setting('-r, --recursive', 'whole directories; dir/ means the contents of dir'))
+    .addOption(versionOption());
   addUnattendedOptions(addTreeOptions(addTransferOptions(addConnectionOptions(command))));
   run(
     command,
@@ -63,16 +65,22 @@ async function get(context: RunContext, sourceTexts: readonly string[], targetTe
       hint: `A local file of that name is written ./${targetText}.`,
     });
   }
-  const sources = sourceTexts.map((text) => remoteSource(context, text));
+  const version = chosenVersion(context.settings, { sources: sourceTexts, isTree: wantsTrees(context) });
+  const sources = sourceTexts.map((text) => ({ ...remoteSource(context, text), version }));
   const connectors = await Promise.all(sources.map(({ server }) => context.connector(server)));
   const connector = connectors[0] as Connector;
   if (connectors.some((each) => each !== connector))
     throw new SealiftError('usage', 'All sources of one get have to be on one server.');
   const jobs =
     target.kind === 'stdio'
-      ? sources.map(({ path }) => stdoutJob(context, connector, path))
+      ? sources.map((source) => stdoutJob(context, connector, source))
       : await localJobs(context, connector, sources, target.path);
   return runJobs(context, 'get', connector, { jobs, isSending: false });
+}
+
+/** What is fetched: what stands at a place, or a version of it. */
+interface Source extends RemotePlace {
+  version: string | undefined;
 }
 
 function remoteSource(context: RunContext, text: string): RemotePlace {
@@ -86,7 +94,7 @@ function remoteSource(context: RunContext, text: string): RemotePlace {
 async function localJobs(
   context: RunContext,
   connector: Connector,
-  sources: readonly RemotePlace[],
+  sources: readonly Source[],
   target: string,
 ): Promise<TransferJob[]> {
   const isThere = await isDirectory(target);
@@ -107,7 +115,7 @@ async function localJobs(
       const local = isInto && !isContents(source) ? join(target, baseName(path)) : target;
       if (filter === undefined || !(await isRemoteDirectory(context, source)))
         return fileJob(context, { name: local, bytes: null }, (hooks) =>
-          getFile(context, connector, { path, target: local }, hooks).catch(hintAtTrees),
+          getFile(context, connector, { ...source, target: local }, hooks).catch(hintAtTrees),
         );
       return copyTreeJob(context, { connector, remote: path, local, isSending: false, name: local, filter });
     }),
@@ -115,42 +123,45 @@ async function localJobs(
 }
 
 function hintAtTrees(error: unknown): never {
-  if (!isSealiftError(error, 'is-directory')) throw error;
+  if (!isSealiftError(error, 'is-directory')) return hintAtKeeping(error);
   throw new SealiftError('usage', error.message, {
     cause: error,
     hint: 'To fetch it with all in it: --recursive or --archive.',
   });
 }
 
-function stdoutJob(context: RunContext, connector: Connector, path: string): TransferJob {
+function stdoutJob(context: RunContext, connector: Connector, source: Source): TransferJob {
+  const { path, version } = source;
   return fileJob(context, { name: path, bytes: null }, async (hooks) => {
-    if (context.settings['dryRun'] === true) return planned(context, connector, path);
+    if (context.settings['dryRun'] === true) return planned(context, connector, source);
     const { download } = await import('../../client/download.ts');
     const { streamSink } = await import('../../client/block-sink.ts');
     const sink = streamSink(process.stdout);
-    const result = await download(connector, path, sink, downloadOptions(context, hooks));
-    return outcomeOf(path, result);
+    const options = { ...downloadOptions(context, hooks), version };
+    return outcomeOf(path, await download(connector, path, sink, options).catch(hintAtKeeping));
   });
 }
 
 async function getFile(
   context: RunContext,
   connector: Connector,
-  { path, target }: { path: string; target: string },
+  { target, ...source }: Source & { target: string },
   hooks: SendHooks,
 ): Promise<FileOutcome | SkipReason | Planned> {
   const { download } = await import('../../client/download.ts');
   const { fileSink } = await import('../../client/block-sink.ts');
   const { PartialFile } = await import('../../client/partial-file.ts');
+  const { path, version } = source;
   const ifExists = context.settings['ifExists'] as IfExists;
   const chosen = await chooseTarget(target, ifExists);
   if (chosen === undefined) return 'exists';
-  if (context.settings['update'] === true && (await isNewerHere(context, connector, path, chosen)))
+  if (context.settings['update'] === true && (await isNewerHere(context, connector, source, chosen)))
     return 'newer';
-  if (context.settings['dryRun'] === true) return planned(context, connector, path);
-  const partial = await PartialFile.open(chosen, `${formatAddress(connector.options.address)}/${path}`);
+  if (context.settings['dryRun'] === true) return planned(context, connector, source);
+  const partial = await PartialFile.open(chosen, remoteName(connector, source));
   return disposing(partial, async () => {
-    const result = await download(connector, path, fileSink(partial), downloadOptions(context, hooks));
+    const options = { ...downloadOptions(context, hooks), version };
+    const result = await download(connector, path, fileSink(partial), options);
     try {
       await partial.complete({
         size: result.size,
@@ -167,8 +178,18 @@ async function getFile(
   });
 }
 
-async function planned(context: RunContext, connector: Connector, path: string): Promise<Planned> {
-  const { type, size } = await (await connector.use(context.signal)).stat(path);
+// What an earlier run left of one version is of no use for another, nor for what stands now.
+function remoteName(connector: Connector, { path, version }: Source): string {
+  const name = `${formatAddress(connector.options.address)}/${path}`;
+  return version === undefined ? name : `${name}\0${version}`;
+}
+
+async function planned(
+  context: RunContext,
+  connector: Connector,
+  { path, version }: Source,
+): Promise<Planned> {
+  const { type, size } = await (await connector.use(context.signal)).stat(path, { version });
   if (type === 'directory') throw new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
   return { plannedBytes: size };
 }
@@ -183,12 +204,12 @@ function outcomeOf(
 async function isNewerHere(
   context: RunContext,
   connector: Connector,
-  path: string,
+  { path, version }: Source,
   target: string,
 ): Promise<boolean> {
   const here = await stat(target).catch(() => undefined);
   if (here === undefined) return false;
-  const there = await (await connector.use(context.signal)).stat(path);
+  const there = await (await connector.use(context.signal)).stat(path, { version });
   return Math.floor(here.mtimeMs) > there.mtimeMs;
 }
 

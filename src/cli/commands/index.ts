@@ -23,6 +23,8 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
   ['mv', async () => (await import('./mv.ts')).addMv],
   ['ping', async () => (await import('./ping.ts')).addPing],
   ['trust', async () => (await import('./trust.ts')).addTrust],
+  ['cert', async () => (await import('./cert.ts')).addCert],
+  ['token', async () => (await import('./token.ts')).addToken],
   ['remote', async () => (await import('./remote.ts')).addRemote],
   ['config', async () => (await import('./config.ts')).addConfig],
   ['clean', async () => (await import('./clean.ts')).addClean],

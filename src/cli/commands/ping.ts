@@ -7,7 +7,7 @@ import { parseServerText } from '../places.ts';
 import type { Runner } from '../runner.ts';
 import { addRemoteCommand } from '../remote-command.ts';
 import { setting } from '../settings.ts';
-import { parseCount, parseDuration } from '../units.ts';
+import { parseCount, parseDuration } from '../../units.ts';
 
 /** `sealift ping REMOTE` */
 export function addPing(program: Command, run: Runner): void {

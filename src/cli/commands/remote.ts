@@ -14,6 +14,7 @@ import { EXIT } from '../exit-codes.ts';
 import { addConnectionOptions } from '../options.ts';
 import { parseServerText, type ServerText } from '../places.ts';
 import type { Runner } from '../runner.ts';
+import { forgetCertificate, keepCertificate } from '../remote-certificate.ts';
 import type { SavedRemote } from '../remotes.ts';
 import type { RunContext } from '../run-context.ts';
 
@@ -44,7 +45,10 @@ export function addRemote(program: Command, run: Runner): void {
 
   const remove = remote.command('rm').description('forget a saved remote').argument('<name>');
   run(remove, async (context, [name]) => {
-    if (await (await context.remotes()).remove(String(name))) return EXIT.done;
+    if (await (await context.remotes()).remove(String(name))) {
+      await forgetCertificate(context.directories, String(name));
+      return EXIT.done;
+    }
     throw new SealiftError('local-not-found', `There is no remote ${JSON.stringify(name)}.`, {
       hint: 'sealift remote list tells those there are.',
     });
@@ -55,6 +59,8 @@ async function addOne(context: RunContext, name: string, urlText: string): Promi
   const isPiped = urlText === '-';
   const { server, query } = splitUrl(isPiped ? (await text(process.stdin)).trim() : urlText);
   const parameters = parseQuery(query);
+  if (parameters.certificate === true && parameters.join === undefined)
+    throw new SealiftError('usage', 'The URL asks for a certificate, which comes with a join code only.');
   if (parameters.token !== undefined && !isPiped) {
     throw new SealiftError(
       'usage',
@@ -69,13 +75,15 @@ async function addOne(context: RunContext, name: string, urlText: string): Promi
   const token = parameters.token ?? options.token;
   // Tried now: what is saved works, and a join code is exchanged at once, since it lives only 15 minutes.
   const login = parameters.join === undefined ? { token } : { token: undefined, join: parameters.join };
-  const client = await connect({ ...options, pins, ...login });
+  const request = parameters.certificate === true ? await newRequest() : undefined;
+  const client = await connect({ ...options, pins, ...login, certificateRequest: request?.request });
   return disposing(client, async () => {
     const saved: SavedRemote = {
       address: formatAddress(options.address),
       ...(pins.length > 0 ? { pins } : {}),
       ...optional('token', client.hello.token ?? token),
       ...filePaths(context),
+      ...(await keptCertificate(context, name, request?.key, client.hello.certificate)),
     };
     await (await context.remotes()).save(name, saved);
     const { principal, permissions } = client.hello;
@@ -98,19 +106,28 @@ function splitUrl(url: string): { server: string; query: string } {
   return { server: server.replace(/\/$/, ''), query: rest.join('?') };
 }
 
+interface Parameters {
+  pins: string[];
+  token?: string;
+  join?: string;
+  /** Whether a certificate is to be asked for. */
+  certificate?: boolean;
+}
+
 // Not URLSearchParams: it takes the plus sign of BASE64 for a space.
-function parseQuery(query: string): { pins: string[]; token?: string; join?: string } {
-  const result: { pins: string[]; token?: string; join?: string } = { pins: [] };
+function parseQuery(query: string): Parameters {
+  const result: Parameters = { pins: [] };
   for (const pair of query.split('&').filter((part) => part !== '')) {
     const [name = '', ...rest] = pair.split('=');
     const value = decoded(rest.join('='));
     if (name === 'pin' && isPin(value)) result.pins.push(value);
     else if (name === 'token' || name === 'join') result[name] = value;
+    else if (pair === 'certificate') result.certificate = true;
     else
       throw new SealiftError(
         'usage',
         `The URL has a parameter ${JSON.stringify(name)} that is not understood.`,
-        { hint: 'It takes pin=sha256//…, join=CODE and, on standard input, token=TOKEN.' },
+        { hint: 'It takes pin=sha256//…, join=CODE, certificate and, on standard input, token=TOKEN.' },
       );
   }
   return result;
@@ -122,6 +139,25 @@ function decoded(text: string): string {
   } catch (cause) {
     throw new SealiftError('usage', 'The URL has a percent sign that begins no character.', { cause });
   }
+}
+
+// Loaded only here: what makes requests is large.
+async function newRequest(): Promise<{ key: string; request: string }> {
+  const { createClientRequest } = await import('../../trust/ca/client-request.ts');
+  return createClientRequest();
+}
+
+async function keptCertificate(
+  { directories, terminal }: RunContext,
+  name: string,
+  key: string | undefined,
+  certificate: string | undefined,
+): Promise<Pick<SavedRemote, 'cert' | 'key'>> {
+  if (key === undefined) return {};
+  if (certificate !== undefined) return keepCertificate(directories, name, { certificate, key });
+  // It has told the token, and told it once: that is to be kept all the same.
+  terminal.warn('The server knows nothing of certificates for clients; the token alone is kept.');
+  return {};
 }
 
 function filePaths(context: RunContext): Pick<SavedRemote, 'ca' | 'cert' | 'key'> {

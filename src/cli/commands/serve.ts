@@ -1,18 +1,18 @@
-import { hostname } from 'node:os';
-
 import type { Command } from 'commander';
 
 import type { CreatedServer } from '../../server/create-server.ts';
-import { SealiftError } from '../../errors.ts';
 import { DEFAULT_PORT } from '../../protocol/limits.ts';
-import { formatAddress, type Address } from '../../transport/address.ts';
-import { assertPrivate } from '../../trust/private-file.ts';
+import { formatAddress } from '../../transport/address.ts';
+import { AuditFile } from '../audit-file.ts';
 import { EXIT } from '../exit-codes.ts';
 import { suitGarbageCollectionToStreams } from '../garbage-collection.ts';
+import { joinLine } from '../join-line.ts';
+import { passphraseIn } from '../passphrase.ts';
+import { untilStopped } from '../hangup.ts';
 import type { Runner } from '../runner.ts';
-import { certificates, readText, type RunContext } from '../run-context.ts';
+import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
-import { parseCount, parseDuration, parsePort, parseSize } from '../units.ts';
+import { parseCount, parseDuration, parsePort, parseSize } from '../../units.ts';
 import { version } from '../version.ts';
 
 /** `sealift serve [DIR]` */
@@ -29,12 +29,18 @@ export function addServe(program: Command, run: Runner): void {
     .addOption(setting('--cert <file>', 'the certificate of the server, with its chain (PEM)'))
     .addOption(setting('--key <file>', 'its key (PEM)'))
     .addOption(setting('--client-ca <file>', 'accept clients whose certificate this CA signed (PEM)'))
+    .addOption(
+      setting('--client-ca-key <file>', 'its key: clients that join get a certificate, if they ask (PEM)'),
+    )
+    .addOption(setting('--client-ca-passphrase-file <file>', 'the passphrase of that key'))
+    .addOption(setting('--crl <file>', 'certificates that this CA has revoked (PEM or DER)'))
     .addOption(setting('--users <file>', 'principals: tokens, certificates, permissions (TOML)'))
     .addOption(
       setting('--anonymous <access>', 'what clients may do that say nothing of who they are')
         .choices(['none', 'read', 'write'])
         .default('none'),
     )
+    .addOption(setting('--read-only', 'let nobody change anything, whatever else is granted'))
     .addOption(setting('--join', 'print a line that lets one more client in'))
     .addOption(setting('--allow-no-alpn', 'serve clients that offer no ALPN, and the tutorial dialect'))
     .addOption(
@@ -46,6 +52,17 @@ export function addServe(program: Command, run: Runner): void {
         1_024,
       ),
     )
+    .addOption(
+      setting('--max-unauthenticated <count>', 'at once that have not logged in yet', (text) =>
+        parseCount(text, 1),
+      ).default(2_048),
+    )
+    .addOption(
+      setting('--max-unauthenticated-per-address <count>', 'of these, from one address', (text) =>
+        parseCount(text, 1),
+      ).default(512),
+    )
+    .addOption(setting('--audit-log <file>', 'append a line of JSON for all that is done; SIGHUP reopens it'))
     .addOption(
       setting('--idle-timeout <duration>', 'end a connection with nothing to do', parseDuration).default(
         300_000,
@@ -66,6 +83,13 @@ export function addServe(program: Command, run: Runner): void {
       ).default(256 * 2 ** 30, '256G'),
     )
     .addOption(
+      setting(
+        '--keep-versions <duration>',
+        'keep what is replaced or removed so long; 0 keeps nothing',
+        parseDuration,
+      ).default(0, '0'),
+    )
+    .addOption(
       setting('--grace <duration>', 'how long SIGTERM lets requests under way go on', parseDuration).default(
         10_000,
         '10s',
@@ -84,10 +108,19 @@ async function serve(context: RunContext, root: string): Promise<number> {
   const { createServer } = await import('../../server/create-server.ts');
   const { serverLogger } = await import('../server-log.ts');
   const logger = serverLogger(terminal.options);
+  const auditLog = settings['auditLog'];
+  const audit = typeof auditLog === 'string' ? AuditFile.open(auditLog, logger) : undefined;
   const server = await createServer({
     root,
     logger,
-    ...(await tlsOptions(context)),
+    audit,
+    cert: pemFile(settings['cert']),
+    key: pemFile(settings['key']),
+    clientCa: pemFile(settings['clientCa']),
+    clientCaKey: pemFile(settings['clientCaKey']),
+    clientCaPassphrase: await passphraseOf(settings['clientCaPassphraseFile']),
+    crl: pemFile(settings['crl']),
+    readOnly: settings['readOnly'] === true,
     ...given('host', settings['host']),
     ...given('socketPath', settings['socket']),
     ...given('usersFile', settings['users']),
@@ -97,62 +130,49 @@ async function serve(context: RunContext, root: string): Promise<number> {
     minVersion: settings['minTls'] === '1.2' ? 'TLSv1.2' : 'TLSv1.3',
     maxConnections: settings['maxConnections'] as number,
     maxConnectionsPerAddress: settings['maxConnectionsPerAddress'] as number,
+    maxUnauthenticated: settings['maxUnauthenticated'] as number,
+    maxUnauthenticatedPerAddress: settings['maxUnauthenticatedPerAddress'] as number,
     idleTimeoutMs: settings['idleTimeout'] as number,
     abandonedUploads: {
       maxAgeMs: settings['abandonedAge'] as number,
       maxBytesPerOwner: settings['abandonedBytes'] as number,
     },
+    keepVersionsMs: settings['keepVersions'] as number,
     agent: `sealift/${version()}`,
   });
-  announce(context, server, root);
-  await new Promise<void>((resolve) =>
-    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
+  await announce(context, server, root);
+  await untilStopped(signal, () => {
+    audit?.reopen();
+    // What is wrong then stands in the log.
+    server.reload().catch(() => undefined);
+  });
   logger.info({}, 'stopping: no new connections, requests under way may end');
   await server.close({ graceMs: settings['grace'] as number });
+  audit?.close();
   return EXIT.done;
 }
 
-async function tlsOptions({
-  settings,
-}: RunContext): Promise<{ cert?: string; key?: string; clientCa?: string }> {
-  const { cert, key, clientCa } = settings;
-  if (typeof key === 'string') await assertPrivate(key);
-  return {
-    ...(typeof cert === 'string' ? { cert: await certificates(cert) } : {}),
-    ...(typeof key === 'string' ? { key: await readText(key) } : {}),
-    ...(typeof clientCa === 'string' ? { clientCa: await certificates(clientCa) } : {}),
-  };
-}
-
-function announce({ terminal, settings }: RunContext, server: CreatedServer, root: string): void {
+async function announce(
+  { terminal, settings }: RunContext,
+  server: CreatedServer,
+  root: string,
+): Promise<void> {
   const { address, pin } = server;
   if (terminal.options.json)
     terminal.event('listening', { ...('path' in address ? { path: address.path } : address), pin });
   else terminal.data(`sealift: serving ${root} on ${listeningOn(server)} with the pin ${pin}`);
-  const isOpen =
-    settings['anonymous'] !== 'none' || settings['clientCa'] !== undefined || settings['users'] !== undefined;
+  const { anonymous, clientCa, clientCaKey, users } = settings;
+  const believesCa = clientCa !== undefined && clientCaKey === undefined;
+  const isOpen = anonymous !== 'none' || believesCa || users !== undefined;
   const isFirst = server.principalCount === 0 && !isOpen;
   if (!isFirst && settings['join'] !== true) return;
-  const code = server.issueJoinCode();
-  if (code === undefined) {
-    throw new SealiftError(
-      'usage',
-      '--join adds to the users that the server keeps itself, and --users names a file of yours.',
-    );
-  }
-  const line = `sealift remote add NAME '${urlOf(address)}?pin=${pin}&join=${code}'`;
+  const code = await server.issueJoinCode();
+  const line = joinLine({ address, pin, code });
   terminal.event('join', { command: line, code, minutes: 15 });
   const why = isFirst ? 'Nobody may log in yet. To let a first client in' : 'To let one more client in';
   // Said with --quiet too: without it nobody gets in.
   if (!terminal.options.json)
     terminal.data(`${why}, run this there within 15 minutes; it works once:\n\n  ${line}\n`);
-}
-
-function urlOf(address: Address): string {
-  if ('path' in address) return `unix:${address.path}:`;
-  const host = address.host === '' ? hostname() : address.host;
-  return `sealift://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
 }
 
 function listeningOn({ address }: CreatedServer): string {
@@ -161,6 +181,14 @@ function listeningOn({ address }: CreatedServer): string {
     : address.host === ''
       ? `all addresses, port ${address.port}`
       : formatAddress(address);
+}
+
+function pemFile(file: unknown): { file: string } | undefined {
+  return typeof file === 'string' ? { file } : undefined;
+}
+
+async function passphraseOf(file: unknown): Promise<string | undefined> {
+  return typeof file === 'string' ? passphraseIn(file) : undefined;
 }
 
 function given<K extends string>(name: K, value: unknown): Partial<Record<K, string>> {

@@ -7,7 +7,7 @@ import { JobRecords, type JobRecord, type RunRecord } from '../job-records.ts';
 import { findJob } from '../jobs.ts';
 import type { Runner } from '../runner.ts';
 import { setting } from '../settings.ts';
-import { formatDuration, formatSize, parseDuration } from '../units.ts';
+import { formatDuration, formatSize, parseDuration } from '../../units.ts';
 
 /** `sealift status NAME` */
 export function addStatus(program: Command, run: Runner): void {

@@ -1,4 +1,3 @@
-import type { X509Certificate } from 'node:crypto';
 import { createInterface } from 'node:readline/promises';
 
 import { Command } from 'commander';
@@ -9,15 +8,15 @@ import { SealiftError } from '../../errors.ts';
 import { formatAddress, type Address } from '../../transport/address.ts';
 import { dial } from '../../transport/dial.ts';
 import type { Peer } from '../../transport/peer.ts';
+import { certificateFacts } from '../../trust/certificate-facts.ts';
 import { certificatePin } from '../../trust/pins.ts';
-import { printable } from '../escape.ts';
+import { certificateLines } from '../certificate-display.ts';
 import { EXIT } from '../exit-codes.ts';
 import { parseServerText, type ServerText } from '../places.ts';
 import type { Runner } from '../runner.ts';
 import { addRemoteCommand } from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
-import type { Terminal } from '../terminal.ts';
 
 /** `sealift trust HOST[:PORT]` */
 export function addTrust(program: Command, run: Runner): void {
@@ -27,71 +26,110 @@ export function addTrust(program: Command, run: Runner): void {
     .addOption(setting('-y, --yes', 'do not ask: for a network that is trusted this once'))
     .addOption(
       setting('--replace', 'instead of the keys that are trusted already, after the server got a new one'),
-    );
+    )
+    .addOption(
+      setting(
+        '--add',
+        'beside the keys that are trusted already; with --pin also one that the server will show later',
+      ).conflicts('replace'),
+    )
+    .addOption(setting('--forget', 'trust none of its keys any more').conflicts(['replace', 'add', 'yes']));
   addRemoteCommand(program, run, command, async (context, [text]) => {
-    const { terminal, settings } = context;
     const server = parseServerText(String(text));
     const options = await context.connectOptions(server);
-    const place = formatAddress(options.address);
-    const { certificate } = await lookAt(options);
-    if (certificate === undefined)
-      throw new SealiftError('certificate-untrusted', `${place} presented no certificate.`);
-    const pin = certificatePin(certificate);
-    const keeper = await pinKeeper(context, server, options.address);
-    if (keeper.pins.includes(pin)) {
-      terminal.event('trust', { place, pin, added: false });
-      terminal.note(`${place} is trusted already (${pin}).`);
-      return EXIT.done;
-    }
-    showCertificate(terminal, certificate, pin);
-    const replace = settings['replace'] === true;
-    if (keeper.pins.length > 0 && !replace) {
-      throw new SealiftError(
-        'pin-mismatch',
-        `${place} is trusted with another key (${keeper.pins.join(', ')}) and now shows ${pin}.`,
-        { hint: `If its operator confirms the new key: sealift trust --replace ${String(text)}` },
-      );
-    }
-    await confirm(context, place, pin);
-    await keeper.keep(pin, replace);
-    terminal.event('trust', { place, pin, added: true });
-    terminal.note(`${place} is trusted from now on.`);
-    return EXIT.done;
+    if (context.settings['forget'] === true) return forget(context, String(text), options.address);
+    return look(context, String(text), options, await pinKeeper(context, server, options.address));
   });
 }
 
-/** Where the pins of a server are kept: with the saved remote, or among the known servers. */
-async function pinKeeper(
+interface PinKeeper {
+  pins: readonly string[];
+  keep(pin: string, replace: boolean): Promise<void>;
+}
+
+async function look(
   context: RunContext,
-  server: ServerText,
-  address: Address,
-): Promise<{ pins: readonly string[]; keep(pin: string, replace: boolean): Promise<void> }> {
+  text: string,
+  options: ConnectOptions,
+  keeper: PinKeeper,
+): Promise<number> {
+  const { terminal, settings } = context;
+  const place = formatAddress(options.address);
+  const { certificate } = await lookAt(options);
+  if (certificate === undefined)
+    throw new SealiftError('certificate-untrusted', `${place} presented no certificate.`);
+  const pin = certificatePin(certificate);
+  if (keeper.pins.includes(pin)) {
+    terminal.event('trust', { place, pin, added: false });
+    terminal.note(`${place} is trusted already (${pin}).`);
+    return keepAnnounced(context, place, keeper);
+  }
+  for (const line of certificateLines(certificateFacts(certificate, systemClock))) terminal.note(line);
+  const replace = settings['replace'] === true;
+  if (keeper.pins.length > 0 && !replace && settings['add'] !== true) {
+    throw new SealiftError(
+      'pin-mismatch',
+      `${place} is trusted with another key (${keeper.pins.join(', ')}) and now shows ${pin}.`,
+      {
+        hint: `If its operator confirms the new key: sealift trust --replace ${text}, or --add if the other one is still in use.`,
+        details: { presented: pin, trusted: keeper.pins },
+      },
+    );
+  }
+  await confirm(context, place, pin);
+  await keeper.keep(pin, replace);
+  tellAdded(context, place, pin);
+  return EXIT.done;
+}
+
+/** Keeps keys that the operator has announced, and that a server which is trusted already does not show yet. */
+async function keepAnnounced(context: RunContext, place: string, keeper: PinKeeper): Promise<number> {
+  const { add, pin: announced = [] } = context.settings as { add?: boolean; pin?: string[] };
+  if (add !== true) return EXIT.done;
+  for (const pin of announced.filter((each) => !keeper.pins.includes(each))) {
+    await keeper.keep(pin, false);
+    tellAdded(context, place, pin);
+  }
+  return EXIT.done;
+}
+
+function tellAdded({ terminal }: RunContext, place: string, pin: string): void {
+  terminal.event('trust', { place, pin, added: true });
+  terminal.note(`${place} is trusted from now on (${pin}).`);
+}
+
+async function forget(context: RunContext, text: string, address: Address): Promise<number> {
+  const place = formatAddress(address);
+  const isSaved = (await (await context.remotes()).find(text)) !== undefined;
+  if (isSaved || !(await (await context.knownServers()).forget(address))) {
+    throw new SealiftError('local-not-found', `No key of ${place} is kept by sealift trust.`, {
+      hint: isSaved
+        ? `To forget the saved remote: sealift remote rm ${text}`
+        : `Look for it with: sealift remote list`,
+    });
+  }
+  context.terminal.event('forgotten', { place });
+  context.terminal.note(`${place} is trusted no more.`);
+  return EXIT.done;
+}
+
+/** Where the pins of a server are kept: with the saved remote, or among the known servers. */
+async function pinKeeper(context: RunContext, server: ServerText, address: Address): Promise<PinKeeper> {
   const name = 'name' in server ? server.name : '';
   const remotes = await context.remotes();
   const saved = await remotes.find(name);
   if (saved?.pins !== undefined) {
-    const { pins } = saved;
+    let { pins } = saved;
     return {
       pins,
-      keep: (pin, replace) => remotes.save(name, { ...saved, pins: replace ? [pin] : [...pins, pin] }),
+      keep: (pin, replace) => {
+        pins = replace ? [pin] : [...pins, pin];
+        return remotes.save(name, { ...saved, pins });
+      },
     };
   }
   const known = await context.knownServers();
   return { pins: known.pinsFor(address), keep: (pin, replace) => known.trust(address, pin, { replace }) };
-}
-
-function showCertificate(terminal: Terminal, certificate: X509Certificate, pin: string): void {
-  const facts = {
-    subject: certificate.subject,
-    names: certificate.subjectAltName ?? '',
-    issuer: certificate.issuer,
-    'not before': certificate.validFrom,
-    'not after': certificate.validTo,
-    sha256: certificate.fingerprint256,
-    pin,
-  };
-  for (const [name, value] of Object.entries(facts))
-    terminal.note(`${name.padEnd(11)} ${printable(value).replaceAll('\\u000a', ', ')}`);
 }
 
 /** Looks at a server without believing it: nothing is sent but the TLS handshake. */

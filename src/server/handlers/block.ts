@@ -1,4 +1,6 @@
 import { SealiftError, toSealiftError } from '../../errors.ts';
+import { BLOCK_BYTES } from '../../protocol/limits.ts';
+import { assertFileSize } from '../file-size.ts';
 import type { Answer, Exchange } from '../exchange.ts';
 
 /** `block`: one block of an upload. Every error names the block: one that came without id is known by nothing else. */
@@ -21,7 +23,12 @@ async function takeBlock(exchange: Exchange<'block'>): Promise<Answer> {
   state.ownUploads.add(upload);
   // Mostly over at once; but after a write that failed, all that is held has to be hashed first.
   exchange.progress = () => ({ upload: id, held: upload.heldBytes });
-  const isAllHeld = await state.blocks.track(upload, index, () => upload.write(index, digest, content));
+  const end = index * BLOCK_BYTES + content.length;
+  const isAllHeld = await state.blocks.track(upload, index, async () => {
+    assertFileSize(end, state.grant);
+    await state.quotas.extendUpload(state, upload, end);
+    await upload.write(index, digest, content);
+  });
   if (isAllHeld) return { fields: { held: upload.heldBytes } };
   throw new SealiftError('incomplete', 'A block that was sent before this one is not held.');
 }

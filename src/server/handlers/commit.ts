@@ -1,7 +1,9 @@
 import { isSealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
+import { assertFileSize } from '../file-size.ts';
 import { noteMade, type Answer, type Exchange } from '../exchange.ts';
+import type { Upload } from '../upload.ts';
 import { tellingWhatStands } from './put.ts';
 
 /** `commit`: publishes an upload. */
@@ -14,10 +16,17 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
   if (upload !== undefined) {
     upload.addUser(state);
     state.ownUploads.add(upload);
+    await state.blocks.settled(upload);
   }
   try {
     const receipt = await tellingWhatStands(exchange, upload?.request.path ?? '', () =>
-      state.uploads.commit(state.owner, id, size, digest),
+      changing(exchange, upload, () =>
+        state.uploads.commit(state.owner, id, {
+          size,
+          digest,
+          mayReplace: state.grant.permissions.has('delete'),
+        }),
+      ),
     );
     if (receipt.durability === 'memory') await state.unsynced.add(receipt.path);
     if (upload !== undefined) {
@@ -30,6 +39,18 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
     if (isSealiftError(error, 'incomplete')) await sendHeld(exchange);
     throw error;
   }
+}
+
+/** Publishes within what the principal may have by now, which may be less than when the upload began. */
+async function changing<T>(
+  { fields: { size }, state }: Exchange<'commit'>,
+  upload: Upload | undefined,
+  publish: () => Promise<T>,
+): Promise<T> {
+  if (upload === undefined) return publish();
+  assertFileSize(size, state.grant);
+  const { key: uploadKey, request } = upload;
+  return state.quotas.change(state, { type: 'put', path: request.path, bytes: size, uploadKey }, publish);
 }
 
 async function sendHeld(exchange: Exchange<'commit'>): Promise<void> {

@@ -1,4 +1,3 @@
-import { SealiftError } from '../../errors.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
 import { BLOCK_BYTES, MAX_DIGESTS_PER_PAGE } from '../../protocol/limits.ts';
 import { BlockMap } from '../../transfer/block-map.ts';
@@ -10,8 +9,7 @@ import { blockDigests } from '../file-digests.ts';
 /** `digests`: the block digests of a file, from its data as it is now. */
 export async function digests(exchange: Exchange<'digests'>): Promise<Answer> {
   const { fields, state, signal } = exchange;
-  if (fields.version !== undefined) throw new SealiftError('unsupported', 'This server keeps no versions.');
-  const file = await state.store.open(fields.path);
+  const file = await state.store.open(fields.path, { version: fields.version });
   try {
     const { entry } = file;
     const all = new BlockMap();

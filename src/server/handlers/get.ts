@@ -9,11 +9,10 @@ import { blockBuffers } from '../../transport/block-buffers.ts';
 import { Compressor, type EncodedContent } from '../../transport/compressor.ts';
 import type { Answer, Exchange } from '../exchange.ts';
 
-/** `get`: a whole small file in one answer, or the blocks of a larger one as they are read. */
+/** `get`: a whole small file, or version of one, in one answer, or the blocks of a larger one as they are read. */
 export async function get(exchange: Exchange<'get'>): Promise<Answer> {
   const { fields, state } = exchange;
-  if (fields.version !== undefined) throw new SealiftError('unsupported', 'This server keeps no versions.');
-  const file = await state.store.open(fields.path);
+  const file = await state.store.open(fields.path, { version: fields.version });
   try {
     const { entry } = file;
     if (fields.ifMatch !== undefined && fields.ifMatch !== entry.etag) {

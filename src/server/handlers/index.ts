@@ -2,12 +2,13 @@ import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import type { Action } from '../../protocol/requests.ts';
 import { noteMade, type Handler } from '../exchange.ts';
+import { whatStands } from '../what-stands.ts';
 import { block } from './block.ts';
 import { commit } from './commit.ts';
 import { digests } from './digests.ts';
 import { get } from './get.ts';
 import { list, search } from './listings.ts';
-import { put, replaceOptions, whatStands } from './put.ts';
+import { put, replaceOptions } from './put.ts';
 
 /** What a server does for each action once the hello is finished. The short ones stand here as they are. */
 export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
@@ -53,25 +54,36 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   mkdir: async ({ fields, state }) => {
     const stood = await whatStands(state.store, fields.path);
-    await state.store.mkdir(fields.path, fields);
+    await state.quotas.change(state, { type: 'make', path: fields.path }, () =>
+      state.store.mkdir(fields.path, fields),
+    );
     if (stood === undefined) noteMade(state, fields.path);
     await state.unsynced.add(fields.path);
     return {};
   },
   symlink: async ({ fields, state }) => {
-    await state.store.symlink(fields.path, fields.target, replaceOptions(fields, state));
+    const { path, target } = fields;
+    const bytes = Buffer.byteLength(target);
+    await state.quotas.change(state, { type: 'put', path, bytes }, () =>
+      state.store.symlink(path, target, replaceOptions(fields, state)),
+    );
     noteMade(state, fields.path);
     await state.unsynced.add(fields.path);
     return {};
   },
   remove: async ({ fields, state }) => {
-    await state.store.remove(fields.path, { recursive: fields.recursive === true });
+    const { path, recursive = false } = fields;
+    await state.quotas.change(state, { type: 'remove', path, isRecursive: recursive }, () =>
+      state.store.remove(path, { recursive }),
+    );
     return {};
   },
   move: async ({ fields, state }) => {
     const { path, to } = fields;
     await state.unsynced.settled();
-    await state.store.move(path, to, replaceOptions(fields, state));
+    await state.quotas.change(state, { type: 'move', path, to }, () =>
+      state.store.move(path, to, replaceOptions(fields, state)),
+    );
     state.unsynced.moved(path, to);
     return {};
   },

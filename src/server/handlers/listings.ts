@@ -1,18 +1,20 @@
 import { throwIfAborted } from '../../clock.ts';
-import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
 import { LISTING_PAGE_BYTES } from '../../protocol/limits.ts';
 import type { Action } from '../../protocol/requests.ts';
 import type { Answer, Exchange } from '../exchange.ts';
 import { matchesSearch } from '../glob.ts';
+import { visibleEntries } from '../visible-entries.ts';
 
-/** `list`: what a directory holds, in pages. */
+/** `list`: what a directory holds, or the versions that are kept, in pages. */
 export async function list(exchange: Exchange<'list'>): Promise<Answer> {
   const { fields, state } = exchange;
-  if (fields.versions === true) throw new SealiftError('unsupported', 'This server keeps no versions.');
   const pages = new Pages(exchange, 'entries');
-  for await (const entry of state.store.list(fields.path, { recursive: fields.recursive === true })) {
+  for await (const entry of visibleEntries(state.store, state.grant.prefixes, fields.path, {
+    recursive: fields.recursive === true,
+    versions: fields.versions,
+  })) {
     throwIfAborted(exchange.signal);
     if (pages.add(writeFields(entry))) await pages.send();
   }
@@ -23,7 +25,9 @@ export async function list(exchange: Exchange<'list'>): Promise<Answer> {
 export async function search(exchange: Exchange<'search'>): Promise<Answer> {
   const { fields, state } = exchange;
   const pages = new Pages(exchange, 'result');
-  for await (const entry of state.store.list('', { recursive: true })) {
+  for await (const entry of visibleEntries(state.store, state.grant.prefixes, '', {
+    recursive: true,
+  })) {
     throwIfAborted(exchange.signal);
     if (entry.type === 'file' && matchesSearch(entry.path, fields.query) && pages.add(entry.path))
       await pages.send();

@@ -4,10 +4,12 @@ import { BLOCK_BYTES } from '../../protocol/limits.ts';
 import type { Action, RequestFields } from '../../protocol/requests.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { checkFileReplacement } from '../../storage/replacement.ts';
-import type { Condition, Entry, Publication, Store } from '../../storage/store.ts';
+import type { Condition, Publication } from '../../storage/store.ts';
 import { blockDigest, fileDigest, parseBlockDigest } from '../../transfer/digests.ts';
 import { noteMade, type Answer, type Exchange, type SessionState } from '../exchange.ts';
+import { assertFileSize } from '../file-size.ts';
 import { receiptOf } from '../upload.ts';
+import { whatStands } from '../what-stands.ts';
 
 /** `put`: a whole small file at once, or the beginning of an upload. */
 export async function put(exchange: Exchange<'put'>): Promise<Answer> {
@@ -30,8 +32,13 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
   const raw = blockDigest(parsed.algorithm, content);
   if (!raw.equals(parsed.raw))
     throw new SealiftError('digest-mismatch', 'The content does not have the digest that came with it.');
+  assertFileSize(content.length, state.grant);
   const publication = publicationOf(fields, state);
-  const entry = await state.store.put(publication, content);
+  const entry = await state.quotas.change(
+    state,
+    { type: 'put', path: fields.path, bytes: content.length },
+    () => state.store.put(publication, content),
+  );
   if (publication.durability === 'memory') await state.unsynced.add(fields.path);
   noteMade(state, fields.path);
   const { algorithm } = state;
@@ -44,6 +51,7 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
 async function beginUpload(exchange: Exchange<'put'>): Promise<Answer> {
   const { fields, state, signal } = exchange;
   const { size, resumeKey, base = 'partial' } = fields;
+  if (size !== null) assertFileSize(size, state.grant);
   const publication = publicationOf(fields, state);
   // The publication decides, but whoever is refused then should not have sent the file for nothing.
   checkFileReplacement(await whatStands(state.store, fields.path), fields.path, publication);
@@ -57,21 +65,12 @@ async function beginUpload(exchange: Exchange<'put'>): Promise<Answer> {
     signal,
     onProgress: (bytes) => (hashedBytes = bytes),
     request: { ...publication, size, algorithm: state.algorithm },
+    room: state.quotas.roomFor(state, fields),
   });
   state.ownUploads.add(upload);
   for (const page of upload.heldPages())
     await exchange.part('more', { content: page, contentType: CONTENT_TYPE.digestList });
   return { fields: { upload: upload.id, base: used } };
-}
-
-/** The entry at `path`; undefined if nothing stands there. */
-export async function whatStands(store: Store, path: string): Promise<Entry | undefined> {
-  try {
-    return await store.stat(path);
-  } catch (error) {
-    if (isSealiftError(error, 'not-found', 'not-directory')) return undefined;
-    throw error;
-  }
 }
 
 function publicationOf(fields: RequestFields<'put'>, state: SessionState): Publication {
@@ -82,9 +81,9 @@ function publicationOf(fields: RequestFields<'put'>, state: SessionState): Publi
 /** What may be replaced, from the fields of a request and the permissions of its principal. */
 export function replaceOptions(
   fields: { if?: 'any' | 'absent' | 'match'; etag?: string },
-  { permissions }: SessionState,
+  { grant }: SessionState,
 ): { condition: Condition; mayReplace: boolean } {
-  const mayReplace = permissions.has('delete');
+  const mayReplace = grant.permissions.has('delete');
   if (fields.if !== 'match') return { condition: { if: fields.if ?? 'any' }, mayReplace };
   if (fields.etag === undefined)
     throw new SealiftError('bad-request', 'The condition "match" needs an etag.');
@@ -103,7 +102,7 @@ export async function tellingWhatStands<T>(
   try {
     return await task();
   } catch (error) {
-    if (!isSealiftError(error, 'exists', 'precondition-failed') || !state.permissions.has('read'))
+    if (!isSealiftError(error, 'exists', 'precondition-failed') || !state.grant.permissions.has('read'))
       throw error;
     const digest = await state.fileDigests.of(path, state.algorithm, signal).then(
       (found) => found.digest,

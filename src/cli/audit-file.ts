@@ -1,0 +1,98 @@
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+
+import { SealiftError, systemCode } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { AuditEntry, AuditLog } from '../server/audit.ts';
+import { jsonLine } from './terminal.ts';
+
+/**
+ * The audit log as a file: a line of JSON for each entry, appended and written at once, so that what happened before a
+ * kill stands there. Where it cannot be written, the server's log says so once, and how many lines are missing when it
+ * can be again; nobody is kept from working.
+ */
+export class AuditFile implements AuditLog {
+  readonly #path: string;
+  readonly #logger: Logger;
+  #file: number;
+  #missing = 0;
+  #isMidLine = false;
+
+  private constructor(path: string, logger: Logger) {
+    this.#path = path;
+    this.#logger = logger;
+    this.#file = opened(path);
+    this.#isMidLine = endsMidLine(this.#file);
+  }
+
+  /** Opens the file, and makes it where it is missing, for its owner alone. Throws `bad-configuration`. */
+  static open(path: string, logger: Logger): AuditFile {
+    try {
+      return new AuditFile(path, logger);
+    } catch (cause) {
+      const reason = systemCode(cause) ?? String(cause);
+      throw new SealiftError('bad-configuration', `The audit log ${path} cannot be written (${reason}).`, {
+        cause,
+        hint: 'Name a file in a directory that exists and that this user may write to.',
+      });
+    }
+  }
+
+  record(entry: AuditEntry): void {
+    try {
+      // What of a line was written when the disk was full stays a line of its own.
+      this.#write(`${this.#isMidLine ? '\n' : ''}${jsonLine({ ...entry })}`);
+    } catch (error) {
+      this.#miss(error);
+      return;
+    }
+    if (this.#missing > 0)
+      this.#logger.warn({ file: this.#path, missing: this.#missing }, 'the audit log is written again');
+    this.#missing = 0;
+  }
+
+  /** Goes on in a file with the same name, after the present one was renamed; if that cannot be had, in the present one. */
+  reopen(): void {
+    try {
+      const file = opened(this.#path);
+      closeSync(this.#file);
+      this.#file = file;
+      this.#isMidLine = endsMidLine(file);
+    } catch (error) {
+      this.#logger.error({ file: this.#path, reason: systemCode(error) }, 'the audit log was not reopened');
+    }
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  #write(text: string): void {
+    const bytes = Buffer.from(text);
+    for (let written = 0; written < bytes.length;) {
+      written += writeSync(this.#file, bytes, written);
+      this.#isMidLine = written < bytes.length;
+    }
+  }
+
+  #miss(error: unknown): void {
+    if (this.#missing === 0) {
+      const reason = systemCode(error) ?? String(error);
+      this.#logger.error(
+        { file: this.#path, reason },
+        'the audit log cannot be written; entries are missing',
+      );
+    }
+    this.#missing += 1;
+  }
+}
+
+function opened(path: string): number {
+  return openSync(path, 'a+', 0o600);
+}
+
+/** Whether an earlier process could not finish its last line. */
+function endsMidLine(file: number): boolean {
+  const { size } = fstatSync(file);
+  const last = Buffer.alloc(1);
+  return size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last.toString() !== '\n';
+}

@@ -1,0 +1,147 @@
+import { KeyedMutex } from '../storage/keyed-mutex.ts';
+import type { Store } from '../storage/store.ts';
+import { FileDigests } from './file-digests.ts';
+import { Leases } from './leases.ts';
+import { Quotas } from './quotas.ts';
+import { Uploads, type UploadsOptions } from './uploads.ts';
+import { VersionExpiry } from './version-expiry.ts';
+
+/** How long a root that nobody uses stays open, in milliseconds: a client that comes back finds it as it was. */
+const UNUSED_MS = 60_000;
+
+/** A store, and what is known of the files in it. */
+export interface ServedRoot {
+  readonly store: Store;
+  readonly uploads: Uploads;
+  readonly fileDigests: FileDigests;
+  readonly leases: Leases;
+  readonly quotas: Quotas;
+}
+
+/** A root that somebody works with. */
+export interface EnteredRoot {
+  readonly root: ServedRoot;
+  /** May be called again. */
+  leave(): void;
+}
+
+/** Where the roots of principals come from. */
+export interface RootDirectories {
+  /** The one name of the directory `root`, however it is written; undefined if it is the one that is served. Makes it where it is missing. */
+  locate(root: string): Promise<string | undefined>;
+  /** Opens the store in a directory, by that name. */
+  open(directory: string): Promise<{ store: Store; close: () => Promise<void> }>;
+}
+
+export interface ServedRootsOptions extends UploadsOptions {
+  /** Default: nobody has a root of their own. */
+  directories?: RootDirectories | undefined;
+}
+
+/** The stores of a server: the one that it serves, and those of principals with a root of their own, open while they are used. */
+export class ServedRoots {
+  readonly #options: ServedRootsOptions;
+  readonly #main: ServedRoot;
+  readonly #mainExpiry: VersionExpiry;
+  readonly #others = new Map<string, OpenRoot>();
+  /** What is being opened or closed is not opened meanwhile. */
+  readonly #rooms = new KeyedMutex();
+
+  constructor(options: ServedRootsOptions) {
+    this.#options = options;
+    this.#main = servedRoot(options);
+    this.#mainExpiry = new VersionExpiry(options);
+  }
+
+  /** The one that is served. */
+  get main(): ServedRoot {
+    return this.#main;
+  }
+
+  /** Begins to remove versions that are too old, until `close`; in the roots of principals while they are open. */
+  beginExpiry(): void {
+    this.#mainExpiry.start();
+  }
+
+  /** Lets somebody in, who has to leave in the end. Throws what opening the root throws. */
+  async enter(root: string | undefined): Promise<EnteredRoot> {
+    const { directories } = this.#options;
+    const directory = root === undefined ? undefined : await directories?.locate(root);
+    if (directory === undefined || directories === undefined) return { root: this.#main, leave: nothing };
+    const open = await this.#rooms.run(directory, async () => {
+      const found = this.#others.get(directory) ?? (await this.#open(directories, directory));
+      found.users += 1;
+      found.cancelClosing?.();
+      return found;
+    });
+    let isInside = true;
+    const leave = () => {
+      if (isInside) this.#leave(directory, open);
+      isInside = false;
+    };
+    return { root: open.served, leave };
+  }
+
+  /** Closes all of them; the main store itself is its owner's. Nobody may be in them any more. */
+  async close(): Promise<void> {
+    const others = [...this.#others.keys()].map((directory) => this.#closeUnused(directory));
+    await Promise.all([this.#mainExpiry.close(), this.#main.uploads.close(), ...others]);
+  }
+
+  async #open(directories: RootDirectories, directory: string): Promise<OpenRoot> {
+    const { store, close } = await directories.open(directory);
+    const served = servedRoot({ ...this.#options, store });
+    const expiry = new VersionExpiry({ ...this.#options, store });
+    const open: OpenRoot = { served, expiry, close, users: 0, cancelClosing: undefined };
+    this.#others.set(directory, open);
+    await served.uploads.sweep();
+    expiry.start();
+    return open;
+  }
+
+  #leave(directory: string, open: OpenRoot): void {
+    const { clock, logger } = this.#options;
+    open.users -= 1;
+    if (open.users > 0) return;
+    open.cancelClosing = clock.schedule(UNUSED_MS, () => {
+      this.#closeUnused(directory).catch((error: unknown) =>
+        logger.error({ err: error }, 'closing a directory failed'),
+      );
+    });
+  }
+
+  #closeUnused(directory: string): Promise<void> {
+    return this.#rooms.run(directory, async () => {
+      const open = this.#others.get(directory);
+      if (open === undefined || open.users > 0) return;
+      open.cancelClosing?.();
+      this.#others.delete(directory);
+      await open.expiry.close();
+      await open.served.uploads.close();
+      await open.close();
+    });
+  }
+}
+
+interface OpenRoot {
+  served: ServedRoot;
+  expiry: VersionExpiry;
+  close: () => Promise<void>;
+  users: number;
+  cancelClosing: (() => void) | undefined;
+}
+
+function servedRoot(options: UploadsOptions): ServedRoot {
+  const { store, clock } = options;
+  return {
+    store,
+    uploads: new Uploads(options),
+    fileDigests: new FileDigests(store),
+    leases: new Leases(clock),
+    quotas: new Quotas(options),
+  };
+}
+
+function nothing(): void {
+  // The main root is always open.
+}

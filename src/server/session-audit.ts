@@ -1,0 +1,134 @@
+import type { Clock } from '../clock.ts';
+import { toSealiftError, type SealiftError } from '../errors.ts';
+import type { Action, Request } from '../protocol/requests.ts';
+import { fileDigest, parseBlockDigest } from '../transfer/digests.ts';
+import type { AuditEntry, AuditEvent, AuditLog } from './audit.ts';
+import type { Answer } from './exchange.ts';
+
+/** What moves the content of a file, or tells what it is. */
+const TRANSFERS: ReadonlySet<Action> = new Set(['put', 'block', 'commit', 'get', 'digests']);
+const CHANGES: ReadonlySet<Action> = new Set(['mkdir', 'symlink', 'set', 'remove', 'move']);
+/** What a principal was not let do. */
+const REFUSALS: ReadonlySet<string> = new Set(['forbidden', 'quota-exceeded', 'too-large']);
+
+/** How a request ended: the last part of its answer, or what went wrong. */
+type Outcome = { answer: Answer } | { error: SealiftError };
+
+/** Is told each part of an answer that was sent. */
+export type OnSent = (answer: Answer) => void;
+
+/** What happens on one connection, for the audit log, if there is one. */
+export class SessionAudit {
+  readonly #log: AuditLog | undefined;
+  readonly #clock: Clock;
+  readonly #connection: { connection: number; address: string };
+  #principal: string | null | undefined;
+  #refusedUpload: string | undefined;
+
+  constructor(log: AuditLog | undefined, clock: Clock, connection: { connection: number; address: string }) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#connection = connection;
+  }
+
+  /** Takes down how a hello ended, which resolves with the principal. */
+  async hello<T extends { principal: string | null }>(
+    { fields }: Request<'hello'>,
+    hello: () => Promise<T>,
+  ): Promise<T> {
+    const event = fields.join === undefined ? 'login' : 'join';
+    try {
+      const done = await hello();
+      this.#principal = done.principal;
+      this.#record(event, { result: 'ok' });
+      return done;
+    } catch (error) {
+      const { code, message } = toSealiftError(error);
+      this.#record(event, { result: code, reason: message });
+      throw error;
+    }
+  }
+
+  /** The connection was ended because its login was. */
+  cut(reason: string): void {
+    this.#record('cut', { result: 'unauthenticated', reason });
+  }
+
+  /** Takes down how a request ended. `path`: where the upload goes that it names. */
+  async request(
+    request: Request,
+    path: string | undefined,
+    work: (onSent: OnSent) => Promise<Answer>,
+  ): Promise<Answer> {
+    const beganMs = this.#clock.monotonicMs();
+    let bytes = 0;
+    const onSent = (answer: Answer) => (bytes += contentBytes(answer));
+    const record = (outcome: Outcome) => {
+      const event = this.#eventOf(request, outcome);
+      const seconds = Math.round(this.#clock.monotonicMs() - beganMs) / 1_000;
+      if (event !== undefined) this.#record(event, { ...entryOf(request, path, outcome, bytes), seconds });
+    };
+    try {
+      const answer = await work(onSent);
+      onSent(answer);
+      record({ answer });
+      return answer;
+    } catch (error) {
+      record({ error: toSealiftError(error) });
+      throw error;
+    }
+  }
+
+  #eventOf({ action, fields }: Request, outcome: Outcome): AuditEvent | undefined {
+    if (this.#log === undefined) return undefined;
+    const isRefusal = 'error' in outcome && REFUSALS.has(outcome.error.code);
+    if (action === 'block') {
+      // One line for an upload, and not one for each of its blocks.
+      if (!isRefusal || fields.upload === this.#refusedUpload) return undefined;
+      this.#refusedUpload = fields.upload;
+    }
+    if (isRefusal) return 'refusal';
+    // An upload that begins has not moved anything yet.
+    if ('answer' in outcome && outcome.answer.fields?.['upload'] !== undefined) return undefined;
+    return TRANSFERS.has(action) ? 'transfer' : CHANGES.has(action) ? 'change' : undefined;
+  }
+
+  #record(event: AuditEvent, entry: Pick<AuditEntry, 'result'> & Partial<AuditEntry>): void {
+    const time = new Date(this.#clock.now()).toISOString();
+    this.#log?.record({ time, event, ...this.#connection, principal: this.#principal, ...entry });
+  }
+}
+
+function entryOf(
+  { action, fields }: Request,
+  uploadPath: string | undefined,
+  outcome: Outcome,
+  sentBytes: number,
+): Pick<AuditEntry, 'result'> & Partial<AuditEntry> {
+  const { path, to, version } = { path: uploadPath, to: undefined, version: undefined, ...fields };
+  const named = { action, path, to, version };
+  const bytes = action === 'get' ? sentBytes : undefined;
+  if ('error' in outcome)
+    return { ...named, bytes, result: outcome.error.code, reason: outcome.error.message };
+  const told = outcome.answer.fields ?? {};
+  return {
+    ...named,
+    // A commit that is said again, when its upload is forgotten.
+    path: path ?? (told['path'] as string | undefined),
+    bytes: action === 'put' || action === 'commit' ? (told['size'] as number) : bytes,
+    digest: wholeDigest(told),
+    result: 'ok',
+  };
+}
+
+/** A file of one block is answered with the digest of that. */
+function wholeDigest({ digest, size }: Readonly<Record<string, unknown>>): string | undefined {
+  if (typeof digest !== 'string') return undefined;
+  const block = parseBlockDigest(digest);
+  return block === undefined ? digest : fileDigest(block.algorithm, size === 0 ? [] : [block.raw]);
+}
+
+function contentBytes({ fields, content }: Answer): number {
+  const decoded = fields?.['decoded-length'];
+  return typeof decoded === 'number' ? decoded : (content?.length ?? 0);
+}

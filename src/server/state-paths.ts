@@ -1,0 +1,23 @@
+import { join } from 'node:path';
+
+import { STATE_DIRECTORY } from '../storage/own-names.ts';
+
+/** Where a server that serves `root` keeps what is its own. */
+export function statePaths(root: string): {
+  /** By which one process at a time has the directory for itself. */
+  lock: string;
+  /** What it tells to commands that run beside it (listening-file.ts). */
+  listening: string;
+  /** The principals, unless the operator has a file for them. */
+  users: string;
+  /** The directory of the key pair that it makes. */
+  identity: string;
+} {
+  const at = (name: string) => join(root, STATE_DIRECTORY, name);
+  return {
+    lock: at('server.lock'),
+    listening: at('listening.json'),
+    users: at('users.toml'),
+    identity: at('identity'),
+  };
+}

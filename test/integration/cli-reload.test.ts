@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { afterAll, expect, test } from 'vitest';
+
+import {
+  connect,
+  Connector,
+  download,
+  fileSink,
+  openFileSource,
+  PartialFile,
+  upload,
+} from '../../src/index.ts';
+import { certificatePin } from '../../src/trust/pins.ts';
+import { issueCertificate, type Pair } from '../support/certificates.ts';
+import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { tokenOf, usersToml } from '../support/test-server.ts';
+
+const MIB = 2 ** 20;
+const RELOADS = 100;
+const home = new CliHome();
+afterAll(() => home.close());
+
+const names = ['localhost', '127.0.0.1'];
+
+/** Replaces a file as careful programs do: a reader sees the old one or the new. */
+function replace(name: string, text: string): void {
+  writeFileSync(home.at(`${name}.new`), text, { mode: 0o600 });
+  renameSync(home.at(`${name}.new`), home.at(name));
+}
+
+function replacePair({ cert, key }: Pair): void {
+  replace('key.pem', key);
+  replace('cert.pem', cert);
+}
+
+function pinOf({ cert }: Pair): string {
+  return certificatePin(Buffer.from(cert));
+}
+
+const FILES = () => [
+  '--cert',
+  home.at('cert.pem'),
+  '--key',
+  home.at('key.pem'),
+  '--users',
+  home.at('users.toml'),
+];
+
+/** The lines of the server's log with that message. */
+function logged({ process: server }: ServeProcess, message: string): string[] {
+  return server.said.stderr.split('\n').filter((line) => line.includes(`"msg":"${message}"`));
+}
+
+async function untilLogged(server: ServeProcess, message: string, count: number): Promise<void> {
+  await server.process.line(() => logged(server, message).length >= count);
+}
+
+test('100 reloads while files are sent and fetched: nothing fails, and nothing is left behind', async () => {
+  const pairs = [await issueCertificate({ names }), await issueCertificate({ names })] as const;
+  replacePair(pairs[0]);
+  replace('users.toml', usersToml({ alice: {}, bob: {} }));
+  const server = await home.serve([...FILES(), '--anonymous', 'none']);
+  const { pid = 0 } = server.process.child;
+  const address = { host: server.host, port: server.port };
+  const access = { address, pins: pairs.map(pinOf), token: tokenOf('alice') };
+  home.write('large', randomBytes(16 * MIB));
+
+  let isOver = false;
+  // Each on a new connection, which sees the certificate of the moment.
+  const sendAndFetch = async (name: string) => {
+    for (let n = 0; !isOver; n += 1) {
+      const connector = new Connector(access);
+      const source = await openFileSource(home.at('large'));
+      await upload(connector, source, `${name}/${n % 3}`);
+      await source[Symbol.asyncDispose]();
+      const partial = await PartialFile.open(home.at(name), `${name}/${n % 3}`);
+      await download(connector, `${name}/${n % 3}`, fileSink(partial));
+      await partial[Symbol.asyncDispose]();
+      await connector[Symbol.asyncDispose]();
+    }
+  };
+  // And one that stands from the first to the last.
+  const lasting = await connect(access);
+  const sendSmall = async () => {
+    for (let n = 0; !isOver; n += 1) await lasting.put(`small/${n % 100}`, randomBytes(1_000));
+  };
+  const loads = Promise.all([sendAndFetch('one'), sendAndFetch('two'), sendSmall()]);
+  for (let n = 1; n <= RELOADS; n += 1) {
+    replacePair(pairs[n % 2 === 0 ? 0 : 1]);
+    replace('users.toml', usersToml(n % 2 === 0 ? { alice: {}, bob: {} } : { alice: {} }));
+    server.process.child.kill('SIGHUP');
+    await untilLogged(server, 'reloaded', n);
+  }
+  isOver = true;
+  await loads;
+  await lasting.close();
+  for (const file of ['one/0', 'two/0'])
+    expect(home.read(`root/${file}`).equals(home.read('large')), file).toBe(true);
+  // Whatever a reload leaves behind, a hundred of them leave a hundred.
+  expect(readdirSync(`/proc/${pid}/fd`).length).toBeLessThan(60);
+  await server.process.kill('SIGTERM');
+}, 60_000);
+
+test('a changed file is seen without a signal; a faulty one is refused, and the old one stays', async () => {
+  const pair = await issueCertificate({ names });
+  replacePair(pair);
+  replace('users.toml', usersToml({ alice: {} }));
+  const server = await home.serve([...FILES(), '--anonymous', 'none'], home.at('other'));
+  home.write('token', tokenOf('bob'));
+  const list = () =>
+    home.run(['ls', server.place(), '--retry', '0', '--pin', pinOf(pair), '--token-file', home.at('token')]);
+  expect((await list()).code).toBe(5);
+  replace('users.toml', usersToml({ alice: {}, bob: {} }));
+  await untilLogged(server, 'reloaded', 1);
+  expect((await list()).code).toBe(0);
+  replace('users.toml', '[principals.bob]\npermissions = ["everything"]\n');
+  await untilLogged(server, 'not reloaded; what was loaded before stays in use', 1);
+  expect(server.process.said.stderr).toContain('permissions');
+  expect((await list()).code).toBe(0);
+  await server.process.kill('SIGTERM');
+});

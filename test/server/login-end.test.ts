@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+
+import { FakeClock } from '../support/fake-clock.ts';
+import { startTestServer, tokenOf } from '../support/test-server.ts';
+
+const DAY_MS = 86_400_000;
+
+test('a login ends at its moment, also for who is connected', async () => {
+  const clock = new FakeClock(Date.UTC(2030, 0, 30));
+  const users = { alice: { limits: 'expires = 2030-01-31' }, bob: {} };
+  const { login, connect } = await startTestServer({ users, clock, idleTimeoutMs: 10 * DAY_MS });
+  const [alice, bob] = [await login('alice'), await login('bob')];
+  clock.advance(DAY_MS - 1);
+  expect((await alice.ask('ping')).header['status']).toBe('ok');
+  clock.advance(1);
+  await alice.ended();
+  expect((await bob.ask('ping')).header['status']).toBe('ok');
+  const { header } = await (await connect()).hello({ token: tokenOf('alice') });
+  expect(header).toMatchObject({ code: 'unauthenticated', message: expect.stringContaining('expired') });
+});
+
+test('a login that ends in the far future waits no shorter than it should', async () => {
+  const { login } = await startTestServer({ users: { alice: { limits: 'expires = 2999-01-01' } } });
+  // Real timers fire at once where the delay is longer than they can count.
+  const alice = await login('alice');
+  expect((await alice.ask('ping')).header['status']).toBe('ok');
+});
+
+test('a login counts from its addresses only', async () => {
+  const users = {
+    here: { limits: 'addresses = ["127.0.0.0/8", "::1"]' },
+    elsewhere: { limits: 'addresses = ["192.0.2.0/24"]' },
+  };
+  const { login, connect } = await startTestServer({ users });
+  await login('here');
+  const { header } = await (await connect()).hello({ token: tokenOf('elsewhere') });
+  expect(header).toMatchObject({ code: 'unauthenticated', message: expect.stringContaining('address') });
+});
+
+test('on a read-only server nobody may change anything', async () => {
+  const { login } = await startTestServer({ readOnly: true });
+  const client = await login();
+  expect((await client.ask('mkdir', { path: 'a' })).header['code']).toBe('forbidden');
+  expect((await client.ask('remove', { path: 'a' })).header['code']).toBe('forbidden');
+  expect((await client.ask('list', { path: '' })).header['status']).toBe('ok');
+  const { header } = await (
+    await (await startTestServer({ readOnly: true, anonymous: 'write' })).connect()
+  ).hello();
+  expect(header['permissions']).toEqual(['read', 'list']);
+});

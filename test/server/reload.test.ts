@@ -1,0 +1,174 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { certificatePin } from '../../src/trust/pins.ts';
+import { issueAuthority, issueCertificate, type Pair } from '../support/certificates.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import { beginUpload, blocksOf, bytesOf, commit, putInline, sendBlock } from '../support/raw-upload.ts';
+import {
+  startDirectoryServer,
+  temporaryDirectory,
+  tokenOf,
+  usersToml,
+  type TestUser,
+} from '../support/test-server.ts';
+
+const CONTENT = bytesOf(2 * BLOCK_BYTES);
+
+async function serveUsers(users: Record<string, TestUser>) {
+  const usersFile = join(await temporaryDirectory(), 'users.toml');
+  const change = (changed: Record<string, TestUser>) => writeFile(usersFile, usersToml(changed));
+  await change(users);
+  return { ...(await startDirectoryServer({ usersFile })), usersFile, change };
+}
+
+describe('when users change', () => {
+  test('who was removed is cut off and not let in again; the others go on', async () => {
+    const { server, login, connect, change } = await serveUsers({ alice: {}, bob: {} });
+    const [alice, bob] = [await login('alice'), await login('bob')];
+    await change({ bob: {} });
+    await server.reload();
+    await alice.ended();
+    const { header } = await (await connect()).hello({ token: tokenOf('alice') });
+    expect(header).toMatchObject({ code: 'unauthenticated', retryable: false });
+    expect((await bob.ask('ping')).header['status']).toBe('ok');
+  });
+
+  test('who lost a permission is refused with the next request, and at the commit of what began before', async () => {
+    const { server, login, change } = await serveUsers({ alice: {} });
+    const alice = await login('alice');
+    const { upload } = await beginUpload(alice, 'file', CONTENT.length);
+    for (const [index, block] of blocksOf(CONTENT).entries()) await sendBlock(alice, upload, index, block);
+    await change({ alice: { permissions: ['read', 'list'] } });
+    await server.reload();
+    expect((await commit(alice, upload, CONTENT)).header['code']).toBe('forbidden');
+    expect((await putInline(alice, 'other', bytesOf(3))).header['code']).toBe('forbidden');
+    expect((await alice.ask('stat', { path: 'file' })).header['code']).toBe('not-found');
+    await change({ alice: {} });
+    await server.reload();
+    expect((await commit(alice, upload, CONTENT)).header['status']).toBe('ok');
+  });
+
+  test('who may not delete any more replaces nothing with an upload that began before', async () => {
+    const { server, login, change } = await serveUsers({ alice: {} });
+    const alice = await login('alice');
+    await putInline(alice, 'file', bytesOf(3));
+    const { upload } = await beginUpload(alice, 'file', CONTENT.length);
+    for (const [index, block] of blocksOf(CONTENT).entries()) await sendBlock(alice, upload, index, block);
+    await change({ alice: { permissions: ['read', 'list', 'write'] } });
+    await server.reload();
+    expect((await commit(alice, upload, CONTENT)).header['code']).toBe('forbidden');
+    expect((await alice.ask('stat', { path: 'file' })).header['size']).toBe(3);
+  });
+
+  test('who is sent elsewhere has to come again', async () => {
+    const { server, login, change } = await serveUsers({ alice: {} });
+    const alice = await login('alice');
+    await putInline(alice, 'file', bytesOf(3));
+    await change({ alice: { limits: 'root = "hers"' } });
+    await server.reload();
+    await alice.ended();
+    const again = await login('alice');
+    expect((await again.ask('stat', { path: 'file' })).header['code']).toBe('not-found');
+  });
+
+  test('a faulty file is refused, and the old users stay', async () => {
+    const { server, login, usersFile } = await serveUsers({ alice: {} });
+    const alice = await login('alice');
+    await writeFile(usersFile, '[principals.alice]\npermisions = ["read"]\n');
+    await expect(server.reload()).rejects.toMatchObject({
+      code: 'bad-configuration',
+      message: expect.stringContaining('permisions'),
+    });
+    expect((await putInline(alice, 'file', bytesOf(3))).header['status']).toBe('ok');
+    await login('alice');
+  });
+});
+
+describe('when certificates change', () => {
+  const names = ['localhost', '127.0.0.1'];
+
+  async function serveFiles() {
+    const directory = await temporaryDirectory();
+    const files = {
+      cert: join(directory, 'cert.pem'),
+      key: join(directory, 'key.pem'),
+      ca: join(directory, 'ca.pem'),
+    };
+    const change = async ({ cert, key }: Pair) => {
+      await writeFile(files.cert, cert);
+      await writeFile(files.key, key, { mode: 0o600 });
+    };
+    const first = await issueCertificate({ names });
+    await change(first);
+    const ca = await issueAuthority();
+    await writeFile(files.ca, ca.cert);
+    const options = { cert: { file: files.cert }, key: { file: files.key }, clientCa: { file: files.ca } };
+    return { ...(await startDirectoryServer(options)), files, change, first, ca };
+  }
+
+  test('new connections see the new one, and those that stand go on', async () => {
+    const { server, connect, change, ca } = await serveFiles();
+    const signed = await issueCertificate({ commonName: 'alice', ca });
+    const before = await connect(signed);
+    await before.hello();
+    const second = await issueCertificate({ names });
+    await change(second);
+    await server.reload();
+    expect(server.pin).toBe(certificatePin(Buffer.from(second.cert)));
+    const after = await connect(signed);
+    expect(pinShownTo(after)).toBe(server.pin);
+    expect((await after.hello()).header['principal']).toBe('alice');
+    expect((await before.ask('ping')).header['status']).toBe('ok');
+  });
+
+  test.each([
+    [
+      'the key of another',
+      async (files: Record<string, string>) =>
+        writeFile(files['key'] ?? '', (await issueCertificate({ names })).key),
+    ],
+    [
+      'half a certificate',
+      (files: Record<string, string>) => writeFile(files['cert'] ?? '', '-----BEGIN CERTIFICATE-----\nMII'),
+    ],
+    ['no client CA', (files: Record<string, string>) => writeFile(files['ca'] ?? '', '')],
+  ])('%s is refused, and the old ones stay', async (_, spoil) => {
+    const { server, connect, files, first, ca } = await serveFiles();
+    await spoil(files);
+    await expect(server.reload()).rejects.toMatchObject({ code: 'bad-configuration' });
+    const client = await connect(await issueCertificate({ commonName: 'alice', ca }));
+    expect(pinShownTo(client)).toBe(certificatePin(Buffer.from(first.cert)));
+    expect((await client.hello()).header['principal']).toBe('alice');
+  });
+
+  test('who came by an authority that is not trusted any more is cut off; who is of one that stays is not', async () => {
+    const { server, connect, files, ca } = await serveFiles();
+    const other = await issueAuthority('Other authority');
+    const [old, kept] = [
+      await connect(await issueCertificate({ commonName: 'alice', ca })),
+      await connect(await issueCertificate({ commonName: 'bob', ca: other })),
+    ];
+    expect((await old.hello()).header['principal']).toBe('alice');
+    expect((await kept.hello()).header['code']).toBe('unauthenticated');
+    await writeFile(files.ca, other.cert + ca.cert);
+    await server.reload();
+    const bob = await connect(await issueCertificate({ commonName: 'bob', ca: other }));
+    expect((await bob.hello()).header).toMatchObject({ principal: 'bob' });
+    expect((await old.ask('ping')).header['status']).toBe('ok');
+    await writeFile(files.ca, other.cert);
+    await server.reload();
+    await old.ended();
+    expect((await bob.ask('ping')).header['status']).toBe('ok');
+    const again = await connect(await issueCertificate({ commonName: 'alice', ca }));
+    expect((await again.hello()).header['code']).toBe('unauthenticated');
+  });
+});
+
+function pinShownTo({ socket }: RawClient): string {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) throw new Error('the server showed no certificate');
+  return certificatePin(certificate);
+}

@@ -1,0 +1,86 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+import { FakeClock } from '../support/fake-clock.ts';
+import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
+import {
+  startDirectoryServer,
+  temporaryDirectory,
+  usersToml,
+  type TestUser,
+} from '../support/test-server.ts';
+
+async function serveUsers(users: Record<string, TestUser>, options = {}) {
+  const usersFile = join(await temporaryDirectory(), 'users.toml');
+  await writeFile(usersFile, usersToml(users));
+  return startDirectoryServer({ usersFile, ...options });
+}
+
+test('a principal with a root of its own sees nothing else, and its errors name nothing else', async () => {
+  const { login, root } = await serveUsers({ alice: { limits: 'root = "homes/alice"' }, admin: {} });
+  const [alice, admin] = [await login('alice'), await login('admin')];
+  await putInline(admin, 'secret', bytesOf(5));
+  await putInline(alice, 'notes/a', bytesOf(7));
+  expect(await readFile(join(root, 'homes/alice/notes/a'))).toEqual(bytesOf(7));
+  const { content } = await alice.askOk('list', { path: '', recursive: true });
+  const { entries } = JSON.parse(content.toString()) as { entries: { path: string }[] };
+  expect(entries.map(({ path }) => path).sort()).toEqual(['notes', 'notes/a']);
+  for (const path of ['secret', '../secret', '../../secret', 'homes/alice/notes/a']) {
+    const { header } = await alice.ask('get', { path });
+    expect(['not-found', 'bad-name']).toContain(header['code']);
+    expect(header['message']).not.toContain(root);
+  }
+  expect(await fetched(admin, 'homes/alice/notes/a')).toEqual(bytesOf(7));
+});
+
+test('roots that are one directory, however written, are served as one', async () => {
+  const outside = await temporaryDirectory();
+  const { login, root } = await serveUsers({
+    a: { limits: `root = ${JSON.stringify(outside)}` },
+    b: { limits: `root = ${JSON.stringify(join(outside, 'x', '..'))}` },
+    whole: { limits: 'root = "."' },
+  });
+  const [a, b, whole] = [await login('a'), await login('b'), await login('whole')];
+  const lease = { name: 'sync', 'ttl-ms': 60_000 };
+  expect((await a.ask('lock', lease)).header['status']).toBe('ok');
+  expect((await b.ask('lock', lease)).header['code']).toBe('locked');
+  await putInline(a, 'file', bytesOf(3));
+  expect(await fetched(b, 'file')).toEqual(bytesOf(3));
+  await putInline(whole, 'here', bytesOf(4));
+  expect(await readFile(join(root, 'here'))).toEqual(bytesOf(4));
+});
+
+test('uploads of a root are gone on with after everybody has left it', async () => {
+  const clock = new FakeClock();
+  const { login, server } = await serveUsers({ alice: { limits: 'root = "hers"' } }, { clock });
+  const put = { path: 'file', size: 2_000_000, 'resume-key': 'a'.repeat(32) };
+  const alice = await login('alice');
+  const first = await alice.askOk('put', put);
+  await alice.destroy();
+  while (server.connectionCount > 0) await new Promise(setImmediate);
+  clock.advance(60_000);
+  const again = await login('alice');
+  const second = await again.askOk('put', put);
+  expect(second.header['upload']).not.toBe(first.header['upload']);
+  expect((await putInline(again, 'other', bytesOf(3))).header['status']).toBe('ok');
+});
+
+test('a root that cannot be served refuses its principal, and nobody else', async () => {
+  const { login, connect, root } = await serveUsers({ alice: { limits: 'root = "file"' }, bob: {} });
+  await writeFile(join(root, 'file'), '');
+  const { header } = await (await connect()).hello({ token: 'token-of-alice' });
+  expect(header).toMatchObject({ status: 'error' });
+  expect(header['message']).not.toContain(root);
+  await login('bob');
+});
+
+test('what another server holds is not served twice', async () => {
+  const outside = await temporaryDirectory();
+  await mkdir(join(outside, 'shared'));
+  const first = await startDirectoryServer({ root: join(outside, 'shared') });
+  const second = await serveUsers({ alice: { limits: `root = ${JSON.stringify(first.root)}` } });
+  const { header } = await (await second.connect()).hello({ token: 'token-of-alice' });
+  // Claimed by this very process, which serves it already.
+  expect(header).toMatchObject({ status: 'error' });
+});
