@@ -60,6 +60,7 @@ export class SessionAudit {
     path: string | undefined,
     work: (onSent: OnSent) => Promise<Answer>,
   ): Promise<Answer> {
+    if (this.#log === undefined) return work(nobodyAsks);
     const beganMs = this.#clock.monotonicMs();
     let bytes = 0;
     const onSent = (answer: Answer) => (bytes += contentBytes(answer));
@@ -80,7 +81,6 @@ export class SessionAudit {
   }
 
   #eventOf({ action, fields }: Request, outcome: Outcome): AuditEvent | undefined {
-    if (this.#log === undefined) return undefined;
     const isRefusal = 'error' in outcome && REFUSALS.has(outcome.error.code);
     if (action === 'block') {
       // One line for an upload, and not one for each of its blocks.
@@ -131,4 +131,8 @@ function wholeDigest({ digest, size }: Readonly<Record<string, unknown>>): strin
 function contentBytes({ fields, content }: Answer): number {
   const decoded = fields?.['decoded-length'];
   return typeof decoded === 'number' ? decoded : (content?.length ?? 0);
+}
+
+function nobodyAsks(): void {
+  // Without a log there is nothing to count.
 }

@@ -1,4 +1,3 @@
-import type { Clock } from '../clock.ts';
 import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
 import { withFields, type Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
@@ -22,15 +21,9 @@ import { Compressor } from '../transport/compressor.ts';
 import type { Connection } from '../transport/connection.ts';
 import { chooseEncoding, decodedContent } from '../transport/content-encoding.ts';
 import { networkOf, type Peer } from '../transport/peer.ts';
-import type { ClientAuthorities } from '../trust/client-trust.ts';
-import {
-  authenticate,
-  identify,
-  type AuthenticationOptions,
-  type Identity,
-  type Offered,
-} from './authentication.ts';
+import { Answers } from './answers.ts';
 import type { AuditLog } from './audit.ts';
+import type { Identity } from './authentication.ts';
 import { authorize } from './authorization.ts';
 import { BlockTracker } from './block-tracker.ts';
 import { blockBuffers } from '../transport/block-buffers.ts';
@@ -39,21 +32,16 @@ import type { ConnectionCounts } from './connection-counts.ts';
 import { withProgress, type Answer, type Exchange, type Handler, type SessionState } from './exchange.ts';
 import { HANDLERS } from './handlers/index.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
-import type { PrincipalConnection, PrincipalConnections } from './principal-connections.ts';
-import type { EnteredRoot, ServedRoots } from './served-roots.ts';
+import { Login, type LoginParts } from './login.ts';
 import { SessionAudit, type OnSent } from './session-audit.ts';
-import { blockFields, clipped, withoutContext } from './told-errors.ts';
+import { blockFields } from './told-errors.ts';
 import { answerTutorial } from './tutorial.ts';
 import { Unsynced } from './unsynced.ts';
 
 /** What all sessions of a server share. */
-export interface SessionParts {
-  roots: ServedRoots;
-  clock: Clock;
+export interface SessionParts extends LoginParts {
   logger: Logger;
-  authentication: AuthenticationOptions;
   counts: ConnectionCounts;
-  principals: PrincipalConnections;
   audit: AuditLog | undefined;
   /** The name by which the server introduces itself. */
   agent: string;
@@ -64,19 +52,6 @@ export interface SessionParts {
 }
 
 const ACCEPTED = { accepted: CONTENT_ENCODINGS, code: 'bad-request' } as const;
-/** What the client was let in for, and what has to be given back when it leaves. */
-interface Login {
-  identity: Identity;
-  offered: Offered;
-  entered: EnteredRoot;
-  /** Its place among the connections of the principal; none for the anonymous. */
-  place: PrincipalConnection | undefined;
-  /** Who vouched for its certificate when the TLS layer asked. */
-  authorities: ClientAuthorities | undefined;
-  cancelEnd: () => void;
-}
-
-const LOGIN_CHANGED = new SealiftError('unauthenticated', 'The login has another meaning now.');
 const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
 
 /** What an operator wants to find in the log: what was fetched, and what changed. */
@@ -95,6 +70,7 @@ const LOGGED: ReadonlySet<Action> = new Set([
 export class Session {
   readonly #parts: SessionParts;
   readonly #connection: Connection;
+  readonly #answers: Answers;
   readonly #peer: Peer;
   readonly #requests = new Budget(MAX_REQUESTS);
   // Of their own, since a client cancels when all places are taken; bounded all the same, for their answers wait too.
@@ -114,6 +90,7 @@ export class Session {
   constructor(parts: SessionParts, connection: Connection, peer: Peer, number: number) {
     this.#parts = parts;
     this.#connection = connection;
+    this.#answers = new Answers(connection);
     this.#peer = peer;
     this.#logger = parts.logger;
     const { audit, clock } = parts;
@@ -155,10 +132,9 @@ export class Session {
     const login = this.#login;
     if (login === undefined) return;
     try {
-      const identity = identify(this.#parts.authentication, this.#peerAsOfNow(login), login.offered);
-      const { principal, grant } = login.identity;
-      if (identity.principal !== principal || identity.grant.root !== grant.root) throw LOGIN_CHANGED;
-      this.#admit(login, identity);
+      login.judgeAgain();
+      login.whenItEnds(() => this.judgeAgain());
+      if (this.#state !== undefined) this.#state.grant = login.identity.grant;
     } catch (error) {
       const { message } = toSealiftError(error);
       this.#logger.warn({ reason: message }, 'login ended');
@@ -181,20 +157,15 @@ export class Session {
 
   /** Waits until the principal may send more; that the connection is gone meanwhile shows when it is read from. */
   async #paceReceived({ header, content }: Message, state: SessionState): Promise<void> {
-    const waiting = this.#pace('received', content.length, this.#gone.signal);
+    const waiting = this.#login?.pace('received', content.length, this.#gone.signal);
     if (waiting === undefined) return;
     const id = requestId(header);
     this.#connection.inFlight += 1;
-    const part: Exchange<Action>['part'] = (status, answer) => this.#send({ id, status }, answer);
+    const part: Exchange<Action>['part'] = (status, answer) => this.#answers.send({ id, status }, answer);
     const paced =
       id === undefined ? waiting : withProgress({ state, part, progress: () => ({}) }, () => waiting);
     await paced.catch(() => undefined);
     this.#connection.inFlight -= 1;
-  }
-
-  #pace(way: 'received' | 'sent', bytes: number, signal: AbortSignal): Promise<void> | undefined {
-    const { place, identity } = this.#login ?? {};
-    return identity && place?.pace(way, bytes, identity.grant, signal);
   }
 
   async #beforeHello(message: Message): Promise<void> {
@@ -202,7 +173,7 @@ export class Session {
     const id = requestId(header);
     try {
       if (header['action'] === undefined && this.#parts.speaksTutorial) {
-        return await this.#send({}, await answerTutorial(message, this.#parts.roots.main.store));
+        return await this.#answers.send({}, await answerTutorial(message, this.#parts.roots.main.store));
       }
       if (header['action'] !== 'hello')
         throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
@@ -211,9 +182,9 @@ export class Session {
       this.#connection.clearDeadline();
       this.#connection.maxContentBytes = MAX_CONTENT_BYTES;
       this.#state = state;
-      await this.#send({ id, status: 'ok' }, { fields: answer });
+      await this.#answers.send({ id, status: 'ok' }, { fields: answer });
     } catch (error) {
-      await this.#sendError(id, error);
+      await this.#answers.sendError(id, error, this.#logger);
     }
   }
 
@@ -222,40 +193,24 @@ export class Session {
   }: Request<'hello'>): Promise<
     Pick<Identity, 'principal'> & { state: SessionState; answer: Record<string, unknown> }
   > {
-    const { authentication, agent, clock, idleTimeoutMs } = this.#parts;
+    const { agent, clock, idleTimeoutMs } = this.#parts;
     checkVersion(fields);
-    const { identity, offered, joined } = await authenticate(authentication, this.#peer, fields);
-    const entered = await this.#enter(identity, offered);
+    const login = await Login.begin(this.#parts, this.#peer, fields);
+    this.#login = login;
+    // What is trusted may have changed while its root was being opened; from here on it is told.
+    this.judgeAgain();
     this.#countAuthenticated();
-    const digest = chooseDigest(fields.digest);
-    const encoding = chooseEncoding(fields.encodings ?? []);
-    this.#logger = withFields(this.#parts.logger, {
-      address: this.#peer.address,
-      principal: identity.principal,
-    });
+    const { identity, joined, root } = login;
+    const { principal } = identity;
+    this.#logger = withFields(this.#parts.logger, { address: this.#peer.address, principal });
     this.#logger.info({ agent: fields.agent, tls: this.#peer.tlsVersion }, 'login');
-    const { features } = entered.root.store;
+    const digest = chooseDigest(fields.digest);
+    const { features } = root.store;
     return {
-      principal: identity.principal,
-      state: this.#stateFor(identity, entered, digest, encoding),
+      principal,
+      state: this.#stateFor(login, digest, chooseEncoding(fields.encodings ?? [])),
       answer: helloAnswer({ agent, identity, joined, digest, clock, features, idleTimeoutMs }),
     };
-  }
-
-  async #enter(identity: Identity, offered: Offered): Promise<EnteredRoot> {
-    const { roots, authentication } = this.#parts;
-    const { authorities } = authentication.trust();
-    const { principal, grant } = identity;
-    const place = principal === null ? undefined : this.#parts.principals.enter(principal, grant);
-    const entered = await roots.enter(grant.root).catch((error: unknown) => {
-      place?.leave();
-      throw error;
-    });
-    this.#login = { identity, offered, entered, place, authorities, cancelEnd: () => undefined };
-    this.#admit(this.#login, identity);
-    // Whom it is about may have changed while the directory was being opened.
-    this.judgeAgain();
-    return entered;
   }
 
   #countAuthenticated(): void {
@@ -265,30 +220,8 @@ export class Session {
     void this.#connection.closed.then(() => counts.leaveAuthenticated(network));
   }
 
-  #admit(login: Login, identity: Identity): void {
-    const { clock } = this.#parts;
-    login.identity = identity;
-    login.cancelEnd();
-    login.cancelEnd =
-      identity.endsMs === Infinity
-        ? () => undefined
-        : clock.schedule(identity.endsMs - clock.now(), () => this.judgeAgain());
-    if (this.#state !== undefined) this.#state.grant = identity.grant;
-  }
-
-  // The TLS layer asks the authorities once. When others are trusted since, only who is theirs directly is known to be
-  // vouched for still; everybody else comes again, and is asked for anew.
-  #peerAsOfNow({ authorities }: Login): Peer {
-    const now = this.#parts.authentication.trust().authorities;
-    const { certificate, certificateProblem = 'its authority is not trusted any more' } = this.#peer;
-    if (now === authorities || certificate === undefined || now?.issued(certificate) === true)
-      return this.#peer;
-    return { ...this.#peer, certificateProblem };
-  }
-
   #stateFor(
-    { principal, grant }: Identity,
-    { root }: EnteredRoot,
+    { identity, root }: Login,
     algorithm: SessionState['algorithm'],
     encoding: SessionState['encoding'],
   ): SessionState {
@@ -296,8 +229,8 @@ export class Session {
       ...root,
       clock: this.#parts.clock,
       // No principal's name can be the empty string.
-      owner: principal ?? '',
-      grant,
+      owner: identity.principal ?? '',
+      grant: identity.grant,
       algorithm,
       encoding,
       smallFiles: new Compressor(encoding),
@@ -345,13 +278,13 @@ export class Session {
       });
       try {
         this.#logDone(request, answer);
-        if (id !== undefined) await this.#send({ id, status: 'ok' }, answer);
-        else await this.#tellHeld(answer, request);
+        if (id !== undefined) await this.#answers.send({ id, status: 'ok' }, answer);
+        else if (request.action === 'block') await this.#answers.tellHeld(request.fields.upload, answer);
       } finally {
         answer.release?.();
       }
     } catch (error) {
-      await this.#sendError(id, error, blockFields(header));
+      await this.#answers.sendError(id, error, this.#logger, blockFields(header));
     } finally {
       if (id !== undefined && this.#working.get(id) === controller) this.#working.delete(id);
     }
@@ -376,11 +309,11 @@ export class Session {
   ): Promise<Answer> {
     const carriesFile = action === 'put' || action === 'block';
     const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
-    const pacing = (answer: Answer) => this.#pace('sent', answer.content?.length ?? 0, rest.signal);
+    const pacing = (answer: Answer) => this.#login?.pace('sent', answer.content?.length ?? 0, rest.signal);
     const part: Exchange<A>['part'] = async (status, answer) => {
       onSent(answer);
       await pacing(answer);
-      await this.#send({ id, status }, answer);
+      await this.#answers.send({ id, status }, answer);
     };
     const handler = HANDLERS[action] as unknown as Handler<A>;
     const exchange: Exchange<A> = { ...rest, action, fields, content, part, progress: () => ({}) };
@@ -394,50 +327,6 @@ export class Session {
       });
       return answer;
     });
-  }
-
-  #isTellingHeld = false;
-  // A block without id has no answer; what is held is told now and then, and never queued.
-  async #tellHeld(answer: Answer, request: Request): Promise<void> {
-    if (this.#isTellingHeld || request.action !== 'block') return;
-    this.#isTellingHeld = true;
-    try {
-      await this.#send({ status: 'progress', upload: request.fields.upload }, answer);
-    } finally {
-      this.#isTellingHeld = false;
-    }
-  }
-
-  async #send(
-    fields: Record<string, unknown>,
-    { fields: more, release: _, ...content }: Answer,
-  ): Promise<void> {
-    await this.#connection.send({ fields: { ...fields, ...more }, ...content });
-  }
-
-  async #sendError(
-    id: number | undefined,
-    error: unknown,
-    context: Record<string, unknown> = {},
-  ): Promise<void> {
-    const known = toSealiftError(error);
-    if (known.code === 'connection-lost' || known.code === 'timeout') return;
-    if (known.code === 'internal') this.#logger.error({ err: error, cause: known.cause }, 'a request failed');
-    else this.#logger.debug({ code: known.code, reason: known.message }, 'a request was refused');
-    const answer = id === undefined ? {} : { id };
-    try {
-      const fields: Record<string, unknown> = { ...context, ...answer, ...errorFields(known) };
-      await this.#connection
-        .send({ fields: { ...fields, message: clipped(String(fields['message'])) } })
-        .catch((sendError: unknown) => {
-          if (!isSealiftError(sendError, 'header-too-large')) throw sendError;
-          return this.#connection.send({
-            fields: { ...answer, ...errorFields(withoutContext(known)) },
-          });
-        });
-    } catch (sendError) {
-      this.#logger.debug({ err: sendError }, 'an error could not be told');
-    }
   }
 
   async #endStream(error: SealiftError): Promise<void> {
@@ -459,10 +348,8 @@ export class Session {
     this.#abortAll(CONNECTION_ENDED);
     await Promise.all(this.#tasks);
     const state = this.#state;
-    this.#login?.cancelEnd();
     if (state !== undefined) await this.#leaveUploads(state);
-    this.#login?.entered.leave();
-    this.#login?.place?.leave();
+    this.#login?.leave();
     this.#login = undefined;
   }
 

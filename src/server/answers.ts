@@ -1,0 +1,60 @@
+import { isSealiftError, toSealiftError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { errorFields } from '../protocol/wire-errors.ts';
+import type { Connection } from '../transport/connection.ts';
+import type { Answer } from './exchange.ts';
+import { clipped, withoutContext } from './told-errors.ts';
+
+/** What a session tells its client. */
+export class Answers {
+  readonly #connection: Connection;
+  #isTellingHeld = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Sends a part of an answer, whose own fields go before `fields`; resolves when the kernel took it. */
+  async send(
+    fields: Record<string, unknown>,
+    { fields: more, release: _, ...content }: Answer,
+  ): Promise<void> {
+    await this.#connection.send({ fields: { ...fields, ...more }, ...content });
+  }
+
+  /** Tells how much of an upload is held, for blocks that came without id: now and then, and never queued. */
+  async tellHeld(upload: string, answer: Answer): Promise<void> {
+    if (this.#isTellingHeld) return;
+    this.#isTellingHeld = true;
+    try {
+      await this.send({ status: 'progress', upload }, answer);
+    } finally {
+      this.#isTellingHeld = false;
+    }
+  }
+
+  /** Tells what went wrong, with `context` for who cannot know it by the id. Never rejects: who is gone is told nothing. */
+  async sendError(
+    id: number | undefined,
+    error: unknown,
+    logger: Logger,
+    context: Record<string, unknown> = {},
+  ): Promise<void> {
+    const known = toSealiftError(error);
+    if (known.code === 'connection-lost' || known.code === 'timeout') return;
+    if (known.code === 'internal') logger.error({ err: error, cause: known.cause }, 'a request failed');
+    else logger.debug({ code: known.code, reason: known.message }, 'a request was refused');
+    const answer = id === undefined ? {} : { id };
+    try {
+      const fields: Record<string, unknown> = { ...context, ...answer, ...errorFields(known) };
+      await this.#connection
+        .send({ fields: { ...fields, message: clipped(String(fields['message'])) } })
+        .catch((sendError: unknown) => {
+          if (!isSealiftError(sendError, 'header-too-large')) throw sendError;
+          return this.#connection.send({ fields: { ...answer, ...errorFields(withoutContext(known)) } });
+        });
+    } catch (sendError) {
+      logger.debug({ err: sendError }, 'an error could not be told');
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import type { Clock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
+import type { Peer } from '../transport/peer.ts';
+import type { ClientAuthorities } from '../trust/client-trust.ts';
+import {
+  authenticate,
+  identify,
+  type AuthenticationOptions,
+  type Identity,
+  type Offered,
+} from './authentication.ts';
+import type { Joined } from './joining.ts';
+import type { PrincipalConnection, PrincipalConnections } from './principal-connections.ts';
+import type { EnteredRoot, ServedRoot, ServedRoots } from './served-roots.ts';
+
+/** By what a client is judged, and what it is let into. */
+export interface LoginParts {
+  authentication: AuthenticationOptions;
+  principals: PrincipalConnections;
+  roots: ServedRoots;
+  clock: Clock;
+}
+
+/** How a client was let in, and what it gives back when it leaves. */
+interface Admission {
+  /** What says who it is from now on. */
+  offered: Offered;
+  /** Its place among the connections of the principal; none for the anonymous. */
+  place: PrincipalConnection | undefined;
+  entered: EnteredRoot;
+  /** Who vouched for its certificate when the TLS layer asked. */
+  authorities: ClientAuthorities | undefined;
+}
+
+/** A client that was let in: whom it speaks for, as of the last time it was judged. */
+export class Login {
+  /** What its join code was exchanged for. */
+  readonly joined: Joined | undefined;
+  readonly #parts: LoginParts;
+  readonly #peer: Peer;
+  readonly #admission: Admission;
+  #identity: Identity;
+  #cancelEnd: () => void = () => undefined;
+
+  private constructor(
+    parts: LoginParts,
+    peer: Peer,
+    admission: Admission,
+    { identity, joined }: { identity: Identity; joined: Joined | undefined },
+  ) {
+    this.#parts = parts;
+    this.#peer = peer;
+    this.#admission = admission;
+    this.#identity = identity;
+    this.joined = joined;
+  }
+
+  /** Lets a client in that says `hello`. Throws `unauthenticated`, `rate-limited`, `busy`, or what opening its root throws. */
+  static async begin(parts: LoginParts, peer: Peer, hello: Offered): Promise<Login> {
+    const { authentication, principals, roots } = parts;
+    const { authorities } = authentication.trust();
+    const { offered, ...known } = await authenticate(authentication, peer, hello);
+    const { principal, grant } = known.identity;
+    const place = principal === null ? undefined : principals.enter(principal, grant);
+    try {
+      const entered = await roots.enter(grant.root);
+      return new Login(parts, peer, { offered, place, entered, authorities }, known);
+    } catch (error) {
+      place?.leave();
+      throw error;
+    }
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  get root(): ServedRoot {
+    return this.#admission.entered.root;
+  }
+
+  /** Judges the client by what is trusted now, as if it came just now. Throws `unauthenticated` if it would not be let in, or to somewhere else. */
+  judgeAgain(): void {
+    const { principal, grant } = this.#identity;
+    const identity = identify(this.#parts.authentication, this.#peerAsOfNow(), this.#admission.offered);
+    if (identity.principal !== principal || identity.grant.root !== grant.root)
+      throw new SealiftError('unauthenticated', 'The login has another meaning now.');
+    this.#identity = identity;
+  }
+
+  /** Calls `onEnd` when the identity as it is now ends by itself; the call before is taken back. */
+  whenItEnds(onEnd: () => void): void {
+    const { clock } = this.#parts;
+    const { endsMs } = this.#identity;
+    this.#cancelEnd();
+    if (endsMs !== Infinity) this.#cancelEnd = clock.schedule(endsMs - clock.now(), onEnd);
+  }
+
+  /** Resolves when so many bytes of content may be moved; undefined: at once. */
+  pace(way: 'received' | 'sent', bytes: number, signal: AbortSignal): Promise<void> | undefined {
+    return this.#admission.place?.pace(way, bytes, this.#identity.grant, signal);
+  }
+
+  /** May be called again. */
+  leave(): void {
+    this.#cancelEnd();
+    this.#admission.entered.leave();
+    this.#admission.place?.leave();
+  }
+
+  // The TLS layer asks the authorities once. When others are trusted since, only who is theirs directly is known to be
+  // vouched for still; everybody else comes again, and is asked for anew.
+  #peerAsOfNow(): Peer {
+    const now = this.#parts.authentication.trust().authorities;
+    const { certificate, certificateProblem = 'its authority is not trusted any more' } = this.#peer;
+    const isSame = now === this.#admission.authorities;
+    if (isSame || certificate === undefined || now?.issued(certificate) === true) return this.#peer;
+    return { ...this.#peer, certificateProblem };
+  }
+}
