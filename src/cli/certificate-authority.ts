@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { systemRandom } from '../random.ts';
-import type { Authority } from '../trust/ca/authority.ts';
+import type { Authority, AuthorityFiles } from '../trust/ca/authority.ts';
 import type { Issued } from '../trust/ca/issue.ts';
 import type { LeafFiles } from '../trust/ca/leaf-files.ts';
 import { certificateFacts } from '../trust/certificate-facts.ts';
@@ -37,7 +37,7 @@ export async function initialize(context: RunContext): Promise<number> {
     SERVICES,
   );
   const files = authorityFiles(directory);
-  tellAuthority(context, authority);
+  tellAuthority(context, authority, files);
   terminal.note(
     `Made a CA: ${printable(files.certificate)}, for clients and servers to trust (--ca, --client-ca).`,
   );
@@ -63,11 +63,12 @@ export async function issueOne(context: RunContext, [usage, names]: unknown[]): 
 /** `sealift cert renew [NAME...]`: first the list of revoked certificates, which is the most urgent, then the CA, by which the others end. */
 export async function renewAll(context: RunContext, [given]: unknown[]): Promise<number> {
   const { settings, terminal } = context;
-  const [{ renewAuthority }, { renewCrl }, { dueNames, isDue, renewCertificate }] = await Promise.all([
-    import('../trust/ca/authority.ts'),
-    import('../trust/ca/authority-crl.ts'),
-    import('../trust/ca/renew.ts'),
-  ]);
+  const [{ authorityFiles, renewAuthority }, { renewCrl }, { dueNames, isDue, renewCertificate }] =
+    await Promise.all([
+      import('../trust/ca/authority.ts'),
+      import('../trust/ca/authority-crl.ts'),
+      import('../trust/ca/renew.ts'),
+    ]);
   let authority = await openCa(context);
   const days = settings['days'] as number | undefined;
   const named = given as string[];
@@ -76,7 +77,7 @@ export async function renewAll(context: RunContext, [given]: unknown[]): Promise
   terminal.note(`Signed ca.crl anew, for ${crlDays} days.`);
   if (named.includes(CA) || isDue(authority.certificate, authority)) {
     authority = await renewAuthority(authority, days ?? CA_DAYS);
-    tellAuthority(context, authority);
+    tellAuthority(context, authority, authorityFiles(authority.directory));
     terminal.note(
       `Renewed the CA, until ${authority.certificate.validTo}. Give its ca.pem to all who trust it.`,
     );
@@ -121,8 +122,8 @@ async function openCa(context: RunContext): Promise<Authority> {
 }
 
 async function newPassphrase(context: RunContext): Promise<string> {
-  const questions = ['Passphrase for the key of the CA: ', 'Once more: '] as const;
-  const [passphrase, again] = await askPassphrases(context, questions);
+  const questions = ['Passphrase for the key of the CA: ', 'Once more: '];
+  const [passphrase = '', again] = await askPassphrases(context, questions);
   if (passphrase === again) return passphrase;
   throw new SealiftError('usage', 'The two passphrases differ.');
 }
@@ -136,13 +137,9 @@ async function filesOf({ directory }: Authority, name: string): Promise<LeafFile
   });
 }
 
-function tellAuthority({ terminal }: RunContext, { directory, certificate }: Authority): void {
-  const files = {
-    cert: join(directory, 'ca.pem'),
-    key: join(directory, 'ca.key'),
-    crl: join(directory, 'ca.crl'),
-  };
-  terminal.event('authority', { ...files, certificate: certificateFacts(certificate, systemClock) });
+function tellAuthority({ terminal }: RunContext, authority: Authority, files: AuthorityFiles): void {
+  const certificate = certificateFacts(authority.certificate, systemClock);
+  terminal.event('authority', { cert: files.certificate, key: files.key, crl: files.crl, certificate });
 }
 
 function tellIssued({ terminal }: RunContext, authority: Authority, issued: Issued, verb: string): void {

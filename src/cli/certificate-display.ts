@@ -12,7 +12,7 @@ export function certificateLines(facts: CertificateFacts): string[] {
     key: facts.key,
     usage: usage.join(', '),
     'not before': facts.notBefore,
-    'not after': `${facts.notAfter} (${daysLeft < 0 ? 'expired' : `${daysLeft} days left`})`,
+    'not after': endText(facts.notAfter, daysLeft, 'expired'),
     sha256: facts.sha256,
     pin: facts.pin,
   });
@@ -21,4 +21,9 @@ export function certificateLines(facts: CertificateFacts): string[] {
 /** A line for each fact, its name in front. */
 export function factLines(facts: Readonly<Record<string, string>>): string[] {
   return Object.entries(facts).map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`.trimEnd());
+}
+
+/** When something ends, and how many days are left; `over` says that there are none. */
+export function endText(end: string, daysLeft: number, over: string): string {
+  return `${end} (${daysLeft < 0 ? over : `${daysLeft} days left`})`;
 }

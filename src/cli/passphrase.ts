@@ -12,11 +12,9 @@ import { readText, type RunContext } from './run-context.ts';
  */
 export async function givenPassphrase({ settings }: RunContext): Promise<string | undefined> {
   const { passphraseFile: file } = settings;
-  if (typeof file !== 'string') {
-    const variable = process.env['SEALIFT_PASSPHRASE'];
-    return variable === undefined ? undefined : assertNotEmpty(variable, 'SEALIFT_PASSPHRASE');
-  }
-  return passphraseIn(file);
+  if (typeof file === 'string') return passphraseIn(file);
+  const variable = process.env['SEALIFT_PASSPHRASE'];
+  return variable === undefined ? undefined : assertNotEmpty(variable, 'SEALIFT_PASSPHRASE');
 }
 
 /** The passphrase in the first line of a file. Throws `bad-configuration` for one that others can read, and for an empty passphrase. */
@@ -27,10 +25,10 @@ export async function passphraseIn(file: string): Promise<string> {
 }
 
 /** Asks for passphrases on the terminal, which does not show them. Throws `usage` where there is none, or nothing is answered. */
-export async function askPassphrases<const Q extends readonly string[]>(
+export async function askPassphrases(
   { signal }: RunContext,
-  questions: Q,
-): Promise<{ [K in keyof Q]: string }> {
+  questions: readonly string[],
+): Promise<string[]> {
   if (!process.stdin.isTTY) {
     throw new SealiftError('usage', 'There is no terminal to ask for a passphrase on.', {
       hint: 'Give it with --passphrase-file or in SEALIFT_PASSPHRASE.',
@@ -57,7 +55,7 @@ export async function askPassphrases<const Q extends readonly string[]>(
   } finally {
     prompt.close();
   }
-  return answers as { [K in keyof Q]: string };
+  return answers;
 }
 
 function assertNotEmpty(passphrase: string, place: string): string {

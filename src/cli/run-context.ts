@@ -150,9 +150,7 @@ export class RunContext implements AsyncDisposable {
 }
 
 /** The text of a PEM file of certificates. Checked here, because Node passes over what it cannot read in a CA file. */
-export async function certificates(file: string): Promise<string>;
-export async function certificates(file: string | undefined): Promise<string | undefined>;
-export async function certificates(file: string | undefined): Promise<string | undefined> {
+async function certificates(file: string | undefined): Promise<string | undefined> {
   const text = await pem(file);
   if (text === undefined || isCertificate(text)) return text;
   throw new SealiftError('bad-configuration', `${file ?? ''} holds no certificate in PEM.`);

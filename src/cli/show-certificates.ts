@@ -8,7 +8,7 @@ import { formatAddress } from '../transport/address.ts';
 import { certificateFacts, daysUntil } from '../trust/certificate-facts.ts';
 import { parseCrls, type Crl } from '../trust/crl.ts';
 import { certificatesIn } from '../trust/pem.ts';
-import { certificateLines, factLines } from './certificate-display.ts';
+import { certificateLines, endText, factLines } from './certificate-display.ts';
 import { EXIT } from './exit-codes.ts';
 import { parseServerText } from './places.ts';
 import type { RunContext } from './run-context.ts';
@@ -74,23 +74,18 @@ async function presentedBy({ signal }: RunContext, place: string): Promise<X509C
 }
 
 function showCrl(terminal: Terminal, { number, thisUpdateMs, nextUpdateMs, revoked }: Crl): void {
-  const nextUpdate = Number.isFinite(nextUpdateMs) ? isoText(nextUpdateMs) : undefined;
-  const facts = {
-    number: number === undefined ? undefined : Number(number),
-    thisUpdate: isoText(thisUpdateMs),
-    nextUpdate,
-  };
+  const thisUpdate = isoText(thisUpdateMs);
+  const next = Number.isFinite(nextUpdateMs)
+    ? { nextUpdate: isoText(nextUpdateMs), daysLeft: daysUntil(nextUpdateMs, systemClock) }
+    : undefined;
   const entries = revoked.map(({ serial, revokedMs }) => ({ serial, date: isoText(revokedMs) }));
-  const daysLeft = nextUpdate === undefined ? undefined : daysUntil(nextUpdateMs, systemClock);
-  terminal.event('crl', { crl: { ...facts, daysLeft, revoked: entries } });
+  const jsonNumber = number === undefined ? undefined : Number(number);
+  terminal.event('crl', { crl: { number: jsonNumber, thisUpdate, ...next, revoked: entries } });
   if (terminal.options.json) return;
   const lines = factLines({
-    'crl number': number === undefined ? 'none' : String(number),
-    'this update': facts.thisUpdate,
-    'next update':
-      nextUpdate === undefined
-        ? 'not said'
-        : `${nextUpdate} (${(daysLeft ?? 0) < 0 ? 'overdue' : `${daysLeft} days left`})`,
+    'crl number': String(number ?? 'none'),
+    'this update': thisUpdate,
+    'next update': next ? endText(next.nextUpdate, next.daysLeft, 'overdue') : 'not said',
     revoked: String(revoked.length),
   });
   terminal.data([...lines, ...entries.map(({ serial, date }) => `  ${serial} ${date}`)].join('\n'));

@@ -20,7 +20,8 @@ export async function touchesDirectories(store: Store, change: Change): Promise<
   if (change.type === 'make') return true;
   if (change.type !== 'put' && (await whatStands(store, change.path))?.type === 'directory') return true;
   if (change.type === 'remove') return false;
-  return (await whatStands(store, parentPath(placeOf(change)))) === undefined;
+  // Where another file stands in the way now, there may be nothing in a moment, and then a directory is made.
+  return (await whatStands(store, parentPath(placeOf(change))))?.type !== 'directory';
 }
 
 /** Adds to `tally` what a change would do, and tells what it would replace. Nothing may change meanwhile. */

@@ -127,9 +127,13 @@ export class Quotas {
 
   /** Runs `task` while nothing else changes what it looks at. */
   async #alone<T>(change: Change, task: () => Promise<T>): Promise<T> {
-    const isAlone = await touchesDirectories(this.#parts.store, change);
-    const release = await this.#changing.take(isAlone ? AT_ONCE : 1);
+    let release = await this.#changing.take(1);
     try {
+      // Asked with a place taken: from here on no directory comes or goes until it is given back.
+      if (await touchesDirectories(this.#parts.store, change)) {
+        release();
+        release = await this.#changing.take(AT_ONCE);
+      }
       return await this.#paths.run(pathsOf(change), task);
     } finally {
       release();

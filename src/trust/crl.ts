@@ -1,7 +1,11 @@
 import { SealiftError } from '../errors.ts';
 import { contentOf, derValues, integer, sequence, TAG, time, type DerValue } from './der.ts';
 
-/** A certificate revocation list as it stands in its file: nobody has looked at its signature yet. */
+/**
+ * A certificate revocation list as it stands in its file: nobody has looked at its signature yet. It is read here, and not
+ * by the library for certificates, because that one refuses lists of some thousand entries, and a server that refused a
+ * list that has grown would go on letting in whom it names.
+ */
 export interface Crl {
   /** The name of who issued it, in DER. */
   issuer: Buffer;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 
 import {
@@ -118,5 +118,34 @@ test('a changed file is seen without a signal; a faulty one is refused, and the 
   await untilLogged(server, 'not reloaded; what was loaded before stays in use', 1);
   expect(server.process.said.stderr).toContain('permissions');
   expect((await list()).code).toBe(0);
+  await server.process.kill('SIGTERM');
+});
+
+/** Lays a pair down as certbot does: numbered files in archive/, to which the links in live/ then lead. */
+function renewAsCertbot({ cert, key }: Pair, number: number): void {
+  mkdirSync(home.at('letsencrypt/live/localhost'), { recursive: true });
+  for (const [kind, text] of [
+    ['fullchain', cert],
+    ['privkey', key],
+  ] as const) {
+    home.write(`letsencrypt/archive/localhost/${kind}${number}.pem`, text);
+    const link = home.at(`letsencrypt/live/localhost/${kind}.pem`);
+    rmSync(link, { force: true });
+    symlinkSync(`../../archive/localhost/${kind}${number}.pem`, link);
+  }
+}
+
+test('what certbot renews is taken into use without a signal', async () => {
+  const [before, after] = [await issueCertificate({ names }), await issueCertificate({ names })];
+  renewAsCertbot(before, 1);
+  const live = (kind: string) => home.at(`letsencrypt/live/localhost/${kind}.pem`);
+  const server = await home.serve(['--cert', live('fullchain'), '--key', live('privkey')], home.at('acme'));
+  const list = (pair: Pair) => home.run(['ls', server.place(), '--retry', '0', '--pin', pinOf(pair)]);
+  expect((await list(before)).code).toBe(0);
+  expect((await list(after)).code).toBe(6);
+  renewAsCertbot(after, 2);
+  await untilLogged(server, 'reloaded', 1);
+  expect((await list(after)).code).toBe(0);
+  expect((await list(before)).code).toBe(6);
   await server.process.kill('SIGTERM');
 });

@@ -79,6 +79,21 @@ const places: [string, number, (clock: FakeClock) => Promise<Store>][] = [
   ],
 ];
 
+/** Changes at once of which one makes or removes a directory in the moment in which another one looks. */
+const CROSSING: Change[][] = [
+  [
+    { type: 'put', path: 'c/c/a', bytes: 0 },
+    { type: 'remove', path: 'c/c', isRecursive: true },
+    { type: 'remove', path: 'c', isRecursive: true },
+  ],
+  [
+    { type: 'put', path: 'a', bytes: 0 },
+    { type: 'make', path: 'a' },
+    { type: 'remove', path: 'a', isRecursive: false },
+    { type: 'put', path: 'a/a', bytes: 0 },
+  ],
+];
+
 describe.each(places)('what is counted is what a listing finds, %s,', (_, numRuns, open) => {
   const steps = fc.array(fc.record({ change, who: fc.nat(2) }), { maxLength: 30 });
   /** Two principals with a quota, and one without, in a new store. Both counts are made, and then only kept up: the clock stands still. */
@@ -142,7 +157,10 @@ describe.each(places)('what is counted is what a listing finds, %s,', (_, numRun
         );
         await expectExact(started);
       }),
-      { numRuns },
+      {
+        numRuns,
+        examples: CROSSING.map((todo) => [[''], ['a'], todo.map((each) => ({ change: each, who: 0 }))]),
+      },
     );
   });
 });

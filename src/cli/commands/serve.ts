@@ -33,7 +33,7 @@ export function addServe(program: Command, run: Runner): void {
       setting('--client-ca-key <file>', 'its key: clients that join get a certificate, if they ask (PEM)'),
     )
     .addOption(setting('--client-ca-passphrase-file <file>', 'the passphrase of that key'))
-    .addOption(setting('--crl <file>', 'certificates that this CA has revoked (PEM or DER)'))
+    .addOption(setting('--crl <file>', 'certificates that this CA has revoked (PEM)'))
     .addOption(setting('--users <file>', 'principals: tokens, certificates, permissions (TOML)'))
     .addOption(
       setting('--anonymous <access>', 'what clients may do that say nothing of who they are')

@@ -25,7 +25,14 @@ export interface Authority {
 }
 
 /** Where an authority keeps what is its own. */
-export function authorityFiles(directory: string): { certificate: string; key: string; crl: string } {
+export interface AuthorityFiles {
+  certificate: string;
+  key: string;
+  crl: string;
+}
+
+/** The files of the authority in `directory`, which need not exist. */
+export function authorityFiles(directory: string): AuthorityFiles {
   const at = (name: string) => join(directory, name);
   return { certificate: at('ca.pem'), key: at('ca.key'), crl: at('ca.crl') };
 }

@@ -69,13 +69,8 @@ export function leafValidity(
 ): Validity {
   const latest = certificate.validToDate;
   if (latest.getTime() > clock.now()) return validFor(days, clock, latest);
-  throw new SealiftError(
-    'bad-configuration',
-    `The certificate of the CA expired on ${certificate.validTo}.`,
-    {
-      hint: 'To renew it: sealift cert renew ca',
-    },
-  );
+  const message = `The certificate of the CA expired on ${certificate.validTo}.`;
+  throw new SealiftError('bad-configuration', message, { hint: 'To renew it: sealift cert renew ca' });
 }
 
 /** Throws `bad-configuration`, with that hint, if a certificate with this key was revoked: somebody else may have the key. */

@@ -28,12 +28,11 @@ export function leafFiles(directory: string, name: string): LeafFiles {
       hint: 'The files are named after the first name: give another one first.',
     });
   }
-  const at = (...names: string[]) => join(directory, ...names);
   return {
     name: fileName,
-    certificate: at(`${fileName}.pem`),
-    key: at(`${fileName}.key`),
-    issued: at(ISSUED, fileName),
+    certificate: join(directory, `${fileName}.pem`),
+    key: join(directory, `${fileName}.key`),
+    issued: join(directory, ISSUED, fileName),
   };
 }
 

@@ -90,9 +90,7 @@ export function assertIssuedBy(
   throw new SealiftError(
     'bad-configuration',
     `${file} is no certificate that the CA in ${directory} issued.`,
-    {
-      hint: 'Say with --dir where the CA is that issued it.',
-    },
+    { hint: 'Say with --dir where the CA is that issued it.' },
   );
 }
 
