@@ -7,6 +7,8 @@ import { events, RunningProcess, type Ended, type Event, type RunOptions } from 
 /** The program as it is run: Node itself, and the sources by type stripping. */
 export const SEALIFT: readonly [string, string] = [process.execPath, resolve('src/cli/main.ts')];
 
+const COMPILED = resolve('node_modules/.cache/sealift-tests');
+
 /** A server that runs as a process, and how to reach it. */
 export interface ServeProcess {
   process: RunningProcess;
@@ -34,6 +36,8 @@ export class CliHome {
       XDG_CONFIG_HOME: this.at('config'),
       XDG_STATE_HOME: this.at('state'),
       TERM: 'xterm',
+      // A program that is started some thousand times is compiled once.
+      NODE_COMPILE_CACHE: COMPILED,
     };
     for (const name of ['home', 'config', 'state', 'work']) mkdirSync(this.at(name));
   }
