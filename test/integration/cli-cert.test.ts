@@ -13,9 +13,10 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasOpenssl } from '../trust/openssl.ts';
 import { CliHome, SEALIFT } from '../support/cli.ts';
+import { isInstalled } from '../support/installed.ts';
 
 const home = new CliHome();
-const hasPython = spawnSync('python3', ['--version']).status === 0;
+const hasPython = isInstalled('python3', '--version');
 let number = 0;
 afterAll(() => home.close());
 

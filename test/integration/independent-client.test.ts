@@ -1,13 +1,14 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import type { Address } from '../../src/transport/address.ts';
+import { isInstalled } from '../support/installed.ts';
 import { startDirectoryServer, temporaryDirectory, tokenOf, usersToml } from '../support/test-server.ts';
 
-const hasPython = spawnSync('python3', ['-c', 'import ssl; ssl.TLSVersion.TLSv1_3']).status === 0;
+const hasPython = isInstalled('python3', '-c', 'import ssl; ssl.TLSVersion.TLSv1_3');
 const REASON = hasPython ? '' : ' (skipped: there is no python3 with TLS 1.3 on this machine)';
 
 describe.skipIf(!hasPython)(`clients written in another language${REASON}`, () => {

@@ -1,9 +1,10 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isInstalled } from '../support/installed.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -65,14 +66,7 @@ test('the line for cron that watches says so when there was no good run', async 
   expect(stdout).toBe('no good backup since yesterday\n');
 });
 
-const hasSystemd = (() => {
-  try {
-    execFileSync('systemd-analyze', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const hasSystemd = isInstalled('systemd-analyze', '--version');
 
 test.skipIf(!hasSystemd)('systemd finds nothing to say of the service and the timer', async () => {
   const service = example('service').replace('/usr/local/bin/sealift', home.at('bin/sealift'));

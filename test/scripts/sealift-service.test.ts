@@ -1,19 +1,13 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 
+import { isInstalled } from '../support/installed.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
 
-const hasSystemd = (() => {
-  try {
-    execFileSync('systemd-analyze', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const hasSystemd = isInstalled('systemd-analyze', '--version');
 
 /** The unit, where the program is one that is surely there: `verify` looks for it. */
 async function unit(): Promise<string> {

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { isInstalled } from '../support/installed.ts';
 
 /** Whether the openssl program is there, as a second opinion on what is made here. */
-export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+export const hasOpenssl = isInstalled('openssl', 'version');
