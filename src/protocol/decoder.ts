@@ -28,14 +28,20 @@ export class MessageDecoder {
   #content: Collector | undefined;
   #failure: SealiftError | undefined;
   readonly #allocate: (length: number) => Buffer;
+  readonly #chunksAreLent: boolean;
 
-  /** `allocate` gives the memory for a content that does not lie in one chunk. */
+  /**
+   * `allocate` gives the memory for a content that does not lie in one chunk; with `chunksAreLent` for every content,
+   * since the chunks are overwritten once `push` returns.
+   */
   constructor({
     maxContentBytes = MAX_CONTENT_BYTES,
     allocate = (length) => Buffer.allocUnsafeSlow(length),
-  }: { maxContentBytes?: number; allocate?: (length: number) => Buffer } = {}) {
+    chunksAreLent = false,
+  }: { maxContentBytes?: number; allocate?: (length: number) => Buffer; chunksAreLent?: boolean } = {}) {
     this.maxContentBytes = maxContentBytes;
     this.#allocate = allocate;
+    this.#chunksAreLent = chunksAreLent;
   }
 
   get state(): DecoderState {
@@ -45,7 +51,7 @@ export class MessageDecoder {
 
   /**
    * Takes the next bytes of the stream and calls `deliver` for each message they complete. A content may be a
-   * view of `chunk`, which the caller therefore gives away. Throws an error that ends the stream
+   * view of `chunk`, which the caller therefore gives away, unless chunks are lent. Throws an error that ends the stream
    * (`bad-frame`, `bad-header`, `header-too-large`, `content-too-large`, or what `deliver` threw), and the same
    * one ever after.
    */
@@ -86,7 +92,7 @@ export class MessageDecoder {
           `A header of ${length} bytes is longer than ${MAX_HEADER_BYTES}.`,
         );
       }
-      this.#head = new Collector(length, (bytes) => Buffer.allocUnsafe(bytes));
+      this.#head = new Collector(length, false, (bytes) => Buffer.allocUnsafe(bytes));
     }
     return rest.subarray(taken);
   }
@@ -104,7 +110,7 @@ export class MessageDecoder {
       );
     }
     if (length === 0) this.#finish(NOTHING, deliver);
-    else this.#content = new Collector(length, this.#allocate);
+    else this.#content = new Collector(length, this.#chunksAreLent, this.#allocate);
     return after;
   }
 
@@ -123,22 +129,24 @@ export class MessageDecoder {
   }
 }
 
-/** Collects a known number of bytes; without copying where one chunk holds them all. */
+/** Collects a known number of bytes; without copying where one chunk holds them all, unless a copy is wanted. */
 class Collector {
   whole: Buffer | undefined;
   readonly #length: number;
   #buffer: Buffer | undefined;
   #filled = 0;
 
+  readonly #isCopied: boolean;
   readonly #allocate: (length: number) => Buffer;
 
-  constructor(length: number, allocate: (length: number) => Buffer) {
+  constructor(length: number, isCopied: boolean, allocate: (length: number) => Buffer) {
     this.#length = length;
+    this.#isCopied = isCopied;
     this.#allocate = allocate;
   }
 
   take(rest: Buffer): Buffer {
-    if (this.#buffer === undefined && rest.length >= this.#length) {
+    if (!this.#isCopied && this.#buffer === undefined && rest.length >= this.#length) {
       this.whole = rest.subarray(0, this.#length);
       return rest.subarray(this.#length);
     }

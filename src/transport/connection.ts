@@ -8,6 +8,7 @@ import { DISCARD_MS, HEADER_TIMEOUT_MS, MIN_CONTENT_RATE, STALL_TIMEOUT_MS } fro
 import { blockBuffers } from './block-buffers.ts';
 import { Deadlines } from './deadlines.ts';
 import { Outbox } from './outbox.ts';
+import type { ReadBuffer } from './read-buffer.ts';
 
 export interface ConnectionOptions {
   clock: Clock;
@@ -23,6 +24,8 @@ export interface ConnectionOptions {
   idleTimeoutMs?: number | undefined;
   /** Something in flight, and no byte moves either way, in milliseconds. Default: no limit. */
   answerTimeoutMs?: number | undefined;
+  /** What the socket reads into, if it was made so. */
+  reads?: ReadBuffer | undefined;
 }
 
 /**
@@ -35,7 +38,9 @@ export class Connection implements AsyncDisposable {
   readonly closed: Promise<void>;
 
   readonly #socket: Socket;
-  readonly #options: Required<{ [K in keyof ConnectionOptions]: NonNullable<ConnectionOptions[K]> }>;
+  readonly #options: Required<{
+    [K in keyof Omit<ConnectionOptions, 'reads'>]: NonNullable<ConnectionOptions[K]>;
+  }>;
   readonly #decoder: MessageDecoder;
   readonly #deadlines: Deadlines;
   readonly #outbox: Outbox;
@@ -60,12 +65,13 @@ export class Connection implements AsyncDisposable {
     this.#decoder = new MessageDecoder({
       maxContentBytes: options.maxContentBytes,
       allocate: (length) => blockBuffers.take(length),
+      chunksAreLent: options.reads !== undefined,
     });
     this.#deadlines = new Deadlines(options.clock);
     this.#outbox = new Outbox(socket, (isWaiting) => this.#onSendProgress(isWaiting));
     const closed = Promise.withResolvers<void>();
     this.closed = closed.promise;
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    if (options.reads === undefined) socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('error', (error) => this.#failWholly(lostConnection(error)));
     socket.on('close', () => {
@@ -73,6 +79,9 @@ export class Connection implements AsyncDisposable {
       this.#deadlines.clearAll();
       closed.resolve();
     });
+    options.reads?.listen((chunk) => this.#onData(chunk));
+    // Without a listener for data nothing else lets it flow.
+    if (options.reads !== undefined && this.#received.length === 0) socket.resume();
     this.#watchIdle();
   }
 

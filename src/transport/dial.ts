@@ -1,10 +1,11 @@
-import { isIP } from 'node:net';
+import { isIP, type OnReadOpts } from 'node:net';
 import { connect, type ConnectionOptions as TlsOptions, type TLSSocket } from 'node:tls';
 
 import { abortedError, throwIfAborted, type Clock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { ALPN_ID, MAX_CONTENT_BYTES, STALL_TIMEOUT_MS } from '../protocol/limits.ts';
 import { Connection } from './connection.ts';
+import { ReadBuffer } from './read-buffer.ts';
 import { peerOf, type Peer } from './peer.ts';
 import { formatAddress, type Address } from './address.ts';
 
@@ -18,6 +19,8 @@ export interface DialTls {
   servername?: string | undefined;
   /** Default 1.3. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** The cipher suites to offer, as OpenSSL lists them, with colons between them. Default: those of Node. */
+  ciphers?: string | undefined;
 }
 
 export interface DialOptions {
@@ -43,7 +46,8 @@ const ADDRESS_TIMEOUT_MS = 2_500;
 /** Opens a connection to a server: every address of the name is tried, the newer family first (RFC 8305), then TLS, then `verify`. */
 export async function dial(options: DialOptions): Promise<{ connection: Connection; peer: Peer }> {
   throwIfAborted(options.signal);
-  const socket = unconnected(options);
+  const reads = new ReadBuffer();
+  const socket = unconnected(options, { onread: reads.onread });
   try {
     await secured(socket, options);
     const peer = peerOf(socket);
@@ -62,6 +66,7 @@ export async function dial(options: DialOptions): Promise<{ connection: Connecti
       maxContentBytes: MAX_CONTENT_BYTES,
       stallTimeoutMs: options.timeoutMs,
       answerTimeoutMs: options.timeoutMs ?? STALL_TIMEOUT_MS,
+      reads,
     });
     return { connection, peer };
   } catch (error) {
@@ -70,13 +75,13 @@ export async function dial(options: DialOptions): Promise<{ connection: Connecti
   }
 }
 
-/** A socket that begins to connect. A certificate or key that cannot be used is noticed at once, before there is a socket. */
+/** A socket that begins to connect, by default to a server of ours. A certificate or key that cannot be used is noticed at once, before there is a socket. */
 export function unconnected(
   options: Pick<DialOptions, 'address' | 'tls'>,
-  protocols: string[] = [ALPN_ID],
+  more: { ALPNProtocols?: string[]; onread?: OnReadOpts } = {},
 ): TLSSocket {
   try {
-    return connect({ ...socketOptions(options), ALPNProtocols: protocols });
+    return connect({ ...socketOptions(options), ALPNProtocols: [ALPN_ID], ...more });
   } catch (error) {
     throw handshakeError(systemCode(error) ?? '', error as Error, formatAddress(options.address));
   }
@@ -100,6 +105,7 @@ function socketOptions({ address, tls }: Pick<DialOptions, 'address' | 'tls'>): 
     cert: tls.cert,
     key: tls.key,
     passphrase: tls.passphrase,
+    ciphers: tls.ciphers,
     minVersion: tls.minVersion ?? 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     // Judged by `verify`, which has the certificate at hand and can say what is wrong with it and how to mend it.
@@ -162,7 +168,7 @@ function ignoreLateError(): void {
 }
 
 /** What a failure to connect means. `wasConnected`: TCP stood, and TLS failed. */
-function connectError(error: Error, place: string, wasConnected: boolean): SealiftError {
+export function connectError(error: Error, place: string, wasConnected: boolean): SealiftError {
   const code = systemCode(error instanceof AggregateError ? error.errors[0] : error) ?? '';
   const because = (kind: ConstructorParameters<typeof SealiftError>[0], message: string) =>
     new SealiftError(kind, message, { cause: error });

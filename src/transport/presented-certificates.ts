@@ -11,7 +11,7 @@ export async function presentedCertificates(
   options: Pick<DialOptions, 'address' | 'clock' | 'signal'>,
 ): Promise<X509Certificate[]> {
   throwIfAborted(options.signal);
-  const socket = unconnected({ ...options, tls: { minVersion: 'TLSv1.2' } }, []);
+  const socket = unconnected({ ...options, tls: { minVersion: 'TLSv1.2' } }, { ALPNProtocols: [] });
   let leaf: X509Certificate | undefined;
   // A server that insists on a certificate of ours has shown its own before it ends the handshake.
   socket.once('error', () => (leaf = socket.getPeerX509Certificate()));
@@ -26,8 +26,8 @@ export async function presentedCertificates(
   return chainOf(leaf);
 }
 
-// The last one may have issued itself.
-function chainOf(leaf: X509Certificate | undefined): X509Certificate[] {
+/** A leaf and what was sent behind it, in that order. The last one may have issued itself. */
+export function chainOf(leaf: X509Certificate | undefined): X509Certificate[] {
   const chain = new Map<string, X509Certificate>();
   for (let next = leaf; next !== undefined && !chain.has(next.fingerprint256); next = next.issuerCertificate)
     chain.set(next.fingerprint256, next);

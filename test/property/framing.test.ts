@@ -26,10 +26,14 @@ const outgoing = fc.record({
 /** Places to cut at, as parts of the whole, so that they suit streams of any length. */
 const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 20 });
 
-test('any messages, cut anywhere, come out as they went in', () => {
+test.each([
+  ['from memory of their own', false],
+  ['from memory that is used again', true],
+])('any messages, cut anywhere, come out as they went in, %s', (_, chunksAreLent) => {
   fc.assert(
     fc.property(fc.array(outgoing, { maxLength: 5 }), cuts, (messages, places) => {
-      const { delivered, error } = decode(cut(Buffer.concat(messages.map(encodeMessage)), places));
+      const chunks = cut(Buffer.concat(messages.map(encodeMessage)), places);
+      const { delivered, error } = decode(chunks, chunksAreLent);
       expect(error).toBeUndefined();
       expect(delivered.map(({ header, content }) => ({ header, content: [...content] }))).toEqual(
         messages.map(({ fields, content, contentType, contentEncoding }) => ({
@@ -84,11 +88,15 @@ function isSound(bytes: Buffer, places: number[]): void {
   if (whole.error) expect(endsStream(whole.error.code)).toBe(true);
 }
 
-function decode(chunks: Buffer[]): { delivered: Message[]; error?: SealiftError } {
-  const decoder = new MessageDecoder();
+function decode(chunks: Buffer[], chunksAreLent = false): { delivered: Message[]; error?: SealiftError } {
+  const decoder = new MessageDecoder({ chunksAreLent });
   const delivered: Message[] = [];
   try {
-    for (const chunk of chunks) decoder.push(Buffer.from(chunk), (message) => delivered.push(message));
+    for (const chunk of chunks) {
+      const given = Buffer.from(chunk);
+      decoder.push(given, (message) => delivered.push(message));
+      if (chunksAreLent) given.fill(0xff);
+    }
   } catch (error) {
     // Anything but an error of ours would be a crash, and fails the property.
     if (error instanceof SealiftError) return { delivered, error };
