@@ -41,7 +41,7 @@ await build({
         // What commands have in common, except what brings along much that not all of them need: TLS, a parser.
         {
           name: 'common',
-          test: /src.(?!server|storage|client.(client|download)\.ts|transport.dial\.ts|cli.toml\.ts)/,
+          test: /src.(?!server|storage|diagnostics|transport.(?!address)|client.(client|connector|download)\.ts|cli.toml\.ts)/,
           minShareCount: 2,
         },
       ],

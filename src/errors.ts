@@ -65,6 +65,8 @@ const ERROR_KINDS = {
   'not-tls': { retryable: false },
   'tls-refused': { retryable: false },
   'alpn-refused': { retryable: false },
+  // Here: the peer or the run is not as `--require` asks.
+  'condition-failed': { retryable: false },
   // Here: there was a connection, and it failed us.
   'connection-lost': { retryable: true },
   stalled: { retryable: true },

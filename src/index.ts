@@ -1,5 +1,6 @@
 export { connect, Client, type ConnectOptions, type PutOptions } from './client/client.ts';
-export { Connector } from './client/connector.ts';
+export { Connector, type Alternatives } from './client/connector.ts';
+export { balanced, type Balance } from './client/balance.ts';
 export { openFileSource, streamSource, type BlockSource } from './client/block-source.ts';
 export { fileSink, streamSink, type BlockSink } from './client/block-sink.ts';
 export { PutTree, type PutTreeOptions } from './client/tree/put-tree.ts';
@@ -25,6 +26,7 @@ export type { TransferProgress } from './client/transfer-progress.ts';
 export type { HelloAnswer, ListEntry, Receipt, StatAnswer } from './protocol/responses.ts';
 export { createServer, type CreatedServer, type CreateServerOptions } from './server/create-server.ts';
 export type { AuditEntry, AuditEvent, AuditLog } from './server/audit.ts';
+export type { HandshakeOutcome, RequestOutcome, ServerMetrics } from './server/metrics.ts';
 export { SealiftError, isSealiftError, ERROR_CODES, type ErrorCode } from './errors.ts';
 export type { Address } from './transport/address.ts';
 export type { ExpiringCertificate } from './trust/expiring-certificates.ts';

@@ -13,3 +13,18 @@ export const systemRandom: Random = {
   bytes: (length) => randomBytes(length),
   fraction: () => Math.random(),
 };
+
+/** Random numbers that are the same again for the same `seed`, of which 32 bits count (mulberry32). Nothing about them is secret. */
+export function seededRandom(seed: number): Random {
+  let state = seed | 0;
+  const fraction = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return {
+    fraction,
+    bytes: (length) => Buffer.from(Array.from({ length }, () => Math.floor(fraction() * 256))),
+  };
+}

@@ -7,7 +7,7 @@ import { EXIT } from './exit-codes.ts';
 import { addOutputOptions } from './options.ts';
 import { RunContext } from './run-context.ts';
 import type { Invocation, Invoke, LoadProgram, Runner } from './runner.ts';
-import { settingsOf } from './settings.ts';
+import { settingsOf, type Settings } from './settings.ts';
 import { fallbackTerminal, Terminal } from './terminal.ts';
 
 /** Runs the commands of one run of the program, and keeps how that ended. */
@@ -31,7 +31,7 @@ export class CommandRunner {
       // Commander adds the options and the command itself behind the operands.
       const operands = given.slice(0, -2);
       const program = { load: this.#load, invoke: this.#invoke };
-      const dataOnStdout = traits?.dataOnStdout?.(operands) ?? false;
+      const dataOnStdout: DataOnStdout = (settings) => traits?.dataOnStdout?.(operands, settings) ?? false;
       this.exitCode = await this.#act(command, dataOnStdout, (context) => action(context, operands, program));
     });
   };
@@ -48,7 +48,7 @@ export class CommandRunner {
 
   async #act(
     command: Command,
-    dataOnStdout: boolean,
+    dataOnStdout: DataOnStdout,
     action: (context: RunContext) => Promise<number>,
   ): Promise<number> {
     const [directories, signal, invocation] = [this.#directories, this.#signal, this.#invocation];
@@ -61,7 +61,7 @@ export class CommandRunner {
         quiet: settings['quiet'] === true,
         verbose: settings['verbose'] === true,
         progress: settings['progress'] !== false,
-        dataOnStdout,
+        dataOnStdout: dataOnStdout(settings),
       });
       if (invocation !== undefined) assertOperandCount(command, invocation);
       context = new RunContext({ settings, terminal, directories, signal });
@@ -75,6 +75,8 @@ export class CommandRunner {
     }
   }
 }
+
+type DataOnStdout = (settings: Settings) => boolean;
 
 // As commander writes it, without the name in the environment, which the help tells once for all.
 function optionDescription({

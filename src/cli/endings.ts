@@ -39,7 +39,7 @@ function tellInterruption(terminal: Terminal, command: string, signal: AbortSign
 }
 
 /** 130 or 143, by the signal that `main` gave as the reason. */
-function interruptedCode(signal: AbortSignal): number {
+export function interruptedCode(signal: AbortSignal): number {
   const reason = signal.reason instanceof SealiftError ? signal.reason.details['signal'] : undefined;
   return reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
 }

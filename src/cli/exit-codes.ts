@@ -77,6 +77,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   'not-tls': EXIT.cannotConnect,
   'tls-refused': EXIT.trust,
   'alpn-refused': EXIT.trust,
+  'condition-failed': EXIT.requirement,
   'connection-lost': EXIT.gaveUp,
   stalled: EXIT.gaveUp,
   'protocol-violation': EXIT.failure,

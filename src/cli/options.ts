@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 
+import { BALANCES } from '../client/balance.ts';
 import { isPin } from '../trust/pins.ts';
 import { SealiftError } from '../errors.ts';
+import { requireSetting } from './requirements.ts';
 import { repeatableSetting, setting } from './settings.ts';
 import { parseCount, parseDuration, parsePort, parseSize } from '../units.ts';
 
@@ -32,6 +34,11 @@ export function addConnectionOptions(command: Command): Command {
       ),
     )
     .addOption(setting('--token-file <file>', 'the file that holds the token'))
+    .addOption(
+      setting('--balance <how>', 'which server of a saved remote that has several is tried first')
+        .choices(BALANCES)
+        .default('first'),
+    )
     .addOption(setting('--insecure', 'believe any server: for tests only'))
     .addOption(
       setting(
@@ -73,6 +80,7 @@ export function addTransferOptions(command: Command): Command {
       ).default(1),
     )
     .addOption(setting('--bwlimit <rate>', 'bytes per second, as 500K or 10M', parseSize))
+    .addOption(requireSetting())
     .addOption(
       setting('--if-exists <what>', 'what to do where a file stands already')
         .choices(['overwrite', 'skip', 'fail', 'rename'])

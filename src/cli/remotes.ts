@@ -8,8 +8,8 @@ import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
 import { parseAddress } from '../transport/address.ts';
 import { parseToml } from './toml.ts';
 
-/** A saved remote: where it is, and how to be believed by it and to believe it. */
-export interface SavedRemote {
+/** A server of a saved remote: where it is, and how to be believed by it and to believe it. */
+export interface SavedServer {
   /** `host:port`, `[::1]:port` or `unix:/path`. */
   address: string;
   pins?: string[];
@@ -18,6 +18,11 @@ export interface SavedRemote {
   ca?: string;
   cert?: string;
   key?: string;
+}
+
+/** A saved remote: a server, and others that do as well. */
+export interface SavedRemote extends SavedServer {
+  also?: SavedServer[];
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -78,23 +83,35 @@ function assertName(name: string): void {
   );
 }
 
-// Strictly: a pin that is overlooked would be a server that is believed for another reason.
 function readRemote(table: unknown, where: string): SavedRemote {
-  if (typeof table !== 'object' || table === null)
-    throw new SealiftError('bad-configuration', `${where} is no table.`);
-  const remote: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(table)) {
-    const isRight = Object.hasOwn(SHAPE, key) && SHAPE[key as keyof SavedRemote](value);
+  const { also, ...own } = tableAt(where, table);
+  const server = readServer(own, where);
+  if (also === undefined) return server;
+  if (!Array.isArray(also))
+    throw new SealiftError('bad-configuration', `${where}.also is no list of tables.`);
+  return { ...server, also: also.map((other, index) => readServer(other, `${where}.also.${index}`)) };
+}
+
+// Strictly: a pin that is overlooked would be a server that is believed for another reason.
+function readServer(table: unknown, where: string): SavedServer {
+  const server: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(tableAt(where, table))) {
+    const isRight = Object.hasOwn(SHAPE, key) && SHAPE[key as keyof SavedServer](value);
     if (!isRight) throw new SealiftError('bad-configuration', `${where}.${key} is not understood.`);
-    remote[key] = value;
+    server[key] = value;
   }
-  if (remote['address'] === undefined)
+  if (server['address'] === undefined)
     throw new SealiftError('bad-configuration', `${where}.address is missing.`);
-  return remote as unknown as SavedRemote;
+  return server as unknown as SavedServer;
+}
+
+function tableAt(where: string, value: unknown): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  throw new SealiftError('bad-configuration', `${where} is no table.`);
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string';
-const SHAPE: Record<keyof SavedRemote, (value: unknown) => boolean> = {
+const SHAPE: Record<keyof SavedServer, (value: unknown) => boolean> = {
   address: (value) => typeof value === 'string' && parseAddress(value) !== undefined,
   pins: (value) => Array.isArray(value) && value.every((pin) => typeof pin === 'string' && isPin(pin)),
   token: isText,

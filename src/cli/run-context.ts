@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { balanced, type Balance } from '../client/balance.ts';
 import type { ConnectOptions } from '../client/client.ts';
 import type { Connector } from '../client/connector.ts';
 import type { RetryPolicy } from '../client/retry.ts';
@@ -12,11 +13,14 @@ import type { ExpiringCertificate } from '../trust/expiring-certificates.ts';
 import { KnownServers } from '../trust/known-servers.ts';
 import { assertPrivate } from '../trust/private-file.ts';
 import type { Directories } from './directories.ts';
+import { printable } from './escape.ts';
 import { expiryWarning } from './expiry-warning.ts';
 import type { ServerText } from './places.ts';
-import type { Remotes, SavedRemote } from './remotes.ts';
+import type { Remotes, SavedServer } from './remotes.ts';
+import { nextTurn } from './round-robin.ts';
 import type { Settings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
+import { acceptance } from './transfer-requirements.ts';
 
 /** What a command works with: its settings, its output, and the servers it speaks to. */
 export class RunContext implements AsyncDisposable {
@@ -70,23 +74,57 @@ export class RunContext implements AsyncDisposable {
     };
   }
 
-  /** The connector to a server, the same one for the same server. */
+  /** The connector to a server, or to one of those that a saved remote has; the same one for the same place. */
   async connector(server: ServerText): Promise<Connector> {
     // TLS is most of what is loaded to connect, and not needed by those who never do.
-    const [{ Connector }, options] = await Promise.all([
+    const [{ Connector }, servers] = await Promise.all([
       import('../client/connector.ts'),
-      this.connectOptions(server),
+      this.#serversOf(server),
     ]);
+    const [{ calledBy, address }] = servers;
     // By name too: two saved remotes may be one server with two tokens.
-    const name = `${options.calledBy ?? ''} ${formatAddress(options.address)}`;
-    const present = this.#connectors.get(name) ?? new Connector(options);
+    const name = `${calledBy ?? ''} ${formatAddress(address)}`;
+    const isNew = !this.#connectors.has(name) && 'name' in server;
+    const ordered = isNew ? await this.#inOrder(servers, server.name) : servers;
+    const [first = servers[0], ...others] = ordered.map((each) => {
+      return { ...each, accept: acceptance(this.settings, formatAddress(each.address)) };
+    });
+    const alternatives = { others, onMovingOn: this.#tellMovingOn };
+    const present = this.#connectors.get(name) ?? new Connector(first, alternatives);
     this.#connectors.set(name, present);
     return present;
   }
 
-  /** How to connect to a server: from the flags, the saved remote and the known servers, in that order. */
+  /** How to connect to a server, the first one of a saved remote: from the flags, the saved remote and the known servers, in that order. */
   async connectOptions(server: ServerText): Promise<ConnectOptions> {
+    return (await this.#serversOf(server))[0];
+  }
+
+  async #serversOf(server: ServerText): Promise<[ConnectOptions, ...ConnectOptions[]]> {
     const saved = 'name' in server ? await (await this.remotes()).find(server.name) : undefined;
+    const first = await this.#optionsFor(server, saved);
+    const others = (saved?.also ?? []).map((other) => {
+      // By its address: under the name of the remote, people mean the first.
+      const address = parseAddress(other.address) as Address;
+      return this.#optionsFor({ address: this.#withPort(address) }, other);
+    });
+    return [first, ...(await Promise.all(others))];
+  }
+
+  async #inOrder(servers: readonly ConnectOptions[], remote: string): Promise<ConnectOptions[]> {
+    const balance = (this.settings['balance'] as Balance | undefined) ?? 'first';
+    const isInTurn = balance === 'round-robin' && servers.length > 1;
+    const turn = isInTurn ? await nextTurn(this.directories, remote) : 0;
+    return balanced(servers, balance, { turn });
+  }
+
+  readonly #tellMovingOn = ({ code, message }: SealiftError, { address }: ConnectOptions): void => {
+    const next = formatAddress(address);
+    this.terminal.event('moved', { code, message, to: next });
+    this.terminal.note(`sealift: ${printable(message)} Trying ${next}.`);
+  };
+
+  async #optionsFor(server: ServerText, saved: SavedServer | undefined): Promise<ConnectOptions> {
     const address = this.#addressOf(server, saved);
     const { ca, cert, key, pin, insecure, compress, connectTimeout, timeout } = this.settings;
     const savedPins = saved?.pins ?? [...(await this.knownServers()).pinsFor(address)];
@@ -131,11 +169,14 @@ export class RunContext implements AsyncDisposable {
     this.#warnings.add(warning);
   }
 
-  #addressOf(server: ServerText, saved: SavedRemote | undefined): Address {
+  #addressOf(server: ServerText, saved: SavedServer | undefined): Address {
     if ('address' in server) return server.address;
-    const port = this.settings['port'] as number | undefined;
     const address = saved === undefined ? undefined : parseAddress(saved.address);
-    if (address === undefined) return { host: server.name, port: port ?? DEFAULT_PORT };
+    return this.#withPort(address ?? { host: server.name, port: DEFAULT_PORT });
+  }
+
+  #withPort(address: Address): Address {
+    const port = this.settings['port'] as number | undefined;
     return 'path' in address || port === undefined ? address : { ...address, port };
   }
 
@@ -150,7 +191,7 @@ export class RunContext implements AsyncDisposable {
 }
 
 /** The text of a PEM file of certificates. Checked here, because Node passes over what it cannot read in a CA file. */
-async function certificates(file: string | undefined): Promise<string | undefined> {
+export async function certificates(file: string | undefined): Promise<string | undefined> {
   const text = await pem(file);
   if (text === undefined || isCertificate(text)) return text;
   throw new SealiftError('bad-configuration', `${file ?? ''} holds no certificate in PEM.`);

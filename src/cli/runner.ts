@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 
 import type { RunContext } from './run-context.ts';
-import type { JobSettings } from './settings.ts';
+import type { JobSettings, Settings } from './settings.ts';
 
 /**
  * What a command does once its settings are known, given its operands and the program that it belongs to; resolves
@@ -23,7 +23,7 @@ export type LoadProgram = (names?: readonly string[]) => Promise<Command>;
 export type Runner = (
   command: Command,
   action: Action,
-  traits?: { dataOnStdout?: (operands: unknown[]) => boolean },
+  traits?: { dataOnStdout?: (operands: unknown[], settings: Settings) => boolean },
 ) => void;
 
 /** How a command is run as a job of the configuration file. */

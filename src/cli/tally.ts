@@ -2,11 +2,12 @@ import type { Connector } from '../client/connector.ts';
 import type { RetryEvent } from '../client/retry.ts';
 import type { FileOutcome } from '../client/tree/direction.ts';
 import { systemClock } from '../clock.ts';
-import type { SealiftError } from '../errors.ts';
+import { toSealiftError, type SealiftError } from '../errors.ts';
 import { certificatePin } from '../trust/pins.ts';
 import { printable } from './escape.ts';
 import { combinedExitCode, EXIT, exitCodeOf } from './exit-codes.ts';
 import type { RunContext } from './run-context.ts';
+import { assertRate } from './transfer-requirements.ts';
 import { formatDuration, formatSize } from '../units.ts';
 
 /** The commands that move files. */
@@ -132,7 +133,7 @@ export class Tally {
     const failures = [...failed, ...new Array<number>(untried).fill(failed.at(-1) ?? 0)];
     const { files, skipped, unchanged, links, directories, attributes, moved, deleted } = this;
     const successes = files + skipped + unchanged + links + directories + attributes + moved + deleted;
-    const exitCode = judge(combinedExitCode(failures, successes));
+    const exitCode = this.#judgeRate(judge(combinedExitCode(failures, successes)), seconds);
     terminal.event('summary', {
       files,
       skipped,
@@ -158,6 +159,19 @@ export class Tally {
       terminal.note(this.#summaryLine(planned, failures.length, seconds));
     this.#recallFailures();
     return exitCode;
+  }
+
+  /** A run that is done is still not as required if it was too slow. Where nothing was moved there is no rate. */
+  #judgeRate(exitCode: number, seconds: number): number {
+    if (exitCode !== EXIT.done || this.movedBytes === 0) return exitCode;
+    const { settings, terminal } = this.#context;
+    try {
+      assertRate(settings, this.movedBytes / seconds);
+      return exitCode;
+    } catch (error) {
+      terminal.failure(this.#command, toSealiftError(error));
+      return EXIT.requirement;
+    }
   }
 
   async #askPermissions(): Promise<void> {
@@ -214,7 +228,13 @@ const REPEATED_MS = 1_000;
 const MAX_RECALLED = 1_000;
 const MAX_SHOWN = 20;
 
-const HOPELESS: readonly number[] = [EXIT.refused, EXIT.trust, EXIT.cannotConnect, EXIT.gaveUp];
+const HOPELESS: readonly number[] = [
+  EXIT.refused,
+  EXIT.trust,
+  EXIT.cannotConnect,
+  EXIT.gaveUp,
+  EXIT.requirement,
+];
 
 // To the millisecond: what is behind it is noise.
 function rounded(seconds: number): number {

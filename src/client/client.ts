@@ -60,6 +60,8 @@ export interface ConnectOptions extends ServerTrust, DialTls {
   timeoutMs?: number | undefined;
   /** Called when TCP stands, before TLS and hello. */
   onConnected?: (() => void) | undefined;
+  /** Called with the server once it is believed, before anything is said to it; throws to turn it down. */
+  accept?: ((peer: Peer) => void) | undefined;
   /** Called for the client certificate and for that of the server, unless it is pinned, when 30 days are left of it or less. */
   onExpiring?: ((expiring: ExpiringCertificate) => void) | undefined;
   clock?: Clock | undefined;
@@ -90,7 +92,10 @@ export async function connect(options: ConnectOptions): Promise<Client> {
       clock,
       tls: options,
       handshakeTimeoutMs: helloTimeoutMs,
-      verify: (presented) => verifyServer(presented, place, options),
+      verify: (presented) => {
+        verifyServer(presented, place, options);
+        options.accept?.(presented);
+      },
       signal: both,
     });
     tellExpiring(options, expiringServer(peer, place, options, clock));

@@ -1,3 +1,4 @@
+import { toSealiftError, type SealiftError } from '../errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Peer } from '../transport/peer.ts';
 import { abortable } from './abortable.ts';
@@ -6,9 +7,24 @@ import { connect, type Client, type ConnectOptions } from './client.ts';
 /** Blocks of uploads in memory at once, over all files and connections: as many as eight connections of 20 MB/s have on a way of 400 ms. */
 const MAX_BLOCKS = 128;
 
-/** Keeps a connection to one server: the one that stands, or a new one when it is gone. */
+/** Servers that do as well as the first one, each with its own pins and token. */
+export interface Alternatives {
+  /** Tried in this order while those before are down. */
+  others: readonly ConnectOptions[];
+  /** Called when a server is down and another one is tried. */
+  onMovingOn?: ((error: SealiftError, next: ConnectOptions) => void) | undefined;
+}
+
+/**
+ * Keeps a connection to one server: the one that stands, or a new one when it is gone. With several to choose from, it
+ * stays with the first that lets it in: an upload lives on one server, and half a tree on each would be no copy.
+ */
 export class Connector implements AsyncDisposable {
+  /** How the first server is reached. */
   readonly options: ConnectOptions;
+  readonly #alternatives: Alternatives;
+  /** The one that let us in. */
+  #chosen: ConnectOptions | undefined;
   #client: Promise<Client> | undefined;
   #hasConnected = false;
   #peer: Peer | undefined;
@@ -19,8 +35,9 @@ export class Connector implements AsyncDisposable {
   readonly #others: Connector[] = [];
   readonly #dropped = new Set<Connector>();
 
-  constructor(options: ConnectOptions) {
+  constructor(options: ConnectOptions, alternatives: Alternatives = { others: [] }) {
     this.options = options;
+    this.#alternatives = alternatives;
   }
 
   /** Whether TCP ever stood: tells "cannot connect" from "connected, then gave up". */
@@ -50,7 +67,7 @@ export class Connector implements AsyncDisposable {
    * are the same ones every time, less those that were dropped, and end with this one.
    */
   streams(count: number): Connector[] {
-    while (this.#others.length < count - 1) this.#others.push(new Connector(this.options));
+    while (this.#others.length < count - 1) this.#others.push(new Connector(this.#chosen ?? this.options));
     const others = this.#others.slice(0, Math.max(0, count - 1));
     return [this, ...others.filter((other) => !this.#dropped.has(other))];
   }
@@ -68,14 +85,36 @@ export class Connector implements AsyncDisposable {
     if (this.#client !== known) return this.#use();
     const { signal } = this.options;
     this.#connecting = new AbortController();
-    this.#client = connect({
-      ...this.options,
-      onConnected: () => (this.#hasConnected = true),
-      signal: AbortSignal.any([this.#connecting.signal, ...(signal === undefined ? [] : [signal])]),
-    });
+    this.#client = this.#connect(
+      AbortSignal.any([this.#connecting.signal, ...(signal === undefined ? [] : [signal])]),
+    );
     const client = await this.#client;
     this.#peer = client.peer;
     return client;
+  }
+
+  async #connect(signal: AbortSignal): Promise<Client> {
+    const chosen = this.#chosen;
+    if (chosen !== undefined) return this.#connectTo(chosen, [], signal);
+    return this.#connectTo(this.options, this.#alternatives.others, signal);
+  }
+
+  async #connectTo(
+    server: ConnectOptions,
+    [next, ...later]: readonly ConnectOptions[],
+    signal: AbortSignal,
+  ): Promise<Client> {
+    try {
+      const client = await connect({ ...server, onConnected: () => (this.#hasConnected = true), signal });
+      this.#chosen = server;
+      return client;
+    } catch (error) {
+      const failure = toSealiftError(error);
+      // A server that is not who it should be, or does not let us in, is not down: that has to be known.
+      if (next === undefined || !failure.retryable || signal.aborted) throw error;
+      this.#alternatives.onMovingOn?.(failure, next);
+      return this.#connectTo(next, later, signal);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

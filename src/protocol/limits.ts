@@ -61,6 +61,13 @@ export const MAX_VERSION_CHARACTERS = 128;
 /** The longest pause that a peer's `retry-after-ms` is believed, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 30_000;
 
+/** Bytes of the key to a port without TLS. */
+export const PLAIN_KEY_BYTES = 32;
+/** Bytes that such a port takes: more than a measurement needs. */
+export const MAX_PLAIN_BYTES = 4_294_967_296;
+/** How long it is open, in milliseconds. */
+export const PLAIN_LIFETIME_MS = 30_000;
+
 /** The TLS handshake, from the accepted connection, in milliseconds; absolute. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** The hello, from the end of the handshake, in milliseconds; absolute. */

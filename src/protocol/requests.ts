@@ -125,6 +125,7 @@ export const REQUESTS = {
   lock: { name: lockName, ttlMs: integer(1, MAX_LOCK_TTL_MS), holder: optional(randomKey) },
   unlock: { name: lockName, holder: optional(randomKey) },
   cancel: { target: integer(1) },
+  bench: { plain: optional(boolean) },
 } as const satisfies Record<string, Shape>;
 
 export type Action = keyof typeof REQUESTS;

@@ -23,6 +23,7 @@ import {
   MAX_LINK_TARGET_BYTES,
   MAX_SECRET_CHARACTERS,
   MAX_VERSION_CHARACTERS,
+  PLAIN_KEY_BYTES,
 } from './limits.ts';
 import { BASES, DURABILITIES } from './requests.ts';
 
@@ -105,6 +106,12 @@ export const LIST_ENTRY = {
   version: optional(text(MAX_VERSION_CHARACTERS)),
 } as const satisfies Shape;
 export type ListEntry = FieldsOf<typeof LIST_ENTRY>;
+
+/** The answer to `bench`, with the port and its key if one was asked for. */
+export const BENCH_ANSWER = {
+  port: optional(integer(1, 65_535)),
+  key: optional(text(2 * PLAIN_KEY_BYTES, /^[0-9a-f]{64}$/)),
+} as const satisfies Shape;
 
 export const PING_ANSWER = { timeMs: anyInteger } as const satisfies Shape;
 

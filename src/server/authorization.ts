@@ -32,6 +32,8 @@ const NEEDS: Readonly<Record<Action, readonly Permission[]>> = {
   remove: ['delete'],
   move: ['write', 'delete'],
   sync: ['write'],
+  // Whoever may send files may as well send what is only dropped.
+  bench: ['write'],
 };
 
 /** May name a directory on the way to what is granted: it is seen as far as it leads there, and made where it is missing, as `put` makes it. */

@@ -8,6 +8,7 @@ import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { systemRandom } from '../random.ts';
 import { FileStore } from '../storage/fs/fs-store.ts';
 import { beginThread } from '../storage/fs/small-files.ts';
+import type { Store } from '../storage/store.ts';
 import type { Address } from '../transport/address.ts';
 import { claimProcessLock } from '../trust/process-lock.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
@@ -35,6 +36,8 @@ export interface CreateServerOptions
   minVersion?: 'TLSv1.2' | 'TLSv1.3';
   /** How long files are kept after they were replaced or removed, to be fetched as versions. Default 0: not at all. */
   keepVersionsMs?: number;
+  /** Puts something between the server and each store that it opens, to watch or to disturb what goes on. Default: nothing. */
+  decorateStore?: ((store: Store) => Store) | undefined;
 }
 
 /** A server that was started from a directory. */
@@ -45,6 +48,12 @@ export interface CreatedServer extends AsyncDisposable {
   /** How many principals have something to log in with. */
   readonly principalCount: number;
   readonly connectionCount: number;
+  /** How many uploads clients work on. */
+  readonly openUploadCount: number;
+  /** When the first certificate of the chain that it shows ends, in milliseconds since 1970. */
+  readonly certificateEndsMs: number;
+  /** Whether it listens, and its directory can be read; never rejects, but may wait as long as the file system does. */
+  isReady(): Promise<boolean>;
   /** Adds a principal who may do everything, and a code that lets one client join as this principal within 15 minutes. Throws where the users file cannot be changed. */
   issueJoinCode(): Promise<string>;
   /**
@@ -133,6 +142,18 @@ class DirectoryServer implements CreatedServer {
     return this.#server.connectionCount;
   }
 
+  get openUploadCount(): number {
+    return this.#server.openUploadCount;
+  }
+
+  get certificateEndsMs(): number {
+    return this.#files.certificateEndsMs;
+  }
+
+  isReady(): Promise<boolean> {
+    return this.#server.isReady();
+  }
+
   issueJoinCode(): Promise<string> {
     return this.#files.issueJoinCode();
   }
@@ -207,13 +228,13 @@ class DirectoryServer implements CreatedServer {
 }
 
 interface OpenedDirectory {
-  store: FileStore;
+  store: Store;
   close(): Promise<void>;
 }
 
 /** Opens the store in a directory for this process alone: two would not know of each other's uploads, and one would sweep the other's away. */
 async function openDirectory(options: Options, directory: string): Promise<OpenedDirectory> {
-  const { clock, random, keepVersionsMs } = options;
+  const { clock, random, keepVersionsMs, decorateStore = (plain: Store) => plain } = options;
   await makeDirectory(directory);
   const store = await FileStore.open({ root: directory, clock, random, beginThread, keepVersionsMs });
   const closeStore = () => store[Symbol.asyncDispose]();
@@ -221,7 +242,7 @@ async function openDirectory(options: Options, directory: string): Promise<Opene
     const lock = await claimProcessLock(statePaths(directory).lock, `the directory ${directory}`);
     // Whoever lists first finds it working.
     void store.startThread();
-    return { store, close: () => closeStore().finally(() => lock.release()) };
+    return { store: decorateStore(store), close: () => closeStore().finally(() => lock.release()) };
   } catch (error) {
     await closeStore();
     throw error;

@@ -11,6 +11,7 @@ import type { Grant } from '../trust/grant.ts';
 import type { ContentEncoding } from '../transport/content-encoding.ts';
 import type { FileDigests } from './file-digests.ts';
 import type { Leases } from './leases.ts';
+import type { PlainSinks } from './plain-sinks.ts';
 import type { Quotas } from './quotas.ts';
 import type { Unsynced } from './unsynced.ts';
 import type { Upload } from './upload.ts';
@@ -22,6 +23,7 @@ export interface SessionState {
   readonly uploads: Uploads;
   readonly fileDigests: FileDigests;
   readonly leases: Leases;
+  readonly plainSinks: PlainSinks;
   readonly quotas: Quotas;
   readonly clock: Clock;
   /** Whom uploads and leases belong to: the principal's name, or what stands for all anonymous clients. */

@@ -47,7 +47,7 @@ export function helloAnswer(options: {
     'block-size': BLOCK_BYTES,
     'max-requests': MAX_REQUESTS,
     'idle-timeout-ms': idleTimeoutMs,
-    features: [...storeFeatureNames(features), 'lock'],
+    features: [...storeFeatureNames(features), 'lock', 'bench'],
     ...joined,
   };
 }

@@ -58,6 +58,12 @@ export class ServedRoots {
     return this.#main;
   }
 
+  /** Uploads that clients work on, in all of them. */
+  get openUploadCount(): number {
+    const others = [...this.#others.values()].map(({ served }) => served);
+    return [this.#main, ...others].reduce((sum, { uploads }) => sum + uploads.openCount, 0);
+  }
+
   /** Begins to remove versions that are too old, until `close`; in the roots of principals while they are open. */
   beginExpiry(): void {
     this.#mainExpiry.start();

@@ -104,6 +104,11 @@ export class ServerFiles {
     return this.#loaded.clientTrust;
   }
 
+  /** When the first of the server's chain ends, in milliseconds since 1970. */
+  get certificateEndsMs(): number {
+    return Math.min(...this.#loaded.certificates.map(({ validToDate }) => validToDate.getTime()));
+  }
+
   /** What they say is valid until some moment. */
   get endings(): Ending[] {
     const { certificates, clientTrust } = this.#loaded;

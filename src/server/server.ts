@@ -14,6 +14,8 @@ import type { AuditLog } from './audit.ts';
 import type { AnonymousAccess, AuthenticationOptions } from './authentication.ts';
 import { ConnectionCounts } from './connection-counts.ts';
 import { FailedLogins } from './failed-logins.ts';
+import type { ServerMetrics } from './metrics.ts';
+import { PlainSinks } from './plain-sinks.ts';
 import { PrincipalConnections } from './principal-connections.ts';
 import { ServedRoots, type RootDirectories } from './served-roots.ts';
 import { Session, type SessionParts } from './session.ts';
@@ -45,8 +47,12 @@ export interface ServerOptions {
   maxUnauthenticated?: number;
   /** The same, from one address. Default 512. */
   maxUnauthenticatedPerAddress?: number;
+  /** Open a TCP port without TLS for a moment, where a client with the permission `write` measures the network. Default false. */
+  plainBench?: boolean;
   /** Is told who did what. Default: nobody is. */
   audit?: AuditLog | undefined;
+  /** Is told how much happens. Default: nobody is. */
+  metrics?: ServerMetrics | undefined;
   /** What is kept of uploads that nobody goes on with. */
   abandonedUploads?: Partial<AbandonedUploadCaps>;
   /** Data files of uploads that are open at once, of all clients; beyond it idle ones are closed until they are needed. Default 512. */
@@ -96,6 +102,8 @@ export class Server implements AsyncDisposable {
       counts: this.#counts,
       principals: new PrincipalConnections(clock),
       audit: options.audit,
+      plainSinks: new PlainSinks(plainHost(options), { clock, random }),
+      metrics: options.metrics,
       roots: new ServedRoots({
         store,
         clock,
@@ -145,7 +153,10 @@ export class Server implements AsyncDisposable {
       onAccepted: (address) => server.#admit(address),
       onClosed: (address) => server.#counts.leave(networkOf(address)),
       onSecured: (connection, peer) => server.#serve(connection, peer),
-      onHandshakeFailed: (reason, address) => server.#logger.warn({ address, reason }, 'handshake failed'),
+      onHandshakeFailed: (reason, address) => {
+        server.#options.metrics?.handshake({ reason });
+        server.#logger.warn({ address, reason }, 'handshake failed');
+      },
     });
     server.#parts.roots.beginExpiry();
     return server;
@@ -159,6 +170,21 @@ export class Server implements AsyncDisposable {
   /** How many clients are connected. */
   get connectionCount(): number {
     return this.#sessions.size;
+  }
+
+  /** How many uploads clients work on. */
+  get openUploadCount(): number {
+    return this.#parts.roots.openUploadCount;
+  }
+
+  /** Whether it listens, and its store answers; never rejects. */
+  async isReady(): Promise<boolean> {
+    if (this.#listener === undefined || this.#closing !== undefined) return false;
+    const { store } = this.#parts.roots.main;
+    return store.stat('').then(
+      () => this.#closing === undefined,
+      () => false,
+    );
   }
 
   /** Judges those who are connected as if they came now: who would not be let in any more is cut off, and what the others may do changes at once. */
@@ -201,16 +227,19 @@ export class Server implements AsyncDisposable {
     this.destroyConnections();
     await drained;
     await listenerClosed;
+    await this.#parts.plainSinks.close();
     await this.#parts.roots.close();
   }
 
   #admit(address: string): boolean {
     if (this.#counts.enter(networkOf(address))) return true;
+    this.#options.metrics?.refusal();
     this.#logger.warn({ address }, 'too many connections');
     return false;
   }
 
   #serve(connection: Connection, peer: Peer): void {
+    this.#options.metrics?.handshake({ version: peer.tlsVersion });
     this.#connectionsSoFar += 1;
     const session = new Session(this.#parts, connection, peer, this.#connectionsSoFar);
     const running = session.run().finally(() => this.#sessions.delete(session));
@@ -218,4 +247,9 @@ export class Server implements AsyncDisposable {
     // A handshake that ended while the server was closing.
     if (this.#closing !== undefined) session.drain();
   }
+}
+
+/** Where ports without TLS may be opened: as the server itself listens, but not beside a Unix socket. */
+function plainHost({ plainBench = false, address }: ServerOptions): string | undefined {
+  return plainBench && 'host' in address ? address.host : undefined;
 }

@@ -22,7 +22,6 @@ import type { Connection } from '../transport/connection.ts';
 import { chooseEncoding, decodedContent } from '../transport/content-encoding.ts';
 import { networkOf, type Peer } from '../transport/peer.ts';
 import { Answers } from './answers.ts';
-import type { AuditLog } from './audit.ts';
 import type { Identity } from './authentication.ts';
 import { authorize } from './authorization.ts';
 import { BlockTracker } from './block-tracker.ts';
@@ -33,16 +32,17 @@ import { withProgress, type Answer, type Exchange, type Handler, type SessionSta
 import { HANDLERS } from './handlers/index.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
 import { Login, type LoginParts } from './login.ts';
-import { SessionAudit, type OnSent } from './session-audit.ts';
+import type { PlainSinks } from './plain-sinks.ts';
+import { SessionRecord, type OnSent, type SessionObservers } from './session-record.ts';
 import { blockFields } from './told-errors.ts';
 import { answerTutorial } from './tutorial.ts';
 import { Unsynced } from './unsynced.ts';
 
 /** What all sessions of a server share. */
-export interface SessionParts extends LoginParts {
+export interface SessionParts extends LoginParts, SessionObservers {
   logger: Logger;
   counts: ConnectionCounts;
-  audit: AuditLog | undefined;
+  plainSinks: PlainSinks;
   /** The name by which the server introduces itself. */
   agent: string;
   /** Whether requests of the tutorial dialect are answered. */
@@ -80,7 +80,7 @@ export class Session {
   readonly #tasks = new Set<Promise<void>>();
   /** Fires when the connection is closed. */
   readonly #gone = new AbortController();
-  readonly #audit: SessionAudit;
+  readonly #record: SessionRecord;
   #state: SessionState | undefined;
   #login: Login | undefined;
   #isDraining = false;
@@ -93,8 +93,7 @@ export class Session {
     this.#answers = new Answers(connection);
     this.#peer = peer;
     this.#logger = parts.logger;
-    const { audit, clock } = parts;
-    this.#audit = new SessionAudit(audit, clock, { connection: number, address: peer.address });
+    this.#record = new SessionRecord(parts, { connection: number, address: peer.address });
   }
 
   /** Serves until the connection ends; never rejects. Leaves nothing behind but uploads that can be resumed. */
@@ -138,7 +137,7 @@ export class Session {
     } catch (error) {
       const { message } = toSealiftError(error);
       this.#logger.warn({ reason: message }, 'login ended');
-      this.#audit.cut(message);
+      this.#record.cut(message);
       this.destroy(new SealiftError('unauthenticated', message, { cause: error }));
     }
   }
@@ -178,13 +177,13 @@ export class Session {
       if (header['action'] !== 'hello')
         throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
       const request = parseRequest(header) as Request<'hello'>;
-      const { state, answer } = await this.#audit.hello(request, () => this.#hello(request));
+      const { state, answer } = await this.#record.hello(request, () => this.#hello(request));
       this.#connection.clearDeadline();
       this.#connection.maxContentBytes = MAX_CONTENT_BYTES;
       this.#state = state;
       await this.#answers.send({ id, status: 'ok' }, { fields: answer });
     } catch (error) {
-      await this.#answers.sendError(id, error, this.#logger);
+      await this.#tellError(id, error);
     }
   }
 
@@ -228,6 +227,7 @@ export class Session {
     return {
       ...root,
       clock: this.#parts.clock,
+      plainSinks: this.#parts.plainSinks,
       // No principal's name can be the empty string.
       owner: identity.principal ?? '',
       grant: identity.grant,
@@ -272,7 +272,8 @@ export class Session {
       if (id !== undefined) this.#register(id, controller);
       const { signal } = controller;
       const uploadPath = uploadPathOf(request, state);
-      const answer = await this.#audit.request(request, uploadPath, async (onSent) => {
+      const known = { path: uploadPath, receivedBytes: content.length };
+      const answer = await this.#record.request(request, known, async (onSent) => {
         authorize(request, state.grant, { made: state.made, uploadPath });
         return this.#handle(request, { header, content, state, signal }, onSent);
       });
@@ -284,7 +285,7 @@ export class Session {
         answer.release?.();
       }
     } catch (error) {
-      await this.#answers.sendError(id, error, this.#logger, blockFields(header));
+      await this.#tellError(id, error, blockFields(header));
     } finally {
       if (id !== undefined && this.#working.get(id) === controller) this.#working.delete(id);
     }
@@ -329,7 +330,13 @@ export class Session {
     });
   }
 
+  async #tellError(id: number | undefined, error: unknown, context?: Record<string, unknown>): Promise<void> {
+    this.#record.error(error);
+    await this.#answers.sendError(id, error, this.#logger, context);
+  }
+
   async #endStream(error: SealiftError): Promise<void> {
+    this.#record.error(error);
     this.#abortAll(error);
     if (!endsStream(error.code)) {
       if (!isSealiftError(error, 'connection-lost', 'shutting-down'))

@@ -87,6 +87,11 @@ export class Uploads {
     });
   }
 
+  /** Those that somebody works with. */
+  get openCount(): number {
+    return [...this.#byId.values()].filter(({ hasUsers }) => hasUsers).length;
+  }
+
   /** The upload `id` of `owner`, if it can be worked with. */
   peek(owner: string, id: string): Upload | undefined {
     const upload = this.#byId.get(id);

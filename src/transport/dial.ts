@@ -1,4 +1,4 @@
-import { isIP, type OnReadOpts } from 'node:net';
+import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect, type ConnectionOptions as TlsOptions, type TLSSocket } from 'node:tls';
 
 import { abortedError, throwIfAborted, type Clock } from '../clock.ts';
@@ -7,6 +7,7 @@ import { ALPN_ID, MAX_CONTENT_BYTES, STALL_TIMEOUT_MS } from '../protocol/limits
 import { Connection } from './connection.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import { peerOf, type Peer } from './peer.ts';
+import type { TlsVariation } from './tls-variation.ts';
 import { formatAddress, type Address } from './address.ts';
 
 /** How to present and judge certificates. PEM texts. */
@@ -78,7 +79,7 @@ export async function dial(options: DialOptions): Promise<{ connection: Connecti
 /** A socket that begins to connect, by default to a server of ours. A certificate or key that cannot be used is noticed at once, before there is a socket. */
 export function unconnected(
   options: Pick<DialOptions, 'address' | 'tls'>,
-  more: { ALPNProtocols?: string[]; onread?: OnReadOpts } = {},
+  more: TlsVariation & { onread?: OnReadOpts } = {},
 ): TLSSocket {
   try {
     return connect({ ...socketOptions(options), ALPNProtocols: [ALPN_ID], ...more });
@@ -114,10 +115,11 @@ function socketOptions({ address, tls }: Pick<DialOptions, 'address' | 'tls'>): 
   };
 }
 
-/** Resolves when TLS stands on `socket`; rejects with what kept it from that. */
+/** Resolves when TLS stands on `socket`, or TCP if that is all there is to be; rejects with what kept it from that. */
 export async function secured(
-  socket: TLSSocket,
+  socket: Socket,
   options: Omit<DialOptions, 'tls' | 'verify'>,
+  event: 'secureConnect' | 'connect' = 'secureConnect',
 ): Promise<void> {
   const { clock, connectTimeoutMs = 10_000, handshakeTimeoutMs = 10_000, signal } = options;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -148,7 +150,7 @@ export async function secured(
   const onAbort = () => reject(abortedError(signal));
   socket
     .once('connect', onConnect)
-    .once('secureConnect', resolve)
+    .once(event, resolve)
     .on('error', onError)
     .once('close', onClose);
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -157,7 +159,7 @@ export async function secured(
   } finally {
     cancelTimer();
     signal?.removeEventListener('abort', onAbort);
-    socket.off('connect', onConnect).off('secureConnect', resolve).off('close', onClose);
+    socket.off('connect', onConnect).off(event, resolve).off('close', onClose);
     // An error that comes later belongs to nobody any more, and must not bring the process down.
     socket.off('error', onError).on('error', ignoreLateError);
   }

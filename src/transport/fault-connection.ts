@@ -1,13 +1,16 @@
 import type { Socket } from 'node:net';
 
 import type { Clock } from '../clock.ts';
-import { isSealiftError } from '../errors.ts';
-import type { Random } from '../random.ts';
+import { isSealiftError, systemCode } from '../errors.ts';
+import { seededRandom, type Random } from '../random.ts';
 import type { CutMode, Direction, Grant } from './fault-cut.ts';
+import type { FaultEvent } from './fault-event.ts';
 import { FaultPipe } from './fault-pipe.ts';
 import type { Faults } from './fault-settings.ts';
 
 export interface FaultConnectionOptions {
+  /** Counted from 1. */
+  number: number;
   client: Socket;
   target: Socket;
   clock: Clock;
@@ -18,6 +21,7 @@ export interface FaultConnectionOptions {
   /** Cuts this connection, or all. */
   cut: (connection: FaultConnection, mode: CutMode) => void;
   onClosed: (connection: FaultConnection) => void;
+  onEvent: (event: FaultEvent) => void;
 }
 
 /** One connection through the proxy: two sockets and a pipe each way. */
@@ -27,11 +31,14 @@ export class FaultConnection {
   /** Its cut is decided, and happens when the last bytes are out. */
   isDoomed = false;
   #isSilent = false;
+  #isOver = false;
+  readonly #options: FaultConnectionOptions;
   readonly #sockets: readonly [client: Socket, target: Socket];
   readonly #abort = new AbortController();
 
   constructor(options: FaultConnectionOptions) {
     const { client, target, onClosed } = options;
+    this.#options = options;
     this.#sockets = [client, target];
     for (const [socket, other] of [
       [client, target],
@@ -41,17 +48,24 @@ export class FaultConnection {
       socket.on('error', () => {});
       socket.once('close', () => {
         if (!endedWell(socket) && !this.#isSilent) this.#reset(other);
-        if (!client.closed || !target.closed) return;
+        if (this.#isOver || !client.closed || !target.closed) return;
+        this.#isOver = true;
         this.#abort.abort();
+        this.#tell({ kind: 'closed' });
         onClosed(this);
       });
     }
-    this.#carry(options, 'up', client, target);
-    this.#carry(options, 'down', target, client);
+    const onUnreachable = (error: Error) =>
+      this.#tell({ kind: 'unreachable', reason: systemCode(error) ?? error.message });
+    target.once('error', onUnreachable).once('connect', () => target.off('error', onUnreachable));
+    this.#tell({ kind: 'opened' });
+    this.#carry('up', client, target);
+    this.#carry('down', target, client);
   }
 
   /** Ends it as `mode` says. What is still on its way through the proxy is lost. */
   cut(mode: CutMode): void {
+    if (!this.#abort.signal.aborted) this.#tell({ kind: 'cut', mode });
     this.#abort.abort();
     this.#isSilent = mode === 'silence';
     for (const socket of this.#sockets) {
@@ -73,15 +87,24 @@ export class FaultConnection {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #carry(options: FaultConnectionOptions, direction: Direction, source: Socket, destination: Socket): void {
+  #tell(event: Pick<FaultEvent, 'kind' | 'direction' | 'mode' | 'reason'>): void {
+    const { number, onEvent } = this.#options;
+    onEvent({ connection: number, bytes: { ...this.bytes }, ...event });
+  }
+
+  #carry(direction: Direction, source: Socket, destination: Socket): void {
+    const options = this.#options;
     const pipe = new FaultPipe({
       ...options,
+      // Of its own, so that what other connections do changes nothing.
+      random: seededRandom(options.random.bytes(4).readUInt32BE()),
       source,
       destination,
       direction,
       signal: this.#abort.signal,
       spend: (wanted) => options.spend(this, direction, wanted),
       cut: (mode) => options.cut(this, mode),
+      tell: (kind) => this.#tell({ kind, direction }),
     });
     pipe.run().catch((error: unknown) => {
       if (!isSealiftError(error, 'aborted')) throw error;

@@ -22,6 +22,8 @@ export interface FaultPipeOptions {
    */
   spend: (wanted: number) => Grant;
   cut: (mode: CutMode) => void;
+  /** Is called when something happens to the bytes of this pipe alone. */
+  tell: (kind: 'corrupted' | 'stalled') => void;
 }
 
 /** Carries bytes one way, late, slowly, in pieces, damaged or only so far, as the faults say. */
@@ -96,6 +98,7 @@ export class FaultPipe {
     const { clock, signal, faults } = this.#options;
     const stallAt = this.#fault('stallAfterBytes') ?? Infinity;
     if (this.#forwardedBytes >= stallAt) {
+      this.#options.tell('stalled');
       await untilAborted(signal, faults().changed);
       return 0;
     }
@@ -123,9 +126,12 @@ export class FaultPipe {
   }
 
   async #write(bytes: Buffer): Promise<void> {
-    const { destination } = this.#options;
+    const { destination, tell } = this.#options;
     const place = (this.#fault('corruptAtByte') ?? -1) - this.#forwardedBytes;
-    if (place >= 0 && place < bytes.length) bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
+    if (place >= 0 && place < bytes.length) {
+      bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
+      tell('corrupted');
+    }
     this.#forwardedBytes += bytes.length;
     // Resolves when the kernel has them, or will never: then the socket's close ends this connection.
     await new Promise<void>((resolve) => destination.write(bytes, () => resolve()));

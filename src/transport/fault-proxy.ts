@@ -5,18 +5,21 @@ import { SealiftError, systemCode } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { FaultConnection } from './fault-connection.ts';
 import { CutCounter, type CutMode, type Direction, type Grant } from './fault-cut.ts';
+import type { FaultEvent } from './fault-event.ts';
 import { checkFaults, DIRECTIONS, type Faults } from './fault-settings.ts';
 
 export interface FaultProxyOptions {
-  /** Where to accept connections; port 0 picks a free one. Default: 127.0.0.1, port 0. */
+  /** Where to accept connections; port 0 picks a free one, and an empty host is all addresses. Default: 127.0.0.1, port 0. */
   listen?: { host?: string; port?: number };
   /** Where they are forwarded to. */
   target: { host: string; port: number };
   /** What goes wrong. Default: nothing. */
   faults?: Faults;
   clock: Clock;
-  /** Where jitter comes from: the same source gives the same run again. */
+  /** Where jitter comes from: the same source delays the pieces of the same connection by the same times again. */
   random: Random;
+  /** Is told what becomes of each connection. */
+  onEvent?: (event: FaultEvent) => void;
 }
 
 /** Starts a TCP proxy that damages what it forwards. Throws `invalid-argument`, or `bad-configuration` if it cannot listen. */
@@ -25,14 +28,19 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   const { host = '127.0.0.1', port = 0 } = options.listen ?? {};
   const server = createServer({ allowHalfOpen: true, noDelay: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject).listen({ host, port }, resolve);
+  // Node takes no host for "all addresses, of both families".
+  server.once('error', reject).listen({ port, ...(host === '' ? {} : { host }) }, resolve);
   try {
     await promise;
   } catch (cause) {
     const reason = systemCode(cause) ?? 'unknown';
-    throw new SealiftError('bad-configuration', `Cannot listen on ${host} port ${port} (${reason}).`, {
-      cause,
-    });
+    throw new SealiftError(
+      'bad-configuration',
+      `Cannot listen on ${host === '' ? 'all addresses,' : host} port ${port} (${reason}).`,
+      {
+        cause,
+      },
+    );
   }
   return new FaultProxy(server, options);
 }
@@ -52,6 +60,7 @@ export class FaultProxy implements AsyncDisposable {
   #faults: Faults = {};
   #changed = Promise.withResolvers<void>();
   #cutCounter = new CutCounter(undefined);
+  #cancelReset = () => {};
   #closed: Promise<void> | undefined;
 
   /** For `startFaultProxy`: `server` listens already. */
@@ -76,6 +85,8 @@ export class FaultProxy implements AsyncDisposable {
     checkFaults(faults);
     this.#faults = faults;
     this.#cutCounter = new CutCounter(faults.cut);
+    this.#cancelReset();
+    if (faults.resetEveryMs !== undefined) this.#resetEvery(faults.resetEveryMs);
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
@@ -112,10 +123,18 @@ export class FaultProxy implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    this.#cancelReset();
     this.#server.close(() => resolve());
     for (const connection of this.#open) connection.destroy();
     for (const socket of this.#unanswered) socket.destroy();
     await promise;
+  }
+
+  #resetEvery(delayMs: number): void {
+    this.#cancelReset = this.#options.clock.schedule(delayMs, () => {
+      this.cutAll('rst');
+      this.#resetEvery(delayMs);
+    });
   }
 
   #accept(client: Socket): void {
@@ -126,6 +145,7 @@ export class FaultProxy implements AsyncDisposable {
     }
     const { clock, random, target } = this.#options;
     const connection = new FaultConnection({
+      number: this.connections,
       client,
       target: connect({ ...target, allowHalfOpen: true, noDelay: true }),
       clock,
@@ -134,6 +154,7 @@ export class FaultProxy implements AsyncDisposable {
       spend: (spender, direction, wanted) => this.#spend(spender, direction, wanted),
       cut: (spender, mode) => this.#cut(spender, mode),
       onClosed: (closed) => this.#open.delete(closed),
+      onEvent: (event) => this.#options.onEvent?.(event),
     });
     this.#open.add(connection);
     // Only a cut after 0 bytes asks for one before any byte.
@@ -147,7 +168,9 @@ export class FaultProxy implements AsyncDisposable {
     this.#unanswered.add(socket);
     socket.on('error', () => {});
     socket.once('close', () => this.#unanswered.delete(socket));
-    if (this.#faults.refuse === true) socket.destroy();
+    const kind = this.#faults.refuse === true ? 'refused' : 'unanswered';
+    this.#options.onEvent?.({ connection: this.connections, kind, bytes: { up: 0, down: 0 } });
+    if (kind === 'refused') socket.destroy();
     else socket.pause();
   }
 

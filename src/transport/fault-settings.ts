@@ -22,6 +22,8 @@ export interface Faults {
   /** Forwards so many bytes, then no more until other faults are set. */
   readonly stallAfterBytes?: PerDirection;
   readonly cut?: Cut;
+  /** Resets all connections that are open, each time so many milliseconds have passed; at least 1. */
+  readonly resetEveryMs?: number;
   /** Closes a new connection at once. */
   readonly refuse?: boolean;
   /** Accepts a new connection, and neither reads from it nor connects to the target. */
@@ -54,6 +56,7 @@ export function checkFaults(faults: Faults): void {
   }
   checkNumber('cut.afterBytes', faults.cut?.afterBytes, 0);
   checkNumber('cut.times', faults.cut?.times, 0);
+  checkNumber('resetEveryMs', faults.resetEveryMs, 1);
 }
 
 function checkNumber(name: string, value: number | undefined, least: number): void {

@@ -161,7 +161,8 @@ function onSecured(
   socket.destroy();
 }
 
-async function listening(server: Server, address: Address): Promise<void> {
+/** Resolves when `server` listens. Throws `bad-configuration` if the address cannot be had. */
+export async function listening(server: Server, address: Address): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('listening', resolve).once('error', reject);
   // Node takes no host for "all addresses, of both families".
@@ -179,7 +180,7 @@ async function listening(server: Server, address: Address): Promise<void> {
       {
         cause,
         ...(systemCode(cause) === 'EADDRINUSE'
-          ? { hint: 'Another program listens there: end it, or choose another --port.' }
+          ? { hint: 'Another program listens there: end it, or choose another port.' }
           : {}),
       },
     );
@@ -189,8 +190,8 @@ async function listening(server: Server, address: Address): Promise<void> {
   }
 }
 
-// The socket file of a server that was killed stays behind; one that answers belongs to a server that lives.
-async function removeStaleSocket(path: string): Promise<void> {
+/** Removes the socket file that a server left behind when it was killed; one that answers belongs to a server that lives, and stays. */
+export async function removeStaleSocket(path: string): Promise<void> {
   // Connecting to a file of another kind is refused too, and that one is nobody's to remove.
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   const { promise, resolve } = Promise.withResolvers<boolean>();

@@ -11,6 +11,8 @@ export interface Peer {
   tlsVersion: string;
   /** The cipher suite by its standard name, as in `TLS_AES_256_GCM_SHA384`. */
   cipher: string;
+  /** The key-exchange group by its name in TLS, as in `X25519MLKEM768` or `secp256r1`; only clients are told. */
+  group?: string | undefined;
   alpn: string | undefined;
   /** The leaf that the peer presented, if any. */
   certificate: X509Certificate | undefined;
@@ -28,6 +30,7 @@ export function peerOf(socket: TLSSocket): Peer {
     port: socket.remotePort ?? 0,
     tlsVersion: socket.getProtocol() ?? '',
     cipher: socket.getCipher().standardName,
+    group: groupOf(socket),
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
     certificate: socket.getPeerX509Certificate(),
     certificateProblem: socket.authorized
@@ -37,6 +40,17 @@ export function peerOf(socket: TLSSocket): Peer {
         : (problem ?? 'no certificate'),
     isResumed: socket.isSessionReused(),
   };
+}
+
+/** The key-exchange group of a client's socket; undefined on a server's, and where Node does not tell. */
+function groupOf(socket: TLSSocket): string | undefined {
+  const { name } = (socket.getEphemeralKeyInfo() ?? {}) as { name?: string };
+  return name === undefined ? undefined : groupName(name);
+}
+
+/** A key-exchange group by its name in TLS (RFC 8446, 4.2.7), given the one that OpenSSL has for it. */
+export function groupName(name: string): string {
+  return name === 'prime256v1' ? 'secp256r1' : name;
 }
 
 /** An address as it is logged and counted: `::ffff:203.0.113.5`, as a socket for both families tells it, is `203.0.113.5`. */

@@ -18,7 +18,7 @@ export interface ExpiringCertificate {
 }
 
 /** How long before its end a certificate counts as expiring. */
-const EXPIRING_DAYS = 30;
+export const EXPIRING_DAYS = 30;
 
 /** The certificate that a server was just believed for, if it is expiring. Where a pin decides, or nothing does, its dates mean nothing. */
 export function expiringServer(

@@ -49,6 +49,7 @@ const BY_EXIT_CODE: Record<number, readonly ErrorCode[]> = {
   11: ['too-large', 'quota-exceeded', 'no-space', 'local-no-space'],
   12: ['locked', 'superseded'],
   13: ['empty-source', 'too-many-deletions'],
+  15: ['condition-failed'],
   16: ['source-changed'],
   130: ['aborted'],
 };

@@ -84,7 +84,7 @@ test('put loads no other command, nothing of the server, and no library that it 
   rmSync(home.at('config/sealift/config.toml'), { force: true });
   const { commands, rooms, others } = await loadedBy(['put', '-q', 'one', server.place('one')]);
   expect(commands).toEqual(['put']);
-  expect(rooms).toEqual(['client', 'protocol', 'transfer', 'transport', 'trust']);
+  expect(rooms).toEqual(['client', 'diagnostics', 'protocol', 'transfer', 'transport', 'trust']);
   expect(others).toContain('node:tls');
   for (const name of ['cli-progress', 'pino', '@peculiar/x509', 'smol-toml'])
     expect(others).not.toContain(name);

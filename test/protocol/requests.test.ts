@@ -54,6 +54,7 @@ const examples: { [A in Action]: { needs: Record<string, unknown>; may?: Record<
   remove: { needs: { path: 'a' }, may: { recursive: true } },
   move: { needs: { path: 'a', to: 'b' }, may: { if: 'any', etag: 'e' } },
   sync: { needs: {} },
+  bench: { needs: {}, may: { plain: true } },
   lock: {
     needs: { name: 'nightly', 'ttl-ms': 60_000 },
     may: { holder: '0123456789abcdef0123456789abcdef' },

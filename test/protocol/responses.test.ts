@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { wireName, writeFields, type Shape } from '../../src/protocol/fields.ts';
 import { BASES, CONDITIONS, CONTENT_ENCODINGS, DURABILITIES, REQUESTS } from '../../src/protocol/requests.ts';
 import {
+  BENCH_ANSWER,
   BLOCK_PART,
   DIGESTS_END,
   ENTRY_TYPES,
@@ -49,6 +50,11 @@ const answers: Record<string, { shape: Shape; whole: Record<string, unknown>; op
     optional: ['token', 'certificate'],
   },
   ping: { shape: PING_ANSWER, whole: { 'time-ms': 1 }, optional: [] },
+  bench: {
+    shape: BENCH_ANSWER,
+    whole: { port: 7_434, key: '0a'.repeat(32) },
+    optional: ['port', 'key'],
+  },
   receipt: {
     shape: RECEIPT,
     whole: { path: 'a', size: 0, digest: file, 'mtime-ms': 0, etag: 'e', durability: 'disk' },

@@ -20,6 +20,7 @@ const CHANGES: RawRequest[] = [
   ['remove', { path: 'file' }],
   ['move', { path: 'file', to: 'new' }],
   ['sync', {}],
+  ['bench', {}],
 ];
 /** What those may who are known, whatever else they may. */
 const LEASES: RawRequest[] = [

@@ -32,6 +32,7 @@ const CASES: readonly (readonly [string, Record<string, unknown>, readonly strin
   ['remove', {}, ['delete']],
   ['move', {}, ['write delete']],
   ['sync', {}, ['write']],
+  ['bench', {}, ['write']],
   ['lock', {}, ['']],
   ['unlock', {}, ['']],
 ];
@@ -81,6 +82,7 @@ const NAMING: Readonly<Record<Action, readonly ('path' | 'to' | 'upload')[]>> = 
   unlock: [],
   search: [],
   sync: [],
+  bench: [],
   put: ['path'],
   block: ['upload'],
   commit: ['upload'],

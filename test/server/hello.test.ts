@@ -29,7 +29,7 @@ test('the answer says who one is, what one may do, and how the server works', as
     'block-size': 1_048_576,
     'max-requests': 64,
     'idle-timeout-ms': 77_000,
-    features: ['symlink', 'lock'],
+    features: ['symlink', 'lock', 'bench'],
   });
   expect(header).not.toHaveProperty('token');
 });

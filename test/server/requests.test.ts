@@ -46,6 +46,14 @@ test('what is echoed is what was sent, with its type and encoding', async () => 
   expect(header).toMatchObject({ 'content-type': 'image/png', 'content-encoding': 'whatever' });
 });
 
+test('what is brought to be measured goes nowhere', async () => {
+  const { client, store } = await start();
+  const before = await Array.fromAsync(store.list('', { recursive: true }));
+  const { header, content } = await client.askOk('bench', {}, { content: bytesOf(BLOCK_BYTES) });
+  expect([header['content-length'], content.length]).toEqual([0, 0]);
+  expect(await Array.fromAsync(store.list('', { recursive: true }))).toEqual(before);
+});
+
 test('answers come as they are ready, and the parts of each keep their order', async () => {
   const { client, store } = await start();
   const gate = store.hold('read large 1');

@@ -20,6 +20,8 @@ export interface CertificateRequest {
   usages?: CertificateContent['usages'];
   /** Signs it; default: itself. */
   ca?: Pair;
+  /** The key that it is for (PEM); default: a new one. */
+  key?: string;
 }
 
 const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
@@ -33,6 +35,7 @@ export async function issueCertificate({
   notAfter = new Date(Date.now() + HOUR_MS),
   usages = ['server', 'client'],
   ca,
+  key,
 }: CertificateRequest = {}): Promise<Pair> {
   return generated(
     {
@@ -42,13 +45,14 @@ export async function issueCertificate({
       names: names.map((value) => ({ type: /[\d:]$/.test(value) ? 'ip' : 'dns', value })),
     },
     ca,
+    key,
   );
 }
 
-/** An authority to sign certificates with. */
-export async function issueAuthority(commonName = 'Test authority'): Promise<Pair> {
+/** An authority to sign certificates with, by default one that vouches for itself. */
+export async function issueAuthority(commonName = 'Test authority', ca?: Pair): Promise<Pair> {
   const validity = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) };
-  return generated({ subject: commonName, validity, usages: [] });
+  return generated({ subject: commonName, validity, usages: [] }, ca);
 }
 
 let loopback: Promise<Pair> | undefined;
@@ -58,8 +62,11 @@ export function loopbackCertificate(): Promise<Pair> {
   return (loopback ??= issueCertificate());
 }
 
-async function generated(content: Omit<CertificateContent, 'publicKey'>, ca?: Pair): Promise<Pair> {
-  const key = newKey();
+async function generated(
+  content: Omit<CertificateContent, 'publicKey'>,
+  ca?: Pair,
+  key = newKey(),
+): Promise<Pair> {
   const issuer = { key: createPrivateKey(ca?.key ?? key), certificate: ca?.cert };
   const publicKey = createPublicKey(key);
   return { cert: await signedCertificate({ ...content, publicKey }, issuer, systemRandom), key };

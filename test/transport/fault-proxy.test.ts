@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock, type Clock } from '../../src/clock.ts';
-import { systemRandom, type Random } from '../../src/random.ts';
+import { seededRandom, systemRandom, type Random } from '../../src/random.ts';
 import { startFaultProxy, type FaultProxy } from '../../src/transport/fault-proxy.ts';
+import type { FaultEvent } from '../../src/transport/fault-event.ts';
 import type { Faults } from '../../src/transport/fault-settings.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
@@ -51,6 +52,7 @@ interface Setting {
   /** What the target answers at once to whoever connects. */
   greeting?: Buffer;
   allowHalfOpen?: boolean;
+  onEvent?: (event: FaultEvent) => void;
 }
 
 /** A target that collects, and a proxy in front of it. */
@@ -67,7 +69,13 @@ async function proxyWith(
   await once(server, 'listening');
   cleanUp.push(() => server.close());
   const target = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
-  const proxy = await startFaultProxy({ target, faults, clock, random });
+  const proxy = await startFaultProxy({
+    target,
+    faults,
+    clock,
+    random,
+    onEvent: (event) => setting.onEvent?.(event),
+  });
   cleanUp.push(() => proxy.close());
 
   const dial = async () => {
@@ -211,7 +219,7 @@ describe('latency', () => {
   test('with jitter keeps the order, and repeats itself with the same random numbers', async () => {
     const run = async () => {
       const clock = new FakeClock();
-      const { open } = await proxyWith({ latencyMs: 10, jitterMs: 50 }, { clock, random: seeded(7) });
+      const { open } = await proxyWith({ latencyMs: 10, jitterMs: 50 }, { clock, random: seededRandom(7) });
       const [client, target] = await open();
       const delays: number[] = [];
       for (const letter of ['a', 'b', 'c', 'd', 'e']) {
@@ -230,6 +238,26 @@ describe('latency', () => {
     for (const delay of delays) expect(delay).toBeLessThan(60);
     expect(new Set(delays).size).toBe(5);
     expect(await run()).toEqual(delays);
+  });
+
+  test('with jitter delays a connection by the same, whatever others carry', async () => {
+    const run = async (letters: string) => {
+      const clock = new FakeClock();
+      const { open } = await proxyWith({ jitterMs: 50 }, { clock, random: seededRandom(7) });
+      const [first, firstTarget] = await open();
+      for (const [index, letter] of [...letters].entries()) {
+        first.socket.write(letter);
+        await clock.whenScheduled();
+        clock.advance(clock.nextDelayMs ?? 0);
+        await firstTarget.received(index + 1);
+      }
+      const [second] = await open();
+      second.socket.write('x');
+      await clock.whenScheduled();
+      return clock.nextDelayMs;
+    };
+    // Time that has passed leaves a rounding error.
+    expect(await run('abc')).toBeCloseTo((await run('')) ?? 0, 6);
   });
 });
 
@@ -471,7 +499,7 @@ describe('other faults', () => {
   test('all at once still carry every byte', async () => {
     const clock = new FakeClock();
     const faults: Faults = { latencyMs: 5, jitterMs: 20, bytesPerSecond: 50_000, splitBytes: 333 };
-    const { open } = await proxyWith(faults, { clock, random: seeded(1) });
+    const { open } = await proxyWith(faults, { clock, random: seededRandom(1) });
     const [client, target] = await open();
     const all = pattern(60_000);
     client.socket.end(all);
@@ -576,17 +604,52 @@ test('a place to listen that is taken is told', async () => {
   });
 });
 
-/** Random numbers that are the same again for the same seed (mulberry32). */
-function seeded(seed: number): Random {
-  let state = seed;
-  const fraction = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return {
-    fraction,
-    bytes: (length) => Buffer.from(Array.from({ length }, () => Math.floor(fraction() * 256))),
-  };
-}
+describe('tells what becomes of each connection', () => {
+  test('a reset every so often ends all that are open, again and again', async () => {
+    const clock = new FakeClock();
+    const { proxy, open } = await proxyWith({ resetEveryMs: 1_000 }, { clock });
+    for (const _ of [1, 2]) {
+      const [client, target] = await open();
+      clock.advance(999);
+      await settle();
+      expect(proxy.openConnections).toBe(1);
+      clock.advance(1);
+      expect(await client.outcome).toBe('rst');
+      expect(await target.outcome).toBe('rst');
+    }
+    await proxy.close();
+    expect(clock.pendingCount).toBe(0);
+  });
+
+  test.each<[string, Faults, string[]]>([
+    ['no fault', {}, ['opened', 'closed']],
+    ['a cut', { cut: { afterBytes: 2 } }, ['opened', 'cut rst', 'closed']],
+    ['a flipped bit', { corruptAtByte: { up: 1 } }, ['opened', 'corrupted up', 'closed']],
+    ['silence', { stallAfterBytes: { up: 2 } }, ['opened', 'stalled up', 'closed']],
+    ['a refusal', { refuse: true }, ['refused']],
+    ['a black hole', { blackhole: true }, ['unanswered']],
+  ])('%s', async (_, faults, told) => {
+    const events: FaultEvent[] = [];
+    const { dial, proxy } = await proxyWith(faults, { onEvent: (event) => events.push(event) });
+    const client = await dial();
+    client.socket.write('abcd');
+    while (events.length < Math.max(1, told.length - 1)) await settle();
+    client.socket.destroy();
+    await proxy.close();
+    await settle();
+    expect(events.map(({ kind, mode, direction }) => [kind, mode ?? direction].join(' ').trim())).toEqual(
+      told,
+    );
+    expect(events.every(({ connection }) => connection === 1)).toBe(true);
+  });
+
+  test('a target that cannot be reached is no fault of the proxy', async () => {
+    const events: FaultEvent[] = [];
+    const { dial, server } = await proxyWith({}, { onEvent: (event) => events.push(event) });
+    server.close();
+    await once(server, 'close');
+    const client = await dial();
+    expect(await client.outcome).toBe('rst');
+    expect(events.map(({ kind, reason }) => [kind, reason])).toContainEqual(['unreachable', 'ECONNREFUSED']);
+  });
+});

@@ -15,7 +15,7 @@ import { addConnectionOptions } from '../options.ts';
 import { parseServerText, type ServerText } from '../places.ts';
 import type { Runner } from '../runner.ts';
 import { forgetCertificate, keepCertificate } from '../remote-certificate.ts';
-import type { SavedRemote } from '../remotes.ts';
+import type { SavedRemote, SavedServer } from '../remotes.ts';
 import type { RunContext } from '../run-context.ts';
 
 /** `sealift remote add NAME URL`, `sealift remote list`, `sealift remote rm NAME` */
@@ -26,16 +26,26 @@ export function addRemote(program: Command, run: Runner): void {
   const add = new Command('add')
     .description('save a remote; a join code in the URL is exchanged for a token')
     .argument('<name>', 'to be used as name:path')
-    .argument('<url>', "'sealift://HOST:PORT?pin=…&join=…', or - to read it from standard input");
+    .argument(
+      '<url...>',
+      "'sealift://HOST:PORT?pin=…&join=…', one for each of its servers; - reads from standard input",
+    );
   remote.addCommand(addConnectionOptions(add).copyInheritedSettings(remote));
-  run(add, async (context, [name, url]) => addOne(context, String(name), String(url)));
+  run(add, async (context, [name, urls]) =>
+    addRemoteServers(context, String(name), (urls as string[]).map(String)),
+  );
 
   const list = remote.command('list').description('list the saved remotes');
   run(list, async (context) => {
-    for (const [name, { address, pins = [], token, cert }] of await (await context.remotes()).all()) {
-      const login = token !== undefined ? 'token' : cert !== undefined ? 'certificate' : 'anonymous';
-      context.terminal.event('remote', { name, address, pins, login });
-      if (!context.terminal.options.json)
+    for (const [name, { also = [], ...first }] of await (await context.remotes()).all()) {
+      const others = also.map(shown);
+      context.terminal.event('remote', {
+        name,
+        ...shown(first),
+        ...(others.length > 0 ? { also: others } : {}),
+      });
+      if (context.terminal.options.json) continue;
+      for (const { address, login, pins } of [shown(first), ...others])
         context.terminal.data(
           printable(`${name}\t${address}\t${login}\t${pins.join(' ')}`).replaceAll('\\u0009', '\t'),
         );
@@ -55,21 +65,45 @@ export function addRemote(program: Command, run: Runner): void {
   });
 }
 
-async function addOne(context: RunContext, name: string, urlText: string): Promise<number> {
-  const isPiped = urlText === '-';
-  const { server, query } = splitUrl(isPiped ? (await text(process.stdin)).trim() : urlText);
-  const parameters = parseQuery(query);
-  if (parameters.certificate === true && parameters.join === undefined)
-    throw new SealiftError('usage', 'The URL asks for a certificate, which comes with a join code only.');
-  if (parameters.token !== undefined && !isPiped) {
-    throw new SealiftError(
-      'usage',
-      'A token must not stand in an argument, where every process can read it.',
-      { hint: 'Give the URL on standard input: sealift remote add NAME - < FILE' },
+async function addRemoteServers(
+  context: RunContext,
+  name: string,
+  given: readonly string[],
+): Promise<number> {
+  const isPiped = given.length === 1 && given[0] === '-';
+  const texts = isPiped ? (await text(process.stdin)).trim().split(/\s+/) : given;
+  const urls = texts.map((url) => parseUrl(url, isPiped));
+  if (urls.length > 1 && urls.some(({ parameters }) => parameters.certificate === true))
+    throw new SealiftError('usage', 'Of a remote with several servers none is asked for a certificate.');
+  const remotes = await context.remotes();
+  // Before the code in the URL is used up: it works only once.
+  await remotes.assertSavable(name);
+  let saved: SavedRemote | undefined;
+  for (const url of urls) {
+    saved = await addServer(context, name, url, (server) =>
+      saved === undefined ? server : { ...saved, also: [...(saved.also ?? []), server] },
     );
   }
-  // Before the code in the URL is used up: it works only once.
-  await (await context.remotes()).assertSavable(name);
+  return EXIT.done;
+}
+
+function shown({
+  address,
+  pins = [],
+  token,
+  cert,
+}: SavedServer): Record<'address' | 'login', string> & { pins: string[] } {
+  const login = token !== undefined ? 'token' : cert !== undefined ? 'certificate' : 'anonymous';
+  return { address, pins, login };
+}
+
+/** Connects to a server, saves the remote as it is `withServer`, and resolves to that: what a server tells, it tells once. */
+async function addServer(
+  context: RunContext,
+  name: string,
+  { server, parameters }: RemoteUrl,
+  withServer: (server: SavedServer) => SavedRemote,
+): Promise<SavedRemote> {
   const options = await context.connectOptions(placeOf(context, parseServerText(server)));
   const pins = parameters.pins.length > 0 ? parameters.pins : [...(options.pins ?? [])];
   const token = parameters.token ?? options.token;
@@ -78,20 +112,21 @@ async function addOne(context: RunContext, name: string, urlText: string): Promi
   const request = parameters.certificate === true ? await newRequest() : undefined;
   const client = await connect({ ...options, pins, ...login, certificateRequest: request?.request });
   return disposing(client, async () => {
-    const saved: SavedRemote = {
-      address: formatAddress(options.address),
+    const address = formatAddress(options.address);
+    const saved = withServer({
+      address,
       ...(pins.length > 0 ? { pins } : {}),
       ...optional('token', client.hello.token ?? token),
       ...filePaths(context),
       ...(await keptCertificate(context, name, request?.key, client.hello.certificate)),
-    };
+    });
     await (await context.remotes()).save(name, saved);
     const { principal, permissions } = client.hello;
-    context.terminal.event('remote', { name, address: saved.address, pins, principal, permissions });
+    context.terminal.event('remote', { name, address, pins, principal, permissions });
     const who = printable(principal ?? 'anonymous');
     const what = permissions.map(printable).join(', ');
-    context.terminal.note(`Saved ${name}: ${saved.address} as ${who} (${what}). Try: sealift ls ${name}:`);
-    return EXIT.done;
+    context.terminal.note(`Saved ${name}: ${address} as ${who} (${what}). Try: sealift ls ${name}:`);
+    return saved;
   });
 }
 
@@ -101,9 +136,24 @@ function placeOf({ settings }: RunContext, server: ServerText): ServerText {
   return { address: { host: server.name, port: (settings['port'] as number | undefined) ?? DEFAULT_PORT } };
 }
 
-function splitUrl(url: string): { server: string; query: string } {
+interface RemoteUrl {
+  server: string;
+  parameters: Parameters;
+}
+
+function parseUrl(url: string, isPiped: boolean): RemoteUrl {
   const [server = '', ...rest] = url.split('?');
-  return { server: server.replace(/\/$/, ''), query: rest.join('?') };
+  const parameters = parseQuery(rest.join('?'));
+  if (parameters.certificate === true && parameters.join === undefined)
+    throw new SealiftError('usage', 'The URL asks for a certificate, which comes with a join code only.');
+  if (parameters.token !== undefined && !isPiped) {
+    throw new SealiftError(
+      'usage',
+      'A token must not stand in an argument, where every process can read it.',
+      { hint: 'Give the URL on standard input: sealift remote add NAME - < FILE' },
+    );
+  }
+  return { server: server.replace(/\/$/, ''), parameters };
 }
 
 interface Parameters {

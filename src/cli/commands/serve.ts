@@ -3,14 +3,18 @@ import type { Command } from 'commander';
 import type { CreatedServer } from '../../server/create-server.ts';
 import { DEFAULT_PORT } from '../../protocol/limits.ts';
 import { formatAddress } from '../../transport/address.ts';
+import { announceServer, type Announcement } from '../announce-server.ts';
 import { AuditFile } from '../audit-file.ts';
 import { EXIT } from '../exit-codes.ts';
 import { suitGarbageCollectionToStreams } from '../garbage-collection.ts';
 import { joinLine } from '../join-line.ts';
+import type { HostPort } from '../listen-address.ts';
 import { passphraseIn } from '../passphrase.ts';
 import { untilStopped } from '../hangup.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
+import { chaosDecorator, chaosSetting } from '../server-chaos.ts';
+import { MetricsPages, parseMetricsAddress } from '../server-metrics.ts';
 import { setting } from '../settings.ts';
 import { parseCount, parseDuration, parsePort, parseSize } from '../../units.ts';
 import { version } from '../version.ts';
@@ -64,6 +68,21 @@ export function addServe(program: Command, run: Runner): void {
     )
     .addOption(setting('--audit-log <file>', 'append a line of JSON for all that is done; SIGHUP reopens it'))
     .addOption(
+      setting('--bench', 'open a port without TLS for "sealift bench", to who may write, for half a minute'),
+    )
+    .addOption(setting('--announce', 'let "sealift discover" find it on the local network (multicast DNS)'))
+    .addOption(
+      setting('--broadcast', 'let "sealift discover --broadcast" find it, where multicast is blocked'),
+    )
+    .addOption(chaosSetting())
+    .addOption(
+      setting(
+        '--metrics <address>',
+        'serve /metrics for Prometheus, /ready and /live over HTTP on HOST:PORT; :PORT is 127.0.0.1',
+        parseMetricsAddress,
+      ),
+    )
+    .addOption(
       setting('--idle-timeout <duration>', 'end a connection with nothing to do', parseDuration).default(
         300_000,
         '5m',
@@ -110,10 +129,14 @@ async function serve(context: RunContext, root: string): Promise<number> {
   const logger = serverLogger(terminal.options);
   const auditLog = settings['auditLog'];
   const audit = typeof auditLog === 'string' ? AuditFile.open(auditLog, logger) : undefined;
+  const metricsAddress = settings['metrics'] as HostPort | undefined;
+  const pages = metricsAddress === undefined ? undefined : await MetricsPages.make(metricsAddress);
   const server = await createServer({
     root,
     logger,
     audit,
+    metrics: pages?.metrics,
+    decorateStore: await chaosDecorator(settings, logger),
     cert: pemFile(settings['cert']),
     key: pemFile(settings['key']),
     clientCa: pemFile(settings['clientCa']),
@@ -127,6 +150,7 @@ async function serve(context: RunContext, root: string): Promise<number> {
     port: settings['port'] as number,
     anonymous: settings['anonymous'] as 'none' | 'read' | 'write',
     allowNoAlpn: settings['allowNoAlpn'] === true,
+    plainBench: settings['bench'] === true,
     minVersion: settings['minTls'] === '1.2' ? 'TLSv1.2' : 'TLSv1.3',
     maxConnections: settings['maxConnections'] as number,
     maxConnectionsPerAddress: settings['maxConnectionsPerAddress'] as number,
@@ -140,19 +164,38 @@ async function serve(context: RunContext, root: string): Promise<number> {
     keepVersionsMs: settings['keepVersions'] as number,
     agent: `sealift/${version()}`,
   });
-  await announce(context, server, root);
+  const announcement = await startBeside(context, server, pages);
+  await tellListening(context, server, root);
   await untilStopped(signal, () => {
     audit?.reopen();
     // What is wrong then stands in the log.
     server.reload().catch(() => undefined);
   });
   logger.info({}, 'stopping: no new connections, requests under way may end');
+  await announcement?.close();
   await server.close({ graceMs: settings['grace'] as number });
+  await pages?.close();
   audit?.close();
   return EXIT.done;
 }
 
-async function announce(
+/** What runs beside a server; where it cannot, the server does not run either. */
+async function startBeside(
+  { terminal, settings }: RunContext,
+  server: CreatedServer,
+  pages: MetricsPages | undefined,
+): Promise<Announcement | undefined> {
+  try {
+    await pages?.serve(server, terminal);
+    return await announceServer(settings, server);
+  } catch (error) {
+    await pages?.close();
+    await server.close({ graceMs: 0 });
+    throw error;
+  }
+}
+
+async function tellListening(
   { terminal, settings }: RunContext,
   server: CreatedServer,
   root: string,

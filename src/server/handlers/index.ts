@@ -103,4 +103,11 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
     state.cancel(fields.target);
     return Promise.resolve({});
   },
+  bench: async ({ fields, state: { plainSinks, grant } }) => {
+    if (fields.plain !== true) return {};
+    // Nobody would count there what it is allowed a second.
+    if (grant.bytesPerSecond !== undefined)
+      throw new SealiftError('forbidden', 'A port without TLS is not for who has a rate.');
+    return { fields: await plainSinks.open() };
+  },
 };

@@ -4,6 +4,7 @@ import type { Action, Request } from '../protocol/requests.ts';
 import { fileDigest, parseBlockDigest } from '../transfer/digests.ts';
 import type { AuditEntry, AuditEvent, AuditLog } from './audit.ts';
 import type { Answer } from './exchange.ts';
+import type { RequestOutcome, ServerMetrics } from './metrics.ts';
 
 /** What moves the content of a file, or tells what it is. */
 const TRANSFERS: ReadonlySet<Action> = new Set(['put', 'block', 'commit', 'get', 'digests']);
@@ -17,16 +18,28 @@ type Outcome = { answer: Answer } | { error: SealiftError };
 /** Is told each part of an answer that was sent. */
 export type OnSent = (answer: Answer) => void;
 
-/** What happens on one connection, for the audit log, if there is one. */
-export class SessionAudit {
+/** Who is told what happens on the connections of a server. */
+export interface SessionObservers {
+  audit: AuditLog | undefined;
+  metrics: ServerMetrics | undefined;
+  clock: Clock;
+}
+
+/** What happens on one connection, for the audit log and the metrics, if there are any. */
+export class SessionRecord {
   readonly #log: AuditLog | undefined;
+  readonly #metrics: ServerMetrics | undefined;
   readonly #clock: Clock;
   readonly #connection: { connection: number; address: string };
   #principal: string | null | undefined;
   #refusedUpload: string | undefined;
 
-  constructor(log: AuditLog | undefined, clock: Clock, connection: { connection: number; address: string }) {
-    this.#log = log;
+  constructor(
+    { audit, metrics, clock }: SessionObservers,
+    connection: { connection: number; address: string },
+  ) {
+    this.#log = audit;
+    this.#metrics = metrics;
     this.#clock = clock;
     this.#connection = connection;
   }
@@ -37,14 +50,24 @@ export class SessionAudit {
     hello: () => Promise<T>,
   ): Promise<T> {
     const event = fields.join === undefined ? 'login' : 'join';
+    const beganMs = this.#clock.monotonicMs();
+    const count = (result: string) =>
+      this.#metrics?.request({
+        action: 'hello',
+        result,
+        seconds: this.#secondsSince(beganMs),
+        file: undefined,
+      });
     try {
       const done = await hello();
       this.#principal = done.principal;
       this.#record(event, { result: 'ok' });
+      count('ok');
       return done;
     } catch (error) {
       const { code, message } = toSealiftError(error);
       this.#record(event, { result: code, reason: message });
+      count(code);
       throw error;
     }
   }
@@ -54,21 +77,35 @@ export class SessionAudit {
     this.#record('cut', { result: 'unauthenticated', reason });
   }
 
+  /** A client was told an error, or its stream was ended with one. */
+  error(error: unknown): void {
+    this.#metrics?.error(toSealiftError(error).code);
+  }
+
   /** Takes down how a request ended. `path`: where the upload goes that it names. */
   async request(
     request: Request,
-    path: string | undefined,
+    { path, receivedBytes }: { path: string | undefined; receivedBytes: number },
     work: (onSent: OnSent) => Promise<Answer>,
   ): Promise<Answer> {
-    if (this.#log === undefined) return work(nobodyAsks);
+    if (this.#log === undefined && this.#metrics === undefined) return work(nobodyAsks);
     const beganMs = this.#clock.monotonicMs();
     let bytes = 0;
-    const onSent = (answer: Answer) => (bytes += contentBytes(answer));
+    const onSent = (answer: Answer) => {
+      bytes += contentBytes(answer);
+      this.#metrics?.content('sent', answer.content?.length ?? 0);
+    };
     const record = (outcome: Outcome) => {
       const event = this.#eventOf(request, outcome);
-      const seconds = Math.round(this.#clock.monotonicMs() - beganMs) / 1_000;
-      if (event !== undefined) this.#record(event, { ...entryOf(request, path, outcome, bytes), seconds });
+      const seconds = this.#secondsSince(beganMs);
+      this.#metrics?.request(countedOf(request, event, outcome, seconds));
+      if (event !== undefined)
+        this.#record(event, {
+          ...entryOf(request, path, outcome, bytes),
+          seconds: Math.round(seconds * 1_000) / 1_000,
+        });
     };
+    this.#metrics?.content('received', receivedBytes);
     try {
       const answer = await work(onSent);
       onSent(answer);
@@ -93,10 +130,26 @@ export class SessionAudit {
     return TRANSFERS.has(action) ? 'transfer' : CHANGES.has(action) ? 'change' : undefined;
   }
 
-  #record(event: AuditEvent, entry: Pick<AuditEntry, 'result'> & Partial<AuditEntry>): void {
-    const time = new Date(this.#clock.now()).toISOString();
-    this.#log?.record({ time, event, ...this.#connection, principal: this.#principal, ...entry });
+  #secondsSince(beganMs: number): number {
+    return (this.#clock.monotonicMs() - beganMs) / 1_000;
   }
+
+  #record(event: AuditEvent, entry: Pick<AuditEntry, 'result'> & Partial<AuditEntry>): void {
+    if (this.#log === undefined) return;
+    const time = new Date(this.#clock.now()).toISOString();
+    this.#log.record({ time, event, ...this.#connection, principal: this.#principal, ...entry });
+  }
+}
+
+function countedOf(
+  { action }: Request,
+  event: AuditEvent | undefined,
+  outcome: Outcome,
+  seconds: number,
+): RequestOutcome {
+  if ('error' in outcome) return { action, result: outcome.error.code, seconds, file: undefined };
+  const direction = action === 'get' ? 'sent' : action === 'digests' ? undefined : 'received';
+  return { action, result: 'ok', seconds, file: event === 'transfer' ? direction : undefined };
 }
 
 function entryOf(
@@ -134,5 +187,5 @@ function contentBytes({ fields, content }: Answer): number {
 }
 
 function nobodyAsks(): void {
-  // Without a log there is nothing to count.
+  // Without a log and metrics there is nothing to count.
 }

@@ -1,0 +1,242 @@
+import type { X509Certificate } from 'node:crypto';
+
+import type { Clock } from '../clock.ts';
+import { certificateFacts, daysUntil, type CertificateFacts } from '../trust/certificate-facts.ts';
+import { alternativeName } from '../trust/certificate-names.ts';
+import { EXPIRING_DAYS } from '../trust/expiring-certificates.ts';
+import { certificatePin } from '../trust/pins.ts';
+import { finding, type Finding, type FindingCode } from './findings.ts';
+import { isInOrder, trustPath } from './trust-path.ts';
+
+/** What a chain of certificates is judged by. */
+export interface CertificateTrust {
+  /** The name or address that was asked for. */
+  host: string;
+  roots: readonly X509Certificate[];
+  /** Whether the user named an authority, rather than relying on those of this machine. */
+  hasOwnAuthority: boolean;
+  /** If there are any, they alone decide, and the rest is only told. */
+  pins: readonly string[];
+  clock: Clock;
+}
+
+/** A chain of certificates as it was sent, the leaf first. */
+export type Chain = readonly [X509Certificate, ...X509Certificate[]];
+
+/** All that is wrong with the certificates of a server, and which one is to blame. */
+export function certificateFindings(chain: Chain, trust: CertificateTrust): Finding[] {
+  const findings = [
+    ...dateFindings(chain, trust),
+    ...nameFindings(chain[0], trust),
+    ...pathFindings(chain, trust),
+    ...strengthFindings(chain, trust),
+  ];
+  if (trust.pins.length === 0) return findings;
+  return [...pinFindings(chain[0], trust), ...findings.map(decidedByPin)];
+}
+
+/** The name in the certificate that stands for `host`; undefined if there is none. */
+export function matchedName(certificate: X509Certificate, host: string): string | undefined {
+  if (alternativeName(host)?.type === 'ip') return certificate.checkIP(host);
+  return host === '' ? undefined : certificate.checkHost(host);
+}
+
+function pinFindings(leaf: X509Certificate, { pins }: CertificateTrust): Finding[] {
+  const pin = certificatePin(leaf);
+  if (pins.includes(pin)) return [];
+  return [
+    finding(
+      'pin-mismatch',
+      `The server shows the key ${pin}, and trusted is ${pins.join(', ')}.`,
+      'Ask its operator; if the key is really new: sealift trust --replace HOST.',
+    ),
+  ];
+}
+
+// What weakens the key itself is no better for being pinned.
+function decidedByPin(found: Finding): Finding {
+  if (found.severity !== 'error' || found.code === 'weak-key') return found;
+  return {
+    ...found,
+    severity: 'info',
+    remedy: 'Nothing has to be mended for those who pin the key, as is done here.',
+  };
+}
+
+function dateFindings(chain: Chain, { clock }: CertificateTrust): Finding[] {
+  return chain.flatMap((certificate, index) => {
+    const { validFromDate, validToDate } = certificate;
+    const whose = called(chain, index);
+    const renew = index === 0 ? RENEW : `Its authority has to renew it: have ${issuerOf(certificate)} asked.`;
+    if (validToDate.getTime() < clock.now())
+      return [finding('expired', `${whose} expired on ${validToDate.toISOString()}.`, renew)];
+    if (validFromDate.getTime() > clock.now()) {
+      return [
+        finding(
+          'not-yet-valid',
+          `${whose} is valid only from ${validFromDate.toISOString()} on.`,
+          'Set the clocks of both machines (timedatectl), or wait.',
+        ),
+      ];
+    }
+    const days = daysUntil(validToDate.getTime(), clock);
+    if (days >= EXPIRING_DAYS) return [];
+    return [
+      finding(
+        'expires-soon',
+        `${whose} expires ${days === 0 ? 'within a day' : `in ${days} days`}, on ${validToDate.toISOString()}.`,
+        renew,
+      ),
+    ];
+  });
+}
+
+const RENEW = 'Its operator has to renew it: sealift cert renew, or certbot renew.';
+
+function nameFindings(leaf: X509Certificate, { host, clock }: CertificateTrust): Finding[] {
+  const { names, subject, usage } = certificateFacts(leaf, clock);
+  const findings: Finding[] = [];
+  if (host !== '' && matchedName(leaf, host) === undefined) {
+    findings.push(
+      finding(
+        'wrong-name',
+        `The certificate is not for ${host}, but for ${names.join(', ') || `no name at all (${subject})`}.`,
+        `Use one of its names (--servername), or have it issued for this one: sealift cert issue server ${host}.`,
+      ),
+    );
+  }
+  const extended = usage.filter((each) => each !== 'authority');
+  if (extended.length > 0 && !extended.includes('server') && !extended.includes(ANY_USAGE)) {
+    findings.push(
+      finding(
+        'wrong-usage',
+        `The certificate is not meant for servers, but for ${extended.join(', ')}.`,
+        'Have one issued for a server: sealift cert issue server NAME.',
+      ),
+    );
+  }
+  return findings;
+}
+
+const ANY_USAGE = '2.5.29.37.0';
+
+function pathFindings(chain: Chain, { roots, hasOwnAuthority }: CertificateTrust): Finding[] {
+  const { state, path } = trustPath(chain, roots);
+  const order = isInOrder(chain)
+    ? []
+    : [
+        finding(
+          'chain-order',
+          'The certificates are not sent in order: each has to stand before the one that issued it.',
+          'Put the leaf first into the file of the server, then what issued it, and so on.',
+        ),
+      ];
+  const last = path.at(-1) ?? chain[0];
+  if (state === 'trusted') return order;
+  if (state === 'self-signed' && path.length === 1) {
+    return [
+      finding(
+        'self-signed',
+        `${called(chain, 0)} vouches for itself, and no authority here knows it.`,
+        'Compare its pin with what the operator says, then: sealift trust HOST, or --pin; elsewhere --ca with the certificate itself.',
+      ),
+    ];
+  }
+  if (state === 'self-signed')
+    return [
+      unknownAuthority(`The chain ends at ${oneName(last.subject)}, which nobody here trusts.`),
+      ...order,
+    ];
+  return [...brokenPath(chain, last, hasOwnAuthority), ...order];
+}
+
+/**
+ * Who issued `last` is unknown here and was not sent. That it should have been sent is sure where the certificate says
+ * where to fetch it; where the user named the authority it is one of two causes, and both are told.
+ */
+function brokenPath(chain: Chain, last: X509Certificate, hasOwnAuthority: boolean): Finding[] {
+  const culprit = called(chain, chain.indexOf(last));
+  const isPublished = last.infoAccess?.includes('CA Issuers') === true;
+  const findings: Finding[] = [];
+  if (isPublished || hasOwnAuthority) {
+    findings.push(
+      finding(
+        'missing-intermediate',
+        `${culprit} was issued by ${issuerOf(last)}, whose certificate the server does not send.`,
+        'Append it to the certificate file of the server (leaf first, then what issued it; nginx: ssl_certificate).',
+      ),
+    );
+  }
+  if (!isPublished) {
+    findings.push(
+      unknownAuthority(
+        `${culprit} was issued by ${issuerOf(last)}, which ${hasOwnAuthority ? '--ca does not hold' : 'nobody here trusts'}.`,
+      ),
+    );
+  }
+  return findings;
+}
+
+function unknownAuthority(message: string): Finding {
+  return finding(
+    'unknown-ca',
+    message,
+    'Give the certificate of its authority with --ca FILE, or trust this key: sealift trust HOST.',
+  );
+}
+
+const MIN_RSA_BITS = 2_048;
+const WEAK_HASHES = /^(?:md[245]|sha1)|with-?(?:md[245]|sha1)(?!\d)/i;
+
+function strengthFindings(chain: Chain, { roots }: CertificateTrust): Finding[] {
+  return chain.flatMap((certificate, index) => {
+    const whose = called(chain, index);
+    const findings: Finding[] = [];
+    const key = weakness(certificate);
+    if (key !== undefined)
+      findings.push(strength('weak-key', `${whose} has a key of ${key}, which can be broken.`));
+    const { signatureAlgorithm = '' } = certificate as { signatureAlgorithm?: string | undefined };
+    // Nobody looks at the signature of who is trusted anyway.
+    const isRoot = roots.some(({ fingerprint256 }) => fingerprint256 === certificate.fingerprint256);
+    const isOwnIssuer = certificate.subject === certificate.issuer;
+    if (!isRoot && !isOwnIssuer && WEAK_HASHES.test(signatureAlgorithm))
+      findings.push(
+        strength('weak-signature', `${whose} is signed with ${signatureAlgorithm}, which can be forged.`),
+      );
+    return findings;
+  });
+}
+
+function strength(code: FindingCode, message: string): Finding {
+  return finding(
+    code,
+    message,
+    'Have it issued anew for a key of EC P-256 or RSA 2048 and more, signed with SHA-256: sealift cert issue server NAME.',
+  );
+}
+
+/** The key of a certificate, if it is too short. */
+function weakness({ publicKey }: X509Certificate): string | undefined {
+  const { asymmetricKeyType: type = '', asymmetricKeyDetails: { modulusLength, namedCurve } = {} } =
+    publicKey;
+  if (type.startsWith('rsa') && modulusLength !== undefined && modulusLength < MIN_RSA_BITS)
+    return `RSA ${modulusLength}`;
+  if (type === 'dsa') return 'DSA';
+  const curveBits = Number(/(\d{3})/.exec(namedCurve ?? '')?.[1] ?? Infinity);
+  return curveBits < MIN_CURVE_BITS ? `EC ${namedCurve}` : undefined;
+}
+
+const MIN_CURVE_BITS = 224;
+
+function called(chain: Chain, index: number): string {
+  const subject = oneName(chain[index]?.subject);
+  return `The certificate of ${index <= 0 ? 'the server' : 'its authority'} (${subject})`;
+}
+
+function issuerOf({ issuer }: X509Certificate): string {
+  return oneName(issuer);
+}
+
+function oneName(name: CertificateFacts['subject'] | undefined): string {
+  return (name ?? '').split('\n').join(', ') || '(no name)';
+}

@@ -1,0 +1,110 @@
+import { X509Certificate } from 'node:crypto';
+import { beforeAll, describe, expect, test } from 'vitest';
+
+import { certificateFindings, type CertificateTrust } from '../../src/diagnostics/certificate-findings.ts';
+import { certificatePin } from '../../src/trust/pins.ts';
+import { issueAuthority, issueCertificate, type Pair } from '../support/certificates.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+const DAY_MS = 86_400_000;
+let root: Pair;
+let middle: Pair;
+let leaf: Pair;
+let stranger: Pair;
+beforeAll(async () => {
+  root = await issueAuthority('Root');
+  middle = await issueAuthority('Middle', root);
+  leaf = await issueCertificate({ ca: middle, names: ['localhost', '*.box.example', '127.0.0.1'] });
+  stranger = await issueAuthority('Stranger');
+});
+
+/** The findings for these certificates as `SEVERITY CODE`, judged now unless told otherwise. */
+function found(chain: readonly Pair[], trust: Partial<CertificateTrust> = {}): string[] {
+  const [first, ...others] = chain.map(({ cert }) => new X509Certificate(cert));
+  if (first === undefined) throw new Error('there is no certificate');
+  return certificateFindings([first, ...others], {
+    host: 'localhost',
+    roots: [new X509Certificate(root.cert)],
+    hasOwnAuthority: true,
+    pins: [],
+    clock: clockAt(0),
+    ...trust,
+  })
+    .filter(({ code }) => code !== 'expires-soon')
+    .map(({ severity, code }) => `${severity} ${code}`);
+}
+
+function clockAt(days: number): FakeClock {
+  return new FakeClock(Date.now() + days * DAY_MS);
+}
+
+describe('the chain', () => {
+  test('is whole where it leads to an authority that is trusted, which need not be sent', () => {
+    expect(found([leaf, middle])).toEqual([]);
+    expect(found([leaf, middle, root])).toEqual([]);
+  });
+
+  test('may be out of order, which is told', () => {
+    expect(found([leaf, root, middle])).toEqual(['warning chain-order']);
+    expect(found([leaf, middle, stranger])).toEqual(['warning chain-order']);
+  });
+
+  test('that breaks off lacks a link, or its authority is unknown', () => {
+    expect(found([leaf])).toEqual(['error missing-intermediate', 'error unknown-ca']);
+    expect(found([leaf], { hasOwnAuthority: false })).toEqual(['error unknown-ca']);
+  });
+
+  test('that ends at a stranger has an authority that is unknown', () => {
+    const roots = [new X509Certificate(stranger.cert)];
+    expect(found([leaf, middle, root], { roots })).toEqual(['error unknown-ca']);
+  });
+
+  test('of one certificate that vouches for itself', async () => {
+    const own = await issueCertificate();
+    expect(found([own])).toEqual(['error self-signed']);
+    expect(found([own], { roots: [new X509Certificate(own.cert)] })).toEqual([]);
+  });
+});
+
+test.each([
+  ['localhost', []],
+  ['a.box.example', []],
+  ['127.0.0.1', []],
+  ['box.example', ['error wrong-name']],
+  ['a.b.box.example', ['error wrong-name']],
+  ['127.0.0.2', ['error wrong-name']],
+  ['::1', ['error wrong-name']],
+  ['', []],
+])('asked for as %j', (host, findings) => {
+  expect(found([leaf, middle], { host })).toEqual(findings);
+});
+
+test('every certificate has to be valid today, and the one that is not is named', async () => {
+  const clock = clockAt(1);
+  expect(found([leaf, middle], { clock })).toEqual(['error expired', 'error expired']);
+  expect(found([leaf, middle], { clock: clockAt(-1) })).toEqual([
+    'error not-yet-valid',
+    'error not-yet-valid',
+  ]);
+  const long = await issueCertificate({ ca: middle, notAfter: new Date(Date.now() + 90 * DAY_MS) });
+  const [first] = certificateFindings([new X509Certificate(long.cert), new X509Certificate(middle.cert)], {
+    host: 'localhost',
+    roots: [new X509Certificate(root.cert)],
+    hasOwnAuthority: true,
+    pins: [],
+    clock,
+  });
+  expect(first).toMatchObject({ code: 'expired', message: expect.stringContaining('authority (CN=Middle)') });
+});
+
+test('a certificate for clients only is none for a server', async () => {
+  const client = await issueCertificate({ ca: root, usages: ['client'] });
+  expect(found([client])).toEqual(['error wrong-usage']);
+});
+
+test('pins decide alone: what is wrong besides is only told', async () => {
+  const own = await issueCertificate({ names: ['box.example'] });
+  const pins = [certificatePin(new X509Certificate(own.cert))];
+  expect(found([own], { pins })).toEqual(['info wrong-name', 'info self-signed']);
+  expect(found([leaf, middle], { pins })).toEqual(['error pin-mismatch']);
+});

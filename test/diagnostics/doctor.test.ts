@@ -1,0 +1,94 @@
+import { X509Certificate } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+
+import { systemClock, type Clock } from '../../src/clock.ts';
+import { diagnose, type Diagnosis } from '../../src/diagnostics/doctor.ts';
+import { parseRequirement } from '../../src/diagnostics/requirements.ts';
+import { certificatePin } from '../../src/trust/pins.ts';
+import { issueAuthority, issueCertificate, loopbackCertificate } from '../support/certificates.ts';
+import { startTestServer, tokenOf, type TestServerOptions } from '../support/test-server.ts';
+
+function codes({ findings }: Diagnosis, severity?: string): string[] {
+  return findings
+    .filter((each) => severity === undefined || each.severity === severity)
+    .map(({ code }) => code);
+}
+
+/** A server and how to reach it with everything in order; no other program is asked. */
+async function reachable(options: TestServerOptions = {}) {
+  const { address } = await startTestServer(options);
+  const pins = [certificatePin(new X509Certificate((await loopbackCertificate()).cert))];
+  return { openssl: 'no-such-program', options: { address, pins, token: tokenOf('tester') } };
+}
+
+test('what only openssl shows is not observed without it', async () => {
+  const { options, openssl } = await reachable();
+  const { tls, end } = await diagnose({ server: options, openssl });
+  expect(end).toBeUndefined();
+  expect(tls).toMatchObject({
+    version: 'TLSv1.3',
+    signature: null,
+    clientCertificate: { requested: null, authorities: null },
+  });
+  expect(tls?.group).not.toBeNull();
+});
+
+test('a clock that is off is told, and which way', async () => {
+  const { options, openssl } = await reachable();
+  const clock: Clock = { ...systemClock, now: () => systemClock.now() - 60_000 };
+  const diagnosis = await diagnose({ server: options, openssl, clock });
+  expect(codes(diagnosis, 'warning')).toContain('clock-skew');
+  expect(diagnosis.findings.find(({ code }) => code === 'clock-skew')?.message).toContain(
+    '60 s ahead of ours',
+  );
+});
+
+describe('a client certificate', () => {
+  test('that the server knows is told to be accepted, and one that it does not know to be refused', async () => {
+    const clientCa = await issueAuthority();
+    const tls = { clientCa: clientCa.cert };
+    const { options } = await reachable({ users: { tester: { names: ['me'] } }, tls });
+    const { token: _unused, ...server } = options;
+    const [known, unknown] = await Promise.all(
+      ['me', 'you'].map(async (commonName) => {
+        const pair = await issueCertificate({ ca: clientCa, commonName, names: [commonName] });
+        return diagnose({ server: { ...server, ...pair } });
+      }),
+    );
+    expect(known?.end).toBeUndefined();
+    expect(known?.tls?.clientCertificate.accepted).toBe(true);
+    expect(unknown?.end).toBe('login');
+    expect(unknown?.tls?.clientCertificate.accepted).toBe(false);
+  });
+});
+
+test('a protocol that the server does not speak is refused', async () => {
+  const { options, openssl } = await reachable();
+  const diagnosis = await diagnose({ server: options, openssl, alpn: 'no-such-protocol' });
+  expect(diagnosis.end).toBe('trust');
+  expect(codes(diagnosis, 'error')).toEqual(['alpn-refused']);
+});
+
+test('a name that does not resolve ends the examination, and nothing is observed', async () => {
+  const server = { address: { host: 'no-such-host.invalid', port: 1 } };
+  const diagnosis = await diagnose({ server, requirements: [parseRequirement('tls>=1.3')] });
+  expect(diagnosis.end).toBe('unreachable');
+  expect(codes(diagnosis)).toEqual(['unreachable', 'condition-failed']);
+  expect(diagnosis.steps.map(({ state }) => state)).toEqual([
+    'failed',
+    ...new Array<string>(5).fill('skipped'),
+  ]);
+});
+
+test('an address of the other family is none', async () => {
+  const { options, openssl } = await reachable();
+  expect((await diagnose({ server: options, openssl, family: 6 })).end).toBe('unreachable');
+});
+
+test('who stops it is not told a diagnosis', async () => {
+  const { options, openssl } = await reachable();
+  const signal = AbortSignal.abort();
+  await expect(diagnose({ server: { ...options, signal }, openssl })).rejects.toMatchObject({
+    code: 'aborted',
+  });
+});
