@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { callHook, parseHookUrl } from '../../src/cli/hooks.ts';
 import { version } from '../../src/cli/version.ts';
 import { SealiftError } from '../../src/errors.ts';
@@ -6,7 +6,7 @@ import { systemRandom } from '../../src/random.ts';
 import { failureOf } from '../client/setting.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startHookService, type HookAnswer } from '../support/hook-service.ts';
-import { refusingPort } from '../support/refusing-port.ts';
+import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { codeThrownBy } from '../thrown.ts';
 
 const BODY = { command: 'put', exitCode: 0, files: 3 };
@@ -97,9 +97,7 @@ test('a service that never answers is given up after three times ten seconds and
 });
 
 test('a service that is not there is told without what is secret', async () => {
-  const refusing = await refusingPort();
-  onTestFinished(() => refusing[Symbol.asyncDispose]());
-  const { message } = await failureOf(call(`http://me:pass@127.0.0.1:${refusing.port}/secret`));
+  const { message } = await failureOf(call(`http://me:pass@127.0.0.1:${REFUSING_PORT}/secret`));
   expect(message).toMatch(/^http:\/\/127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)\. Gave up/);
 });
 

@@ -1,21 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CliHome } from '../support/cli.ts';
-import { refusingPort } from '../support/refusing-port.ts';
+import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { runHere } from './run-here.ts';
 
 const home = new CliHome();
-let refusing: Awaited<ReturnType<typeof refusingPort>>;
 /** A job that fails, at a server that nobody can reach. */
 let nightly: string;
 
 beforeAll(async () => {
-  refusing = await refusingPort();
-  const source = `sealift://127.0.0.1:${refusing.port}/file`;
+  const source = `sealift://127.0.0.1:${REFUSING_PORT}/file`;
   nightly = `[job.nightly]\ncommand = "get"\nsource = "${source}"\ntarget = "${home.at('file')}"\n`;
 });
 beforeEach(() => configure(nightly));
 afterAll(async () => {
-  await refusing[Symbol.asyncDispose]();
   await home.close();
 });
 

@@ -1,19 +1,14 @@
 import { Command } from 'commander';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { setting, settingsOf } from '../../src/cli/settings.ts';
 import { CliHome } from '../support/cli.ts';
-import { refusingPort } from '../support/refusing-port.ts';
+import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { runHere } from './run-here.ts';
 
 const home = new CliHome();
-let refusing: Awaited<ReturnType<typeof refusingPort>>;
 
-beforeAll(async () => {
-  refusing = await refusingPort();
-});
 beforeEach(() => configure(''));
 afterAll(async () => {
-  await refusing[Symbol.asyncDispose]();
   await home.close();
 });
 
@@ -23,7 +18,7 @@ function configure(text: string): void {
 
 /** How often a command tries again: what `retry` ended up as. */
 async function retries(flags: readonly string[], env: Record<string, string> = {}): Promise<number> {
-  const command = ['ls', `sealift://127.0.0.1:${refusing.port}/`, '--retry-delay', '1ms', ...flags];
+  const command = ['ls', `sealift://127.0.0.1:${REFUSING_PORT}/`, '--retry-delay', '1ms', ...flags];
   const { code, events } = await runHere(home, [...command, '--json'], env);
   expect(code).toBe(7);
   return events.filter(({ type }) => type === 'retry').length;

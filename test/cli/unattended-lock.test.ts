@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { connectorTo } from '../client/setting.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startHookService } from '../support/hook-service.ts';
-import { refusingPort } from '../support/refusing-port.ts';
+import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { events } from '../support/running-process.ts';
 import { startScriptedServer, type Script } from '../support/scripted-server.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
@@ -74,16 +74,14 @@ test('the lock is not waited for beyond --max-duration', async () => {
 });
 
 test('the lock whose server cannot be reached: 7, and the report says why', async () => {
-  const refusing = await refusingPort();
   writeFileSync(report, 'of yesterday');
-  const connector = connectorTo({ host: '127.0.0.1', port: refusing.port }, 'sha256//AAAA');
+  const connector = connectorTo({ host: '127.0.0.1', port: REFUSING_PORT }, 'sha256//AAAA');
   const { code } = await runUnattended({ lock: 'nightly', report }, ends(0), { connector });
   expect(code).toBe(7);
   expect(events(readFileSync(report, 'utf8'))).toMatchObject([
     { type: 'error', code: 'connection-refused' },
     { type: 'summary', exitCode: 7 },
   ]);
-  await refusing[Symbol.asyncDispose]();
 });
 
 test('the lock is nothing for a dry run, nor are the report and the hooks', async () => {

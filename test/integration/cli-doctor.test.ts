@@ -6,7 +6,7 @@ import { runHere } from '../cli/run-here.ts';
 import { issueAuthority, issueCertificate, loopbackCertificate, type Pair } from '../support/certificates.ts';
 import { CliHome } from '../support/cli.ts';
 import { isInstalled } from '../support/installed.ts';
-import { refusingPort } from '../support/refusing-port.ts';
+import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { startTestServer, tokenOf } from '../support/test-server.ts';
 import { nginxServers, opensslServer, stunnelServer } from '../support/tls-servers.ts';
 
@@ -53,9 +53,8 @@ const programs = { openssl: 'version', nginx: '-v', stunnel4: '-version' };
 const missing = Object.entries(programs)
   .filter(([program, argument]) => !isInstalled(program, argument))
   .map(([program]) => program);
-const REASON = missing.length === 0 ? '' : ` (skipped: there is no ${missing.join(', ')} on this machine)`;
 
-describe.skipIf(missing.length > 0)(`the faults of servers of other makes${REASON}`, () => {
+describe.skipIf(missing.length > 0)('the faults of servers of other makes', () => {
   const faults: Record<string, { place: string; args?: string[] }> = {};
 
   beforeAll(async () => {
@@ -209,25 +208,29 @@ describe('a server of this project', () => {
     const { address } = await startTestServer();
     const ca = ['--ca', home.write('own.pem', (await loopbackCertificate()).cert)];
     const token = ['--token-file', home.write('token', tokenOf('tester'))];
-    const require = (...conditions: string[]) => conditions.flatMap((condition) => ['--require', condition]);
+    const requiring = (...conditions: string[]) =>
+      conditions.flatMap((condition) => ['--require', condition]);
     const place = formatAddress(address);
-    const met = await doctor(place, [...ca, ...token, ...require('tls>=1.3', 'alpn=sealift/1', 'rtt<=10s')]);
+    const met = await doctor(place, [
+      ...ca,
+      ...token,
+      ...requiring('tls>=1.3', 'alpn=sealift/1', 'rtt<=10s'),
+    ]);
     expect(met.exitCode).toBe(0);
-    const unmet = await doctor(place, [...ca, ...token, ...require('tls>=1.3', 'cert-days>=14', 'rate>=1')]);
+    const unmet = await doctor(place, [
+      ...ca,
+      ...token,
+      ...requiring('tls>=1.3', 'cert-days>=14', 'rate>=1'),
+    ]);
     expect(unmet.exitCode).toBe(15);
     expect(codes(unmet, 'error')).toEqual(['condition-failed', 'condition-failed']);
-    expect((await doctor(place, require('cert-days>=14'))).exitCode).toBe(6);
+    expect((await doctor(place, requiring('cert-days>=14'))).exitCode).toBe(6);
   });
 
   test('which is not there is unreachable', async () => {
-    const port = await refusingPort();
-    try {
-      const diagnosed = await doctor(`127.0.0.1:${port.port}`, ['--require', 'tls>=1.3']);
-      expect(diagnosed.exitCode).toBe(7);
-      expect(codes(diagnosed, 'error')).toEqual(['unreachable', 'condition-failed']);
-      expect(diagnosed).toMatchObject({ tls: null, certificate: null });
-    } finally {
-      await port[Symbol.asyncDispose]();
-    }
+    const diagnosed = await doctor(`127.0.0.1:${REFUSING_PORT}`, ['--require', 'tls>=1.3']);
+    expect(diagnosed.exitCode).toBe(7);
+    expect(codes(diagnosed, 'error')).toEqual(['unreachable', 'condition-failed']);
+    expect(diagnosed).toMatchObject({ tls: null, certificate: null });
   });
 });

@@ -13,7 +13,7 @@ import { startFaultProxy } from '../../src/transport/fault-proxy.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { loopbackCertificate } from '../support/certificates.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
-import { refusingPort } from '../support/refusing-port.ts';
+import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { listening, tcpServer } from '../support/listening.ts';
 import { startTestServer, tokenOf } from '../support/test-server.ts';
 
@@ -44,11 +44,9 @@ async function behind(faults: Faults, path: string): Promise<string> {
 }
 
 test('a connection that is refused: 7, after the retries', async () => {
-  const refusing = await refusingPort();
-  onTestFinished(() => refusing[Symbol.asyncDispose]());
-  const put = await home.runJson(['put', ...ONCE_MORE, four, `sealift://127.0.0.1:${refusing.port}/x`]);
+  const put = await home.runJson(['put', ...ONCE_MORE, four, `sealift://127.0.0.1:${REFUSING_PORT}/x`]);
   expect(put.code).toBe(7);
-  const { stderr } = await home.run(['ls', ...ONCE_MORE, `sealift://127.0.0.1:${refusing.port}/`]);
+  const { stderr } = await home.run(['ls', ...ONCE_MORE, `sealift://127.0.0.1:${REFUSING_PORT}/`]);
   expect(stderr).toMatch(
     /Trying again\.\nsealift: ls: retries-exhausted: 127\.0\.0\.1:\d+ refused .*after 1 retry/,
   );

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runHere } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { contentsAt, treeAt } from '../support/planted-tree.ts';
-import { refusingPort } from '../support/refusing-port.ts';
+import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { DIRECTIONS, twoSides, type Tree } from './two-sides.ts';
 
 const home = new CliHome();
@@ -124,9 +124,8 @@ test('--backup-dir elsewhere, on the side of the target', async () => {
 
 describe('a server that cannot be used', () => {
   test('is not there: 7', async () => {
-    const refusing = await refusingPort();
     mkdirSync(home.at('work/some'));
-    const place = `sealift://127.0.0.1:${refusing.port}/x`;
+    const place = `sealift://127.0.0.1:${REFUSING_PORT}/x`;
     const once = ['--retry', '1', '--retry-delay', '1ms'];
     for (const ends of [
       [home.at('work/some'), place],
@@ -135,7 +134,6 @@ describe('a server that cannot be used', () => {
       expect((await sync(...once, ...ends)).code).toBe(7);
       expect((await runHere(home, ['check', ...once, ...ends])).code).toBe(7);
     }
-    await refusing[Symbol.asyncDispose]();
   });
 
   test('does not know the token: 5, and nothing is tried', async () => {

@@ -1,21 +1,5 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo } from 'node:net';
-
 /**
- * A port of 127.0.0.1 that refuses connections for as long as it is not closed: it belongs to the end of a connection
- * that stands, so that nobody can come to listen on it meanwhile.
+ * A port of this machine that refuses connections: no service is registered for it, and a system that picks a port for
+ * a test that listens never picks one so low.
  */
-export async function refusingPort(): Promise<AsyncDisposable & { port: number }> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const socket = connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
-  await Promise.all([once(socket, 'connect'), once(server, 'connection')]);
-  return {
-    port: socket.localPort as number,
-    [Symbol.asyncDispose]: async () => {
-      socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
+export const REFUSING_PORT = 1_023;
