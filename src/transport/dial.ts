@@ -148,11 +148,7 @@ export async function secured(
   const onError = (error: Error) => reject(connectError(error, place, isConnected));
   const onClose = () => onError(new Error('closed'));
   const onAbort = () => reject(abortedError(signal));
-  socket
-    .once('connect', onConnect)
-    .once(event, resolve)
-    .on('error', onError)
-    .once('close', onClose);
+  socket.once('connect', onConnect).once(event, resolve).on('error', onError).once('close', onClose);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     await promise;

@@ -67,6 +67,8 @@ test('a protocol that the server does not speak is refused', async () => {
   const diagnosis = await diagnose({ server: options, openssl, alpn: 'no-such-protocol' });
   expect(diagnosis.end).toBe('trust');
   expect(codes(diagnosis, 'error')).toEqual(['alpn-refused']);
+  // Nor does it go on without any: it ends the connection right behind the handshake.
+  expect(diagnosis.tls).toBeNull();
 });
 
 test('a name that does not resolve ends the examination, and nothing is observed', async () => {

@@ -75,6 +75,21 @@ test('silence is a failure only while something is to come back', async () => {
   expect(input.destroyed).toBe(true);
 });
 
+test('who is slow to read what came back is waited for, and not the server', async () => {
+  const input = new PassThrough();
+  const { result, clock, output, socket } = exchange(() => undefined, input);
+  const large = Buffer.alloc(output.writableHighWaterMark + output.readableHighWaterMark + 1, 'x');
+  input.end(Buffer.concat([large, Buffer.from('y')]));
+  await clock.whenScheduled();
+  socket.push(large);
+  while (!output.writableNeedDrain) await new Promise((resolve) => setImmediate(resolve));
+  expect(socket.isPaused()).toBe(true);
+  clock.advance(60_000);
+  output.resume();
+  socket.push('y');
+  expect(await result).toMatchObject({ bytes: large.length + 1 });
+});
+
 test('a signal ends it', async () => {
   const { result, stop } = exchange((bytes) => bytes, new PassThrough());
   stop.abort(new SealiftError('aborted', 'Enough.'));

@@ -7,11 +7,6 @@ import type { CliHome } from './cli.ts';
 /** A server of another make, as `doctor` takes it. */
 export type Place = string;
 
-/** Writes a certificate and its key; answers with both files. */
-export function pairFiles(home: CliHome, name: string, { cert, key }: Pair): { cert: string; key: string } {
-  return { cert: home.write(`${name}.pem`, cert), key: home.write(`${name}.key`, key) };
-}
-
 /** `openssl s_server` on a free port, until its home is closed. */
 export async function opensslServer(
   home: CliHome,
@@ -75,4 +70,9 @@ export async function stunnelServer(home: CliHome, name: string, pair: Pair, lin
   const started = home.startCommand(['stunnel4', file]);
   const bound = /bound to (127\.0\.0\.1:\d+)/;
   return bound.exec(await started.line((text) => bound.test(text)))?.[1] ?? '';
+}
+
+/** Writes a certificate and its key; answers with both files. */
+function pairFiles(home: CliHome, name: string, { cert, key }: Pair): { cert: string; key: string } {
+  return { cert: home.write(`${name}.pem`, cert), key: home.write(`${name}.key`, key) };
 }
