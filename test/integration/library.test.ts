@@ -72,6 +72,7 @@ test('what the library offers is offered on purpose', () => {
     'ResumeKeys',
     'SealiftError',
     'acquireLease',
+    'balanced',
     'checkTrees',
     'connect',
     'copyTree',
