@@ -6,8 +6,7 @@ import { openPlainSink } from '../../src/transport/plain-sink.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startTestServer } from '../support/test-server.ts';
 
-/** What a TCP port without TLS, for measurements, may be used for: nothing else. */
-describe('a port without TLS', () => {
+describe('hazard 40: a port without TLS', () => {
   const ASKED = { plain: true };
 
   test.each([
