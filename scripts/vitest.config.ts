@@ -1,4 +1,5 @@
 import { existsSync, statfsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
@@ -18,8 +19,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     env: existsSync(memory) && hasRoom(memory) ? { TMPDIR: memory } : {},
-    // One for each core: left to itself the runner keeps one core for itself, which halves what two can do.
-    maxWorkers: '100%',
+    // More than there are cores: many tests wait for processes of the program.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // The machine-readable report is what the list of skipped tests is made from.

@@ -49,6 +49,8 @@ async function reloaded(change: () => Promise<unknown>): Promise<void> {
   const count = () => server.said.stderr.split('reloaded').length;
   const before = count();
   await change();
+  // It would see the change by itself, but not before two looks at its files.
+  server.child.kill('SIGHUP');
   await server.line(() => count() > before);
 }
 
