@@ -38,6 +38,11 @@ export async function sleep(clock: Clock, delayMs: number, signal?: AbortSignal)
   }
 }
 
+/** Resolves in the next turn of the event loop, which is no matter of time: what else has come by then is seen to first. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Throws `aborted` if `signal` has fired, with the signal's own reason as the cause. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortedError(signal);

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import { abortedError, sleep, throwIfAborted, type Clock } from '../clock.ts';
+import { abortedError, nextTurn, sleep, throwIfAborted, type Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
 import type { CutMode, Direction, Grant } from './fault-cut.ts';
 import { Pace } from './fault-pace.ts';
@@ -169,9 +169,4 @@ async function untilAborted(signal: AbortSignal, event?: Promise<void>): Promise
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-async function nextTurn(): Promise<void> {
-  // eslint-disable-next-line no-restricted-globals -- not time: only in another turn is the piece read on its own
-  await new Promise<void>((resolve) => setImmediate(resolve));
 }

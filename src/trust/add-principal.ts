@@ -2,7 +2,7 @@ import { SealiftError } from '../errors.ts';
 import type { FileLockOptions } from './file-lock.ts';
 import type { Principal } from './grant.ts';
 import { isPrincipalName, type Principals } from './principals.ts';
-import { updateUsers } from './users-file.ts';
+import { changePrincipal, updateUsers } from './users-file.ts';
 import type { PrincipalTable, PrincipalTables } from './users-text.ts';
 
 export interface NewPrincipal {
@@ -54,24 +54,11 @@ export async function addCredential(
   credential: { token: string } | { join: string; 'join-expires': Date },
   options: FileLockOptions = {},
 ): Promise<void> {
-  await updateUsers(
-    file,
-    ({ tables }) => {
-      const table = tables.get(name);
-      if (table === undefined) throw unknownPrincipal(name, file);
-      const { tokens = [] } = table as { tokens?: string[] };
-      const added = 'token' in credential ? { tokens: [credential.token, ...tokens] } : credential;
-      return new Map([...tables, [name, { ...table, ...added }]]);
-    },
-    options,
-  );
-}
-
-/** The error for a principal that does not stand in a users file. */
-export function unknownPrincipal(name: string, file: string): SealiftError {
-  return new SealiftError('local-not-found', `${file} has no principal ${JSON.stringify(name)}.`, {
-    hint: 'sealift token list tells those there are.',
-  });
+  const add = (table: PrincipalTable) => {
+    const { tokens = [] } = table as { tokens?: string[] };
+    return { ...table, ...('token' in credential ? { tokens: [credential.token, ...tokens] } : credential) };
+  };
+  await changePrincipal(file, name, add, options);
 }
 
 function freeName(present: PrincipalTables): string {

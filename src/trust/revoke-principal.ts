@@ -1,6 +1,5 @@
-import { unknownPrincipal } from './add-principal.ts';
 import type { FileLockOptions } from './file-lock.ts';
-import { updateUsers } from './users-file.ts';
+import { changePrincipal } from './users-file.ts';
 import type { PrincipalTable } from './users-text.ts';
 
 /** Takes a principal out of a users file, with all that it could log in with. Throws `local-not-found` if it does not stand there. */
@@ -26,25 +25,4 @@ export async function revokeOlderTokens(
   };
   await changePrincipal(file, name, keepNewest, options);
   return count;
-}
-
-async function changePrincipal(
-  file: string,
-  name: string,
-  change: (table: PrincipalTable) => PrincipalTable | undefined,
-  options: FileLockOptions,
-): Promise<void> {
-  await updateUsers(
-    file,
-    ({ tables }) => {
-      const table = tables.get(name);
-      if (table === undefined) throw unknownPrincipal(name, file);
-      const remaining = new Map(tables);
-      const changed = change(table);
-      if (changed === undefined) remaining.delete(name);
-      else remaining.set(name, changed);
-      return remaining;
-    },
-    options,
-  );
 }

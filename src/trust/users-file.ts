@@ -1,9 +1,9 @@
 import { systemClock } from '../clock.ts';
-import { isSealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import type { FileLockOptions } from './file-lock.ts';
 import { hasLogin, parsePrincipals, principalTables, type Principals } from './principals.ts';
 import { updatePrivateFile } from './private-file.ts';
-import { editedUsers, type PrincipalTables } from './users-text.ts';
+import { editedUsers, type PrincipalTable, type PrincipalTables } from './users-text.ts';
 
 /** A users file as a change finds it. */
 export interface Users {
@@ -26,20 +26,43 @@ export async function updateUsers(
   const nowMs = (options.clock ?? systemClock).now();
   const update = (before = '') => {
     const users = { tables: principalTables(before, file), principals: parsePrincipals(before, file), nowMs };
-    const after = changed(before, users, change, file);
+    const after = edited(before, users, change, file);
     parsePrincipals(after, file);
     return after === before ? undefined : after;
   };
   return parsePrincipals((await updatePrivateFile(file, update, options)) ?? '', file);
 }
 
-// That an expired code cannot be taken out of an operator's file is no reason to refuse what is asked for.
-function changed(
-  text: string,
-  users: Users,
-  change: (users: Users) => PrincipalTables,
+/** Changes the table of one principal, or with undefined takes it out. Throws `local-not-found` if it does not stand there. */
+export async function changePrincipal(
   file: string,
-): string {
+  name: string,
+  change: (table: PrincipalTable) => PrincipalTable | undefined,
+  options: FileLockOptions = {},
+): Promise<void> {
+  await updateUsers(
+    file,
+    ({ tables }) => {
+      const table = tables.get(name);
+      if (table === undefined) throw unknownPrincipal(name, file);
+      const remaining = new Map(tables);
+      const changed = change(table);
+      if (changed === undefined) remaining.delete(name);
+      else remaining.set(name, changed);
+      return remaining;
+    },
+    options,
+  );
+}
+
+function unknownPrincipal(name: string, file: string): SealiftError {
+  return new SealiftError('local-not-found', `${file} has no principal ${JSON.stringify(name)}.`, {
+    hint: 'sealift token list tells those there are.',
+  });
+}
+
+// That an expired code cannot be taken out of an operator's file is no reason to refuse what is asked for.
+function edited(text: string, users: Users, change: (users: Users) => PrincipalTables, file: string): string {
   const remaining = withoutExpired(users);
   try {
     return editedUsers(text, change({ ...users, tables: remaining }), file);

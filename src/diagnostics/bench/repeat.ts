@@ -1,4 +1,4 @@
-import { throwIfAborted, type Clock } from '../../clock.ts';
+import { nextTurn, throwIfAborted, type Clock } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
 import { latencyOf } from '../latency.ts';
 import type { Measurement } from './measurement.ts';
@@ -62,10 +62,4 @@ export async function repeat(
   if (latency === undefined) throw new SealiftError('internal', 'Nothing was measured.');
   const seconds = (clock.monotonicMs() - startMs) / 1_000;
   return { count: times.length, seconds, bytes: bytes * times.length, latency };
-}
-
-/** Lets the signal fire between two that only compute. */
-function nextTurn(): Promise<void> {
-  // eslint-disable-next-line no-restricted-globals -- a turn of the event loop, which is no matter of time
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 
+import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
 import type { Entry, Publication, StoredFile } from '../store.ts';
 
@@ -161,8 +162,7 @@ export class SmallFiles {
     const settle = Promise.withResolvers<Answered | undefined>();
     this.#queue.push({ task, content, settle });
     // Only when what else came in this turn is there too: what a message to a thread costs is the same for many.
-    // eslint-disable-next-line no-restricted-globals -- a turn of the event loop, which is no matter of time
-    if (this.#queue.length === 1 && this.#working.length === 0) setImmediate(() => this.#sendNext());
+    if (this.#queue.length === 1 && this.#working.length === 0) void nextTurn().then(() => this.#sendNext());
     return settle.promise;
   }
 
