@@ -110,8 +110,9 @@ test.each(['', '{"host":"he', 'null', '[]', '{"pid":"1"}', '\0\0\0\0'])(
 
 test('a zombie, whose parent has not noticed its end, keeps nothing', async () => {
   const path = await lockPath();
-  // The parent claims the lock for its child, which ends at once and is never waited for.
-  const parent = spawn('bash', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
+  // The child ends once its parent is no shell any more, which would wait for it.
+  const child = '(until grep -q sleep /proc/$$/comm; do :; done)';
+  const parent = spawn('bash', ['-c', `${child} & echo $!; exec sleep 60`], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => void parent.kill('SIGKILL'));
