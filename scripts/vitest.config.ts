@@ -2,8 +2,11 @@ import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { isLongRun } from '../test/support/cases.ts';
 
 const ci = process.env['CI'] === 'true';
+/** What the list of skipped tests is made from. */
+const report: ['json', { outputFile: string }] = ['json', { outputFile: 'coverage/tests.json' }];
 /** Where there is room, files of tests lie in memory: they are synced some ten thousand times, and no test loses power. */
 const memory = '/dev/shm';
 const MIN_FREE_BYTES = 4 * 2 ** 30;
@@ -21,10 +24,9 @@ export default defineConfig({
     env: existsSync(memory) && hasRoom(memory) ? { TMPDIR: memory } : {},
     // More than there are cores: many tests wait for processes of the program.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
-    testTimeout: 30_000,
+    testTimeout: isLongRun ? 6 * 3_600_000 : 30_000,
     hookTimeout: 30_000,
-    // The machine-readable report is what the list of skipped tests is made from.
-    reporters: ci ? ['default', ['json', { outputFile: 'coverage/tests.json' }]] : ['default'],
+    reporters: ['default', './scripts/case-counts.ts', ...(ci ? [report] : [])],
     coverage: {
       enabled: ci,
       provider: 'v8',
