@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { SealiftError } from '../../src/errors.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import type { RawClient } from '../support/raw-client.ts';
-import { bytesOf, putBlocks, putInline } from '../support/raw-upload.ts';
+import { bytesOf, fileDigestOf, putBlocks, putInline } from '../support/raw-upload.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 /** Keeps account of what it was told to sync, and fails where a test says so. */
@@ -69,4 +69,15 @@ test('a sync that failed voids the receipts: the next one does not make up for i
   store.failure = undefined;
   await client.askOk('sync');
   expect(store.synced).toEqual([['a'], []]);
+});
+
+test('what a refusal tells the digest of is on disk: whoever finds its own has succeeded', async () => {
+  await putInline(await server.login(), 'a', CONTENT, MEMORY);
+  const refusal = await putInline(client, 'a', CONTENT, { if: 'absent' });
+  expect(refusal.header).toMatchObject({ code: 'exists', digest: fileDigestOf(CONTENT) });
+  expect(store.synced).toEqual([['a']]);
+  store.failure = new SealiftError('internal', 'The storage of the server failed.');
+  const { header } = await putInline(client, 'a', CONTENT, { if: 'absent' });
+  expect(header['code']).toBe('exists');
+  expect(header).not.toHaveProperty('digest');
 });

@@ -92,7 +92,8 @@ export function replaceOptions(
 
 /**
  * Adds the digest of what stands to the refusal of a condition, for who may read it: a client that repeats a put
- * whose answer was lost finds its own digest there and has succeeded.
+ * whose answer was lost finds its own digest there and has succeeded. So it is on the disk before it is told: who
+ * published it may have died, or have failed, before that.
  */
 export async function tellingWhatStands<T>(
   { state, signal }: Pick<Exchange<Action>, 'state' | 'signal'>,
@@ -104,14 +105,21 @@ export async function tellingWhatStands<T>(
   } catch (error) {
     if (!isSealiftError(error, 'exists', 'precondition-failed') || !state.grant.permissions.has('read'))
       throw error;
-    const digest = await state.fileDigests.of(path, state.algorithm, signal).then(
-      (found) => found.digest,
-      () => undefined,
-    );
+    const digest = await lastingDigest(path, state, signal).catch(() => undefined);
     if (digest === undefined) throw error;
     throw new SealiftError(error.code, error.message, {
       cause: error,
       details: { ...error.details, digest },
     });
   }
+}
+
+async function lastingDigest(
+  path: string,
+  { fileDigests, algorithm, store }: SessionState,
+  signal: AbortSignal,
+): Promise<string> {
+  const { digest } = await fileDigests.of(path, algorithm, signal);
+  await store.sync([path]);
+  return digest;
 }
