@@ -63,6 +63,8 @@ export class UploadRooms {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     kept.upload = upload;
+    // There is nothing that it could take room for.
+    if (upload === undefined && kept.reached === 0) this.#kept.delete(key);
     if (upload !== undefined) kept.reached = Math.min(upload.held.end * BLOCK_BYTES, kept.room?.bytes ?? 0);
   }
 

@@ -179,7 +179,9 @@ export class Upload {
     this.#assertOpen();
     this.#state = 'ended';
     await this.#writesSettled();
-    await (await this.#openStored()).discard();
+    const stored = this.#stored ?? (await this.#opening?.catch(nothing));
+    // What is closed is not opened for this: its path may be none any more, and its data take long to hash.
+    await (stored === undefined ? this.#store.discardUpload(this.key) : stored.discard());
   }
 
   /** Lets a new upload take the data over: resolves once nothing more is written. From then on this one only says so. */

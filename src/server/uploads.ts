@@ -76,7 +76,7 @@ export class Uploads {
       try {
         const before = this.#byKey.get(key);
         await before?.supersede();
-        if (before !== undefined) this.#forget(before);
+        if (before !== undefined) this.#rememberSuperseded(before);
         const known = before?.request.algorithm === request.algorithm ? before.knownBlocks : undefined;
         const { upload, base } = await this.#open(key, start, known);
         opened = upload;
@@ -239,6 +239,10 @@ export class Uploads {
     this.#used.delete(upload);
     this.#byId.delete(upload.id);
     if (this.#byKey.get(upload.key) === upload) this.#byKey.delete(upload.key);
+  }
+
+  #rememberSuperseded(upload: Upload): void {
+    this.#forget(upload);
     if (upload.isEnded) return;
     this.#superseded.set(upload.id, upload.owner);
     for (const oldest of this.#superseded.keys()) {

@@ -51,7 +51,7 @@ export interface Store extends AsyncDisposable {
   /** Removes the data of an upload that is not open. Nothing happens if there is none. */
   discardUpload(key: string): Promise<void>;
 
-  /** What was published with `publicationId`, if that is known still, also after a restart (not after a loss of power). */
+  /** What was published with `publicationId`, if that is known still; also after a restart, unless it was in memory (a loss of power may have taken its bytes). */
   published(publicationId: string): Promise<PublishedRecord | undefined>;
 
   /** Forgets publications older than `beforeMs`. */

@@ -59,6 +59,7 @@ describe('uploads that nobody goes on with', () => {
       const { upload } = await beginUpload(leaving, `file ${n}`, BLOCK_BYTES, key(n));
       await sendBlock(leaving, upload, 0, bytesOf(BLOCK_BYTES, n));
       await leaving.destroy();
+      return upload;
     };
     /** Which of the uploads 0 to `count` - 1 can be gone on with after the server was started again. */
     const kept = async (count: number) => {
@@ -109,7 +110,7 @@ describe('uploads that nobody goes on with', () => {
 
   test('are removed while the server runs, too, but never one that is worked on', async () => {
     const { clock, client, server, leave } = await start({ maxAgeMs: DAY_MS });
-    await leave(0);
+    const given = await leave(0);
     const working = await beginUpload(client, 'worked on', BLOCK_BYTES);
     await sendBlock(client, working.upload, 0, bytesOf(BLOCK_BYTES));
     clock.advance(2 * DAY_MS);
@@ -120,6 +121,8 @@ describe('uploads that nobody goes on with', () => {
       size: BLOCK_BYTES,
       digest: `sha256-1m:${'0'.repeat(64)}`,
     });
+    // Nobody has taken the other over: a new put helps.
+    expect((await client.ask('abort', { upload: given })).header['code']).toBe('unknown-upload');
     // All its blocks are still held: only the digest is wrong.
     expect(commit.header['code']).toBe('digest-mismatch');
     await server.close();

@@ -12,6 +12,7 @@ import {
   fileDigestOf,
   heldIn,
   putBlocks,
+  putInline,
   sendBlock,
 } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
@@ -150,6 +151,18 @@ describe('in blocks', () => {
       await client.ask('abort', { upload }),
     ])
       expect(answer.header['code']).toBe('unknown-upload');
+  });
+
+  test('so is one that has nowhere to go any more', async () => {
+    const { login, store } = await startTestServer();
+    const client = await login();
+    const { upload } = await beginUpload(client, 'directory/a', SMALL.length);
+    await sendBlock(client, upload, 0, SMALL);
+    await putInline(client, 'directory', SMALL);
+    expect((await commit(client, upload, SMALL)).header['code']).toBe('not-directory');
+    await client.askOk('abort', { upload });
+    expect(await Array.fromAsync(store.uploads())).toEqual([]);
+    expect((await client.ask('abort', { upload })).header['code']).toBe('unknown-upload');
   });
 
   test('blocks may be checked by one digest and the file by another', async () => {

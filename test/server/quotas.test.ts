@@ -65,6 +65,17 @@ describe('the size of a file', () => {
 });
 
 describe('a quota', () => {
+  test('keeps no room for an upload that could not begin', async () => {
+    const { login } = await limited({ 'quota-files': 3 }, { clock: new FakeClock() });
+    const client = await login();
+    expect(await outcome(putInline(client, 'a', bytesOf(1)))).toBe('ok');
+    const nowhere = { path: 'a/b/c', size: 2 * BLOCK_BYTES, ...KEY };
+    expect(await outcome(client.ask('put', nowhere))).toBe('not-directory');
+    expect(await outcome(putInline(client, 'b', bytesOf(1)))).toBe('ok');
+    expect(await outcome(putInline(client, 'c', bytesOf(1)))).toBe('ok');
+    expect(await outcome(putInline(client, 'd', bytesOf(1)))).toBe('quota-exceeded');
+  });
+
   test('counts what lies there already, whoever put it there', async () => {
     const store = new MemoryStore();
     const { login, server } = await limited({ quota: 100 }, { store });

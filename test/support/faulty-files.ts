@@ -16,12 +16,14 @@ export interface FileCall {
 
 /** The name of an error of the system, such as `EIO`. */
 export type Errno = `E${string}`;
-type Judge = (call: FileCall, number: number) => Errno | undefined;
+/** What goes wrong with a call: it fails, or, of a write, takes no more than so many bytes. */
+export type Fault = Errno | { takes: number };
+type Judge = (call: FileCall, number: number) => Fault | undefined;
 
 /**
  * The file system of this machine, whose calls are recorded and numbered from 1, and fail where a test says so. A
- * call that fails does nothing, except that closing closes. Nothing is really synced: a test has no loss of
- * power, and many of them need thousands of calls.
+ * call that fails does nothing, except that closing closes. On the disk of this machine nothing is really synced: it
+ * does not lose power, and many tests need thousands of calls.
  */
 export class FaultyFiles implements FileSystem {
   readonly #inner: FileSystem;
@@ -45,8 +47,8 @@ export class FaultyFiles implements FileSystem {
   }
 
   /** Call number `number` fails, once. */
-  failCall(number: number, errno: Errno): void {
-    this.heal((_, each) => (each === number ? errno : undefined));
+  failCall(number: number, fault: Fault): void {
+    this.heal((_, each) => (each === number ? fault : undefined));
   }
 
   /** Every call from number `number` on fails, as if the process had died or the disk had gone. */
@@ -162,8 +164,8 @@ export class FaultyFiles implements FileSystem {
         return file.read(target, position, length);
       },
       write: async (source, position) => {
-        call('write', `${source.length} at ${position}`);
-        return file.write(source.subarray(0, this.#maxWriteBytes), position);
+        const most = call('write', `${source.length} at ${position}`);
+        return file.write(source.subarray(0, Math.min(most, this.#maxWriteBytes)), position);
       },
       stat: async () => {
         call('stat');
@@ -181,7 +183,10 @@ export class FaultyFiles implements FileSystem {
         call('setTimes', String(modifiedMs));
         await file.setTimes(accessMs, modifiedMs);
       },
-      sync: async () => call('sync'),
+      sync: async () => {
+        call('sync');
+        if (this.#inner !== systemFiles) await file.sync();
+      },
       close: async () => {
         if (!isOpen) return;
         isOpen = false;
@@ -193,12 +198,14 @@ export class FaultyFiles implements FileSystem {
     };
   }
 
-  #call(name: string, path: string, detail?: string): void {
+  /** Takes note of a call, or fails it; answers how many bytes it may write. */
+  #call(name: string, path: string, detail?: string): number {
     const call = { name, path: this.#named(path), detail };
     this.#calls.push(call);
-    const errno = this.#judge(call, this.#calls.length);
-    if (errno !== undefined)
-      throw Object.assign(new Error(`${errno}: made by a test, ${name}`), { code: errno });
+    const fault = this.#judge(call, this.#calls.length);
+    if (fault === undefined) return Infinity;
+    if (typeof fault === 'object') return fault.takes;
+    throw Object.assign(new Error(`${fault}: made by a test, ${name}`), { code: fault });
   }
 
   // A path through an open handle, `/proc/self/fd/12/name`, as the path that the handle was opened by.

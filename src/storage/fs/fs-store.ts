@@ -28,7 +28,7 @@ import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
-import { publishContent, replacing, type Publisher } from './publish.ts';
+import { publishContent, refuseWithoutParents, replacing, type Publisher } from './publish.ts';
 import { removeTree, renameEntry } from './read-only-directories.ts';
 import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
@@ -90,7 +90,7 @@ export class FileStore implements Store {
     const parts = { files: this.#files, clock: options.clock ?? systemClock, random: this.#random };
     const versions = state.versions && new Versions({ ...parts, root: state.versions });
     this.#publisher = { ...parts, tree, names: this.#names, versions };
-    this.#publications = new Publications(this.#publisher, state);
+    this.#publications = new Publications(this.#publisher, state, uniqueName(this.#random));
     const isOfThisMachine = this.#files === systemFiles && this.#publisher.clock === systemClock;
     if (options.beginThread !== undefined && isOfThisMachine) {
       const onMade = (path: string) => tree.directoryMade(path);
@@ -233,6 +233,7 @@ export class FileStore implements Store {
     await this.#tree.at(path, async (from) => {
       // Before the parents of a target are made for nothing.
       await this.#existing(from, path);
+      await refuseWithoutParents(this.#tree, to, options);
       await this.#tree.atMaking(to, (target, syncParents) =>
         this.#names.run([path, to], async () => {
           const moved = await this.#existing(from, path);
@@ -276,6 +277,7 @@ export class FileStore implements Store {
   }
 
   async symlink(path: string, target: string, options: ReplaceOptions): Promise<void> {
+    await refuseWithoutParents(this.#tree, path, options);
     await this.#tree.atMaking(path, (place) =>
       this.#names.run(path, async () => {
         const existing = await entryAt(this.#files, place, path);

@@ -16,21 +16,27 @@ interface Intent {
   /** Together with the size these tell the file from any other, also from one that got its inode later. */
   inode: string;
   mtimeNs: string;
+  /** The store that published it, from its opening to its end. */
+  run: string;
 }
 
 /**
  * Remembers publications, so that a commit whose answer was lost can be said again, also after a restart. A
  * record is a file of two lines: what is about to be published, with its inode, and, once it is, its entry. A
  * process that dies in between leaves the first alone, and whether the inode stands under the name tells the
- * rest. Records are not synced: after a loss of power the commit is unknown, and the client puts the file again.
+ * rest. Records are not synced: a loss of power may take them, and leave those of files in memory whose bytes it took.
+ * So what an earlier run published in memory is unknown, and the client puts the file again.
  */
 export class Publications {
   readonly #publisher: Publisher;
   readonly #state: StateDirectory;
+  readonly #run: string;
 
-  constructor(publisher: Publisher, state: StateDirectory) {
+  /** `run` is not that of any earlier store. */
+  constructor(publisher: Publisher, state: StateDirectory, run: string) {
     this.#publisher = publisher;
     this.#state = state;
+    this.#run = run;
   }
 
   /** Publishes a temporary file and keeps `record` of it under `id`. Closes the file, also where that fails. */
@@ -49,7 +55,8 @@ export class Publications {
         const { ino, mtimeNs } = await temporary.file.stat();
         // An attempt that failed may have left its own.
         await unlinkIfThere(files, path);
-        await this.#append(path, OPEN.create, { record, inode: String(ino), mtimeNs: String(mtimeNs) });
+        const intent = { record, inode: String(ino), mtimeNs: String(mtimeNs), run: this.#run };
+        await this.#append(path, OPEN.create, intent);
       });
     } catch (error) {
       // A publication that failed half-way must not be taken for one that succeeded.
@@ -68,6 +75,7 @@ export class Publications {
     const lines = text?.split('\n').slice(0, -1) ?? [];
     const intent = parseLine<Intent>(lines[0]);
     if (intent === undefined) return undefined;
+    if (intent.record.durability === 'memory' && intent.run !== this.#run) return undefined;
     const entry = parseLine<Entry>(lines[1]) ?? (await this.#entryAfterCrash(intent));
     return entry && { ...intent.record, entry };
   }

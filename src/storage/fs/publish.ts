@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts';
-import { SealiftError, systemCode } from '../../errors.ts';
+import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
 import { keptMode } from '../kept-mode.ts';
 import type { KeyedMutex } from '../keyed-mutex.ts';
 import { checkFileReplacement } from '../replacement.ts';
-import type { Entry, Publication } from '../store.ts';
+import type { Entry, Publication, ReplaceOptions } from '../store.ts';
 import { entryAt } from './entries.ts';
 import { writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
@@ -59,6 +59,7 @@ export async function publishTemporary(
   const { files, tree, names } = publisher;
   const { path, durability, condition } = publication;
   try {
+    await refuseWithoutParents(tree, path, publication);
     return await tree.atMaking(path, (place, syncParents) =>
       names.run(path, async () => {
         const existing = await entryAt(files, place, path);
@@ -80,6 +81,17 @@ export async function publishTemporary(
     );
   } finally {
     await temporary.file.close().catch(() => undefined);
+  }
+}
+
+/** Throws what is to be answered where something has to stand at `path` and not even its parents do: nothing is made for it then. */
+export async function refuseWithoutParents(tree: Tree, path: string, options: ReplaceOptions): Promise<void> {
+  if (options.condition.if !== 'match') return;
+  try {
+    await tree.at(path, () => Promise.resolve());
+  } catch (error) {
+    if (!isSealiftError(error, 'not-found')) throw error;
+    checkFileReplacement(undefined, path, options);
   }
 }
 

@@ -2,6 +2,7 @@ import { systemCode } from '../../errors.ts';
 import type { Random } from '../../random.ts';
 import { STATE_DIRECTORY } from '../own-names.ts';
 import { Directory } from './directory.ts';
+import { statsAt } from './entries.ts';
 import { closingFile } from './file-bytes.ts';
 import type { FileSystem } from './file-system.ts';
 import { removeTree } from './read-only-directories.ts';
@@ -30,7 +31,7 @@ export class StateDirectory {
     this.versions = parts.versions;
   }
 
-  /** Opens it, making what is missing, and deletes what an earlier process had begun to delete. */
+  /** Opens it, making what is missing, and deletes what an earlier process had begun to delete or has published. */
   static async open(
     files: FileSystem,
     root: string,
@@ -50,6 +51,7 @@ export class StateDirectory {
       const removed = await enter(state, 'removed');
       const versions = keepsVersions ? await enter(state, 'versions') : undefined;
       await deleteLeftovers(files, removed);
+      await dropSecondNames(files, uploads);
       await Promise.all([rootDirectory.sync(), state.sync()]);
       return new StateDirectory(state, { uploads, published, removed, versions });
     } catch (error) {
@@ -93,4 +95,15 @@ export async function readSmallFile(
 async function deleteLeftovers(files: FileSystem, removed: Directory): Promise<void> {
   for await (const name of files.names(removed.self))
     await removeTree(files, removed.child(name)).catch(() => undefined);
+}
+
+// A publication that broke off may have left a file with its name as an upload, too. Once its public name is removed it
+// would look like an upload that goes on; and what is written to it then stood under that name again, if a loss of
+// power undid the removal.
+async function dropSecondNames(files: FileSystem, uploads: Directory): Promise<void> {
+  for await (const name of files.names(uploads.self)) {
+    const path = uploads.child(name);
+    const hasOther = await statsAt(files, path).then((stats) => stats?.isFile() === true && stats.nlink > 1n);
+    if (hasOther) await files.unlink(path).catch(() => undefined);
+  }
 }

@@ -1,3 +1,4 @@
+import { SealiftError, systemCode } from '../../errors.ts';
 import { baseName, components, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
@@ -50,7 +51,7 @@ export class Tree {
   }
 
   /**
-   * As `at`, but makes missing parents. `syncParents` syncs the directory of the place and those above it that
+   * As `at`, but makes missing parents; one that somebody removes at that moment is `busy`. `syncParents` syncs the directory of the place and those above it that
    * may have a child that is not on disk, so that the whole way to the name is.
    */
   async atMaking<T>(
@@ -77,6 +78,10 @@ export class Tree {
           await directory.sync();
         };
         return await task(placeIn(directory, baseName(path)), syncParents);
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error;
+        const message = `A directory on the way to ${JSON.stringify(path)} was removed in that moment.`;
+        throw new SealiftError('busy', message, { cause: error });
       } finally {
         for (const each of opened) await each.close();
       }

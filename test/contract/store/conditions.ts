@@ -98,6 +98,17 @@ export function conditionsContract(subject: Subject): void {
     );
   });
 
+  test.each(Object.entries(NAMINGS))(
+    'a %s that is refused where not even the parents stand makes none of them',
+    async (_, giveName) => {
+      const wanted: ReplaceOptions = { condition: { if: 'match', etag: 'of what was' }, mayReplace: true };
+      expect(await failureOf(giveName(subject.store, 'parent/name', wanted))).toMatchObject({
+        code: 'precondition-failed',
+      });
+      expect(await failureOf(subject.store.stat('parent'))).toMatchObject({ code: 'not-found' });
+    },
+  );
+
   test('of files put at once where nothing may stand, exactly one wins', async () => {
     const contents = Array.from({ length: 12 }, (_, index) => `content ${index}`);
     const outcomes = await Promise.allSettled(

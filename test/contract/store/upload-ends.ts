@@ -29,7 +29,11 @@ export function uploadEndsContract(subject: Subject): void {
   const options = uploadOptions('a/file', { size: SIZE });
   const upload = () => uploadOf(subject.store, options, BLOCKS);
   const publish = async (given: Partial<Publication> = {}, id = 'upload-1') =>
-    (await upload()).publish(publication('a/file', given), SIZE, record('a/file', SIZE, { id }));
+    (await upload()).publish(
+      publication('a/file', given),
+      SIZE,
+      record('a/file', SIZE, { id, durability: given.durability ?? 'memory' }),
+    );
 
   test.each(['disk', 'memory'] as const)(
     'publishing with durability %s leaves the file alone',
@@ -169,7 +173,7 @@ export function uploadEndsContract(subject: Subject): void {
   test('a publication is remembered, also after a restart and when the file is another by then', async () => {
     expect(await subject.store.published('upload-1')).toBeUndefined();
     const entry = await publish({ durability: 'disk' });
-    const { id, ...expected } = { ...record('a/file', SIZE), entry };
+    const { id, ...expected } = { ...record('a/file', SIZE, { durability: 'disk' }), entry };
     expect(await subject.store.published(id)).toEqual(expected);
     await subject.reopen();
     expect(await subject.store.published(id)).toEqual(expected);

@@ -33,12 +33,23 @@ function intentOf(path: string, given: Partial<PublishedRecord> = {}): string {
   return `${JSON.stringify({ record: remembered, inode: String(ino), mtimeNs: String(mtimeNs) })}\n`;
 }
 
+function withoutRun(text: string): string {
+  return text.replace(/,"run":"[0-9a-f]{32}"/, '');
+}
+
 test('a record says first what is intended, then what was done', async () => {
   const entry = await publish('a/file');
   const lines = readFileSync(recordPath(), 'utf8').split('\n');
-  expect(`${lines[0]}\n`).toBe(intentOf('a/file'));
+  expect(withoutRun(`${lines[0]}\n`)).toBe(intentOf('a/file'));
   expect(JSON.parse(lines[1] ?? '')).toEqual(entry);
   expect(lines.slice(2)).toEqual(['']);
+});
+
+test('what an earlier run published in memory is not known: a loss of power may have taken its bytes', async () => {
+  await publish('file', 'memory');
+  expect(await subject.store.published('upload-1')).toMatchObject({ path: 'file' });
+  await subject.reopen();
+  expect(await subject.store.published('upload-1')).toBeUndefined();
 });
 
 describe('of a process that died before it could say that it was done', () => {
@@ -52,16 +63,12 @@ describe('of a process that died before it could say that it was done', () => {
 
   test('the way to the name is synced before it is told, if it has to last', async () => {
     await putText(subject.store, 'a/b/file', 'text');
-    for (const durability of ['disk', 'memory'] as const) {
-      writeFileSync(recordPath(), intentOf('a/b/file', { durability }));
-      files.heal();
-      expect(await subject.store.published('upload-1')).toMatchObject({ durability });
-      const synced = files.calls.filter(({ name }) => name === 'file.sync').map(({ path }) => path);
-      const { root } = subject;
-      expect(synced.sort()).toEqual(
-        durability === 'disk' ? [root.path, root.at('a'), root.at('a', 'b')] : [],
-      );
-    }
+    writeFileSync(recordPath(), intentOf('a/b/file'));
+    files.heal();
+    expect(await subject.store.published('upload-1')).toMatchObject({ durability: 'disk' });
+    const synced = files.calls.filter(({ name }) => name === 'file.sync').map(({ path }) => path);
+    const { root } = subject;
+    expect(synced.sort()).toEqual([root.path, root.at('a'), root.at('a', 'b')]);
   });
 
   test.each<[string, () => Promise<unknown> | void]>([
@@ -112,6 +119,16 @@ describe('of a process that died before it could say that it was done', () => {
     expect(await subject.store.published('upload-1')).toMatchObject({ path: 'file' });
   });
 
+  test('the upload whose name could not be taken away any more does not go on once the file is removed', async () => {
+    await publish('file');
+    linkSync(subject.root.at('file'), subject.root.at('.sealift', 'uploads', KEY));
+    await subject.reopen();
+    await subject.store.remove('file', { recursive: false });
+    const upload = await subject.store.openUpload(KEY, uploadOptions('file', { size: 4 }));
+    expect(upload.base).toBe('none');
+    await upload.discard();
+  });
+
   test('the upload whose name could not be taken away any more does not write into the file', async () => {
     await publish('file');
     linkSync(subject.root.at('file'), subject.root.at('.sealift', 'uploads', KEY));
@@ -151,7 +168,7 @@ test('a record that cannot be finished fails no publication, and is found all th
   const entry = await publish('file');
   expect(await textOf(subject.store, 'file')).toBe('text');
   expect(await subject.store.published('upload-1')).toMatchObject({ entry });
-  expect(readFileSync(recordPath(), 'utf8')).toBe(intentOf('file'));
+  expect(withoutRun(readFileSync(recordPath(), 'utf8'))).toBe(intentOf('file'));
 });
 
 test('a publication that failed is not remembered, even if its record stays', async () => {
