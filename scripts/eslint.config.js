@@ -21,6 +21,7 @@ const timeAndChance = {
     { object: 'Date', property: 'now', message: clock },
     { object: 'AbortSignal', property: 'timeout', message: clock },
     { object: 'process', property: 'hrtime', message: clock },
+    { object: 'process', property: 'uptime', message: clock },
     { object: 'Math', property: 'random', message: random },
     ...timers.map((property) => ({ object: 'globalThis', property, message: clock })),
     ...chances.map((property) => ({ object: 'crypto', property, message: random })),

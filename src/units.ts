@@ -6,20 +6,22 @@ const SIZE_UNITS = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as 
 /** Milliseconds of `500ms`, `10s`, `15m`, `2h`, `7d`; a bare number is seconds. Throws `usage`. */
 export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text.trim());
-  if (!match)
-    throw new SealiftError(
-      'usage',
-      `${JSON.stringify(text)} is no duration; write it as 500ms, 10s, 15m or 2h.`,
-    );
-  return Math.round(Number(match[1]) * DURATION_UNITS[(match[2] ?? 's') as keyof typeof DURATION_UNITS]);
+  const factor = DURATION_UNITS[(match?.[2] ?? 's') as keyof typeof DURATION_UNITS];
+  const milliseconds = Math.round(Number(match?.[1]) * factor);
+  if (Number.isSafeInteger(milliseconds)) return milliseconds;
+  throw new SealiftError(
+    'usage',
+    `${JSON.stringify(text)} is no duration; write it as 500ms, 10s, 15m or 2h.`,
+  );
 }
 
 /** Bytes of `64K`, `10M`, `1G`: powers of 1024; a bare number is bytes. Throws `usage`. */
 export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text.trim());
-  if (!match)
-    throw new SealiftError('usage', `${JSON.stringify(text)} is no size; write it as 64K, 10M or 1G.`);
-  return Math.round(Number(match[1]) * SIZE_UNITS[(match[2] ?? '').toUpperCase() as keyof typeof SIZE_UNITS]);
+  const factor = SIZE_UNITS[(match?.[2] ?? '').toUpperCase() as keyof typeof SIZE_UNITS];
+  const bytes = Math.round(Number(match?.[1]) * factor);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new SealiftError('usage', `${JSON.stringify(text)} is no size; write it as 64K, 10M or 1G.`);
 }
 
 /** A whole number of at least `min`. Throws `usage`. */

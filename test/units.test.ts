@@ -17,7 +17,7 @@ describe('durations', () => {
     expect(parseDuration(text)).toBe(milliseconds);
   });
 
-  test.each(['', '-1s', '1w', '10 s', 's', '1e3', 'ten', '1.s'])('%j is none', (text) => {
+  test.each(['', '-1s', '1w', '10 s', 's', '1e3', 'ten', '1.s', '9'.repeat(20)])('%j is none', (text) => {
     expect(codeThrownBy(() => parseDuration(text))).toBe('usage');
   });
 });
@@ -37,9 +37,12 @@ describe('sizes and rates', () => {
     expect(parseSize(text)).toBe(bytes);
   });
 
-  test.each(['', '-1', '1X', '1 M', 'M', '1e9', '0x10'])('%j is none', (text) => {
-    expect(codeThrownBy(() => parseSize(text))).toBe('usage');
-  });
+  test.each(['', '-1', '1X', '1 M', 'M', '1e9', '0x10', '9999999T', '9'.repeat(400)])(
+    '%j is none',
+    (text) => {
+      expect(codeThrownBy(() => parseSize(text))).toBe('usage');
+    },
+  );
 });
 
 describe('counts', () => {

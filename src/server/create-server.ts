@@ -2,7 +2,7 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { systemClock } from '../clock.ts';
-import { SealiftError, toSealiftError } from '../errors.ts';
+import { SealiftError, systemCode, toSealiftError } from '../errors.ts';
 import { silentLogger } from '../logger.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { systemRandom } from '../random.ts';
@@ -269,6 +269,9 @@ async function makeDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true });
   } catch (cause) {
-    throw new SealiftError('bad-configuration', `The directory ${directory} cannot be made.`, { cause });
+    const reason = systemCode(cause) ?? String(cause);
+    throw new SealiftError('bad-configuration', `The directory ${directory} cannot be made (${reason}).`, {
+      cause,
+    });
   }
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { link, lstat, open, rename, rm } from 'node:fs/promises';
+import { link, lstat, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { sleep, systemClock, type Clock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
 import { localFileError } from './local-file-error.ts';
+import { isAlive, ownerOf, thisProcess } from './lock-owner.ts';
 
 export interface FileLockOptions {
   /** Default: the time of this machine. */
@@ -14,7 +15,7 @@ export interface FileLockOptions {
   random?: Random | undefined;
 }
 
-/** How long the same lock must be seen before its owner counts as dead: updates take milliseconds. */
+/** How long the same lock must be seen before its owner counts as dead, where nothing else tells: updates take milliseconds. */
 export const STALE_LOCK_MS = 10_000;
 /** How long to wait in all while other processes take turns. */
 const MAX_WAIT_MS = 60_000;
@@ -23,8 +24,9 @@ const POLL_MS = 20;
 /**
  * Runs `action` while nobody else, in this process or another, runs one for the same `path`, whose directory must
  * exist. The lock is a file beside it, named by a hash so that a name of 255 bytes works too. The lock of a process
- * that died is taken over after ten seconds; `action` must therefore be short, and calls `assertHeld` before what
- * cannot be undone: it throws if this process was stopped for so long that another one took the lock over.
+ * that died is taken over: at once if it says that it was one of this machine, else after ten seconds. `action` must therefore be
+ * short, and calls `assertHeld` before what cannot be undone: it throws if this process was stopped for so long that
+ * another one took the lock over.
  */
 export async function withFileLock<T>(
   path: string,
@@ -76,8 +78,7 @@ async function acquire(lock: string, path: string, clock: Clock, random: Random)
     const nowMs = clock.monotonicMs();
     const present = await identity(lock);
     if (present !== undefined && present !== seen?.identity) seen = { identity: present, sinceMs: nowMs };
-    // Judged by what this process itself has waited: the clocks of two machines need not agree.
-    else if (seen && present === seen.identity && nowMs - seen.sinceMs >= STALE_LOCK_MS) {
+    if (present !== undefined && (isStale(seen, nowMs) || (await isOfDeadProcess(lock)))) {
       await takeAway(lock, present, random);
       continue;
     }
@@ -89,13 +90,28 @@ async function acquire(lock: string, path: string, clock: Clock, random: Random)
   }
 }
 
+function isStale(seen: { sinceMs: number } | undefined, nowMs: number): boolean {
+  // Judged by what this process itself has waited: the clocks of two machines need not agree.
+  return seen !== undefined && nowMs - seen.sinceMs >= STALE_LOCK_MS;
+}
+
+// Killed as it made the lock, a process has not said who it is.
+async function isOfDeadProcess(lock: string): Promise<boolean> {
+  const owner = ownerOf(await readFile(lock, 'utf8').catch(() => ''));
+  return owner !== undefined && !isAlive(owner);
+}
+
 /** The identity of the lock just made; undefined if there is one already. */
 async function create(lock: string, path: string): Promise<string | undefined> {
   try {
     const handle = await open(lock, 'wx', 0o600);
     try {
-      await handle.writeFile(`${process.pid}\n`);
+      await handle.writeFile(thisProcess());
       return identityOf(await handle.stat({ bigint: true }));
+    } catch (error) {
+      // On a full disk a file can often be made and not be written: it would lock everybody out.
+      await rm(lock, { force: true });
+      throw error;
     } finally {
       await handle.close();
     }
@@ -108,6 +124,7 @@ async function create(lock: string, path: string): Promise<string | undefined> {
 // Another waiter may have been faster and hold a lock of its own by now. So the file is moved, not removed, and put
 // back if it is not the one that was judged dead.
 async function takeAway(lock: string, dead: string, random: Random): Promise<void> {
+  if ((await identity(lock)) !== dead) return;
   const aside = `${lock}-${random.bytes(8).toString('hex')}`;
   try {
     await rename(lock, aside);

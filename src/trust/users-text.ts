@@ -133,9 +133,9 @@ function withoutItem(text: string, item: string): string {
   const start = text.indexOf(literal);
   const before = text.slice(0, start);
   const after = text.slice(start + literal.length);
-  return /^\s*,\s*[^\s\]]/.test(after)
-    ? `${before}${after.replace(/^\s*,[ \t]*/, '')}`
-    : `${before.replace(/,\s*$/, '')}${after}`;
+  // The comma in front of it goes with the last item, that behind it with any other, and with one that is alone.
+  const isLast = !/^\s*,\s*[^\s\]]/.test(after) && /,\s*$/.test(before);
+  return isLast ? `${before.replace(/,\s*$/, '')}${after}` : `${before}${after.replace(/^\s*,[ \t]*/, '')}`;
 }
 
 function fieldIndex(lines: readonly string[], name: string, key: string): number | undefined {

@@ -7,6 +7,7 @@ test.each([
   ['a line end and a return', 'a\r\nb', 'a\\u000d\\u000ab'],
   ['NUL, DEL and a C1 control', '\0\u007f\u009b', '\\u0000\\u007f\\u009b'],
   ['marks that turn the direction', 'exe\u202efdp\u2066', 'exe\\u202efdp\\u2066'],
+  ['marks that lend a direction', 'a\u200e\u200f\u061cb', 'a\\u200e\\u200f\\u061cb'],
 ])('%s', (_, text, shown) => {
   expect(printable(text)).toBe(shown);
 });

@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { lockPath, STALE_LOCK_MS, withFileLock } from '../../src/trust/file-lock.ts';
@@ -59,6 +60,23 @@ test('takes over the lock of a process that died, but not before its time', asyn
   expect(await work).toBeGreaterThanOrEqual(STALE_LOCK_MS);
   expect(await work).toBeLessThan(STALE_LOCK_MS + 100);
   expect(await readdir(directory)).toEqual([]);
+});
+
+test('takes over the lock of a process of this machine that died, at once', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const dead = { host: hostname(), pid: 999_999_999, began: '1' };
+  await writeFile(lockPath(path), JSON.stringify(dead));
+  expect(await withFileLock(path, async () => 'done', { clock: new FakeClock() })).toBe('done');
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('waits for the lock of a process of another machine, whatever its number', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const clock = new FakeClock();
+  await writeFile(lockPath(path), JSON.stringify({ host: 'elsewhere', pid: 999_999_999, began: '1' }));
+  const work = withFileLock(path, async () => clock.monotonicMs(), { clock });
+  await passTime(clock, work);
+  expect(await work).toBeGreaterThanOrEqual(STALE_LOCK_MS);
 });
 
 test('takes no lock over that changes hands, and gives up after a minute', async ({ directory }) => {

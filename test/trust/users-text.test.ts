@@ -123,6 +123,7 @@ describe('a list of one table', () => {
       { t: ['n'] },
       `${A}t = [\n  "n", # new\n  # old\n]\n`,
     ],
+    ['loses the only one among lines', `${A}t = [\n  "o",\n]\n`, { t: [] }, `${A}t = [\n  \n]\n`],
   ])('%s', (_, text, fields, expected) => expect(changed(text, fields)).toBe(expected));
 });
 

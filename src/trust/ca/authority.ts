@@ -1,4 +1,5 @@
 import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Clock } from '../../clock.ts';
@@ -76,10 +77,16 @@ export async function createAuthority(
     const content = { subject: name, publicKey: createPublicKey(key), validity, usages: [] };
     const pem = await signedCertificate(content, { key }, random);
     const authority = { directory, certificate: new X509Certificate(pem), pem, key, clock, random };
-    await writePrivateFile(files.key, keyText, random);
     const crl = await signedCrl({ number: 1n, revoked: [], days: crlDays }, authority);
-    await writePrivateFile(files.crl, crl, random);
-    await writePrivateFile(files.certificate, pem, random);
+    try {
+      await writePrivateFile(files.key, keyText, random);
+      await writePrivateFile(files.crl, crl, random);
+      await writePrivateFile(files.certificate, pem, random);
+    } catch (error) {
+      // Nobody has anything from it yet. Left behind, its key would stand in the way of the next attempt.
+      for (const file of [files.certificate, files.crl, files.key]) await rm(file, { force: true });
+      throw error;
+    }
     return authority;
   });
 }
