@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BlockMap, DigestListReader } from '../../src/transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, blockRanges } from '../../src/transfer/blocks.ts';
+import { holds } from '../support/properties.ts';
 
 // Around 1024 the map begins a new page.
 const index = fc.oneof(fc.nat(6), fc.integer({ min: 1_020, max: 1_030 }));
@@ -23,8 +24,9 @@ function follow(changes: [number, number][]): { map: BlockMap; model: Map<number
   return { map, model };
 }
 
-test('a block map says the same as an ordinary map', () => {
-  fc.assert(
+test('a block map says the same as an ordinary map', async (context) => {
+  await holds(
+    context,
     fc.property(steps, (changes) => {
       const { map, model } = follow(changes);
       expect(map.heldCount).toBe(model.size);
@@ -33,8 +35,9 @@ test('a block map says the same as an ordinary map', () => {
   );
 });
 
-test('what is written as a digest list is read as the same map, whatever the pages', () => {
-  fc.assert(
+test('what is written as a digest list is read as the same map, whatever the pages', async (context) => {
+  await holds(
+    context,
     fc.property(steps, fc.integer({ min: 1, max: 2_000 }), (changes, pageDigests) => {
       const { map, model } = follow(changes);
       const reader = new DigestListReader();
@@ -49,8 +52,9 @@ test('what is written as a digest list is read as the same map, whatever the pag
   );
 });
 
-test('the bytes held are the lengths of the blocks held, and all of them make the file', () => {
-  fc.assert(
+test('the bytes held are the lengths of the blocks held, and all of them make the file', async (context) => {
+  await holds(
+    context,
     fc.property(
       fc.nat(5 * BLOCK_BYTES),
       fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
@@ -66,8 +70,9 @@ test('the bytes held are the lengths of the blocks held, and all of them make th
   );
 });
 
-test('runs of blocks cover exactly the blocks wanted, in order, and never touch each other', () => {
-  fc.assert(
+test('runs of blocks cover exactly the blocks wanted, in order, and never touch each other', async (context) => {
+  await holds(
+    context,
     fc.property(fc.array(fc.boolean(), { maxLength: 40 }), (wanted) => {
       const ranges = blockRanges(wanted.length, (at) => wanted[at] === true);
       const covered = ranges.flatMap(({ first, count }) =>

@@ -4,6 +4,7 @@ import { SealiftError } from '../../src/errors.ts';
 import { MessageDecoder, type Message } from '../../src/protocol/decoder.ts';
 import { encodeMessage } from '../../src/protocol/encoder.ts';
 import { endsStream } from '../../src/protocol/wire-errors.ts';
+import { holds } from '../support/properties.ts';
 
 const scalar = fc.oneof(
   fc.string({ unit: 'binary' }),
@@ -26,45 +27,51 @@ const outgoing = fc.record({
 /** Places to cut at, as parts of the whole, so that they suit streams of any length. */
 const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 20 });
 
-test.each([
+test.for([
   ['from memory of their own', false],
   ['from memory that is used again', true],
-])('any messages, cut anywhere, come out as they went in, %s', (_, chunksAreLent) => {
-  fc.assert(
-    fc.property(fc.array(outgoing, { maxLength: 5 }), cuts, (messages, places) => {
-      const chunks = cut(Buffer.concat(messages.map(encodeMessage)), places);
-      const { delivered, error } = decode(chunks, chunksAreLent);
-      expect(error).toBeUndefined();
-      expect(delivered.map(({ header, content }) => ({ header, content: [...content] }))).toEqual(
-        messages.map(({ fields, content, contentType, contentEncoding }) => ({
-          header: {
-            byteorder: expect.stringMatching(/^(little|big)$/),
-            'content-length': content.length,
-            'content-type': contentType,
-            'content-encoding': contentEncoding,
-            ...fields,
-          },
-          content: [...content],
-        })),
-      );
-    }),
-  );
-});
+] as const)(
+  'any messages, cut anywhere, come out as they went in, %s',
+  async ([, chunksAreLent], context) => {
+    await holds(
+      context,
+      fc.property(fc.array(outgoing, { maxLength: 5 }), cuts, (messages, places) => {
+        const chunks = cut(Buffer.concat(messages.map(encodeMessage)), places);
+        const { delivered, error } = decode(chunks, chunksAreLent);
+        expect(error).toBeUndefined();
+        expect(delivered.map(({ header, content }) => ({ header, content: [...content] }))).toEqual(
+          messages.map(({ fields, content, contentType, contentEncoding }) => ({
+            header: {
+              byteorder: expect.stringMatching(/^(little|big)$/),
+              'content-length': content.length,
+              'content-type': contentType,
+              'content-encoding': contentEncoding,
+              ...fields,
+            },
+            content: [...content],
+          })),
+        );
+      }),
+    );
+  },
+);
 
-test('any bytes are taken or refused, and the same however they are cut', () => {
-  fc.assert(
+test('any bytes are taken or refused, and the same however they are cut', async (context) => {
+  await holds(
+    context,
     fc.property(fc.uint8Array({ maxLength: 400 }), cuts, (bytes, places) =>
       isSound(Buffer.from(bytes), places),
     ),
   );
 });
 
-test('so are messages of which some bytes were changed', () => {
+test('so are messages of which some bytes were changed', async (context) => {
   const damage = fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(255)), {
     minLength: 1,
     maxLength: 4,
   });
-  fc.assert(
+  await holds(
+    context,
     fc.property(
       fc.array(outgoing, { minLength: 1, maxLength: 3 }),
       damage,

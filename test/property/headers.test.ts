@@ -8,6 +8,7 @@ import { parseRequest, REQUESTS } from '../../src/protocol/requests.ts';
 import { readListEntry, readListing } from '../../src/protocol/responses.ts';
 import { errorFromFields, isWireErrorCode } from '../../src/protocol/wire-errors.ts';
 import { FRAME_FIELDS } from '../protocol/frames.ts';
+import { holds } from '../support/properties.ts';
 
 // Whatever a peer puts into a header that is sound as JSON: the reader gives an answer or an error of ours.
 
@@ -25,9 +26,10 @@ const anyHeader = fc
   )
   .map(([action, fields]): Header => ({ ...fields, ...FRAME_FIELDS, action }));
 
-test('any request is understood or refused with a code that lets the connection go on', () => {
+test('any request is understood or refused with a code that lets the connection go on', async (context) => {
   const refusals = new Set(['bad-request', 'unsupported', 'bad-name', 'unknown-upload', 'too-large']);
-  fc.assert(
+  await holds(
+    context,
     fc.property(anyHeader, (header) => {
       const code = codeOrNothing(() => parseRequest(header));
       expect(code === undefined || refusals.has(code)).toBe(true);
@@ -36,8 +38,9 @@ test('any request is understood or refused with a code that lets the connection 
   );
 });
 
-test('any error answer becomes an error with a code of the wire and a pause within bounds', () => {
-  fc.assert(
+test('any error answer becomes an error with a code of the wire and a pause within bounds', async (context) => {
+  await holds(
+    context,
     fc.property(anyHeader, fc.oneof(fc.constantFrom(...ERROR_CODES), anyValue), (header, code) => {
       const error = errorFromFields({ ...header, code });
       expect(isWireErrorCode(error.code)).toBe(true);
@@ -47,13 +50,14 @@ test('any error answer becomes an error with a code of the wire and a pause with
   );
 });
 
-test('any bytes in place of a listing are read, or break the protocol', () => {
+test('any bytes in place of a listing are read, or break the protocol', async (context) => {
   const listing = fc.oneof(
     fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes)),
     fc.json().map((text) => Buffer.from(text)),
     fc.array(fc.jsonValue(), { maxLength: 3 }).map((entries) => Buffer.from(JSON.stringify({ entries }))),
   );
-  fc.assert(
+  await holds(
+    context,
     fc.property(listing, (content) => {
       const code = codeOrNothing(() => readListing(content, 'entries', readListEntry));
       expect([undefined, 'protocol-violation']).toContain(code);
@@ -61,7 +65,7 @@ test('any bytes in place of a listing are read, or break the protocol', () => {
   );
 });
 
-test('any bytes are a sound header, or a bad one', () => {
+test('any bytes are a sound header, or a bad one', async (context) => {
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 100 }).map((array) => Buffer.from(array)),
     fc.json().map((text) => Buffer.from(text)),
@@ -69,7 +73,8 @@ test('any bytes are a sound header, or a bad one', () => {
       .dictionary(fc.constantFrom(...Object.keys(FRAME_FIELDS)), fc.jsonValue())
       .map((fields) => Buffer.from(JSON.stringify({ ...FRAME_FIELDS, ...fields }))),
   );
-  fc.assert(
+  await holds(
+    context,
     fc.property(bytes, (array) => {
       expect([undefined, 'bad-header']).toContain(codeOrNothing(() => parseHeader(array)));
     }),

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { baseName, isWithin, joinPath, parentPath, pathProblem } from '../../src/transfer/remote-path.ts';
+import { holds } from '../support/properties.ts';
 
 const SLASH = 0x2f;
 
@@ -35,8 +36,9 @@ const anyText = fc
 const component = fc.string({ minLength: 1, maxLength: 20 }).filter((name) => isComponent(Buffer.from(name)));
 const anyPath = fc.array(component, { minLength: 1, maxLength: 5 }).map((components) => components.join('/'));
 
-test('the grammar, told in bytes, says the same of any text', () => {
-  fc.assert(
+test('the grammar, told in bytes, says the same of any text', async (context) => {
+  await holds(
+    context,
     fc.property(anyText, (text) => {
       expect(pathProblem(text) === undefined).toBe(isPath(text));
     }),
@@ -44,8 +46,9 @@ test('the grammar, told in bytes, says the same of any text', () => {
   );
 });
 
-test('a path is made of its parent and its name', () => {
-  fc.assert(
+test('a path is made of its parent and its name', async (context) => {
+  await holds(
+    context,
     fc.property(anyPath, (path) => {
       expect(joinPath(parentPath(path), baseName(path))).toBe(path);
       expect(isWithin(path, parentPath(path))).toBe(true);
@@ -53,10 +56,11 @@ test('a path is made of its parent and its name', () => {
   );
 });
 
-test('one path is within another exactly if it begins with all its components', () => {
+test('one path is within another exactly if it begins with all its components', async (context) => {
   // Few letters, so that paths often begin alike without one being within the other.
   const short = fc.array(fc.constantFrom('a', 'aa', 'b'), { maxLength: 4 });
-  fc.assert(
+  await holds(
+    context,
     fc.property(short, short, (inner, outer) => {
       const within = outer.every((name, i) => inner[i] === name);
       expect(isWithin(inner.join('/'), outer.join('/'))).toBe(within);

@@ -13,6 +13,7 @@ import type { Store } from '../../src/storage/store.ts';
 import { isWithin } from '../../src/transfer/remote-path.ts';
 import { unlimitedGrant } from '../../src/trust/grant.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { holds } from '../support/properties.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
 
 const QUOTA_BYTES = 300;
@@ -129,8 +130,9 @@ describe.each(places)('what is counted is what a listing finds, %s,', (_, numRun
     await store[Symbol.asyncDispose]();
   }
 
-  test('whatever was done by whom, and nobody got beyond their quota', async () => {
-    await fc.assert(
+  test('whatever was done by whom, and nobody got beyond their quota', async (context) => {
+    await holds(
+      context,
       fc.asyncProperty(prefixes, prefixes, steps, async (ones, others, todo) => {
         const started = await start([ones, others]);
         for (const { change: wanted, who } of todo) {
@@ -148,8 +150,9 @@ describe.each(places)('what is counted is what a listing finds, %s,', (_, numRun
     );
   });
 
-  test('also when all is done at once', async () => {
-    await fc.assert(
+  test('also when all is done at once', async (context) => {
+    await holds(
+      context,
       fc.asyncProperty(prefixes, prefixes, steps, async (ones, others, todo) => {
         const started = await start([ones, others]);
         await Promise.all(

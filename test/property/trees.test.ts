@@ -4,10 +4,12 @@ import { describe, expect, test } from 'vitest';
 
 import { isChange } from '../../src/client/tree/action.ts';
 import { planSync } from '../../src/client/tree/plan-tree.ts';
+import { treeFilter } from '../../src/client/tree/tree-filter.ts';
 import { parentPath } from '../../src/transfer/remote-path.ts';
 import { bothTrees, copy, kinds, PLAN, startTrees, SYNC, WAYS } from '../client/tree/tree-setting.ts';
 import { directory, file, link, MemoryDirection, type MemoryEntry } from '../support/memory-direction.ts';
 import { plantTree, type Planted } from '../support/planted-tree.ts';
+import { holds } from '../support/properties.ts';
 
 /** Trees of few names, so that two of them meet: everything in everything's place, at few times, with few bits. */
 const name = fc.constantFrom('a', 'b', 'a-');
@@ -57,8 +59,9 @@ const trees = fc.constantFrom('time' as const, 'digest' as const, 'never' as con
 });
 
 describe('two trees in memory', () => {
-  test('become the same by a sync, and then nothing is left to do', async () => {
-    await fc.assert(
+  test('become the same by a sync, and then nothing is left to do', async (context) => {
+    await holds(
+      context,
       fc.asyncProperty(trees, async ({ compare, source, target, detectRenames, transfers }) => {
         const direction = new MemoryDirection(source, target);
         const rules = { ...SYNC, compare };
@@ -77,8 +80,38 @@ describe('two trees in memory', () => {
     );
   });
 
-  test('by a copy, nothing is lost but what has the name of something else', async () => {
-    await fc.assert(
+  test('by a sync, nothing is lost that the filter leaves out', async (context) => {
+    const pattern = fc.constantFrom('a', 'b', '/a', 'b/', 'a/b', '!a/b', '!b');
+    const filters = fc.record({
+      exclude: fc.array(pattern, { minLength: 1, maxLength: 3 }),
+      include: fc.array(pattern, { maxLength: 1 }),
+    });
+    await holds(
+      context,
+      fc.asyncProperty(trees, filters, async ({ compare, source, target, transfers }, options) => {
+        const direction = new MemoryDirection(source, target);
+        const filter = treeFilter(options);
+        await copy(direction, {
+          rules: { ...SYNC, compare },
+          plan: { filter, allowEmptySource: true },
+          run: { transfers },
+        });
+        for (const was of target) {
+          const meant = direction.source.get(was.path);
+          const isReplaced = meant !== undefined && filter.takes(meant);
+          if (isReplaced || !filter.protects(was.path, was.type === 'directory')) continue;
+          const has = direction.target.get(was.path);
+          expect(has, was.path).toMatchObject({ type: was.type });
+          expect(has?.content, was.path).toBe(was.content);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('by a copy, nothing is lost but what has the name of something else', async (context) => {
+    await holds(
+      context,
       fc.asyncProperty(trees, async ({ compare, source, target, transfers }) => {
         const direction = new MemoryDirection(source, target);
         const { told } = await copy(direction, { rules: { compare, delete: false }, run: { transfers } });
@@ -99,9 +132,10 @@ describe('two trees in memory', () => {
   });
 });
 
-test.each(WAYS)('two trees on disk become the same by a sync, %s', async (way) => {
+test.for(WAYS)('two trees on disk become the same by a sync, %s', async (way, context) => {
   const { setting, ...first } = await startTrees(way, undefined);
-  await fc.assert(
+  await holds(
+    context,
     fc.asyncProperty(tree(SIZES), tree(SIZES), fc.boolean(), async (source, target, detectRenames) => {
       for (const path of [first.source, first.target]) await rm(path, { recursive: true, force: true });
       await plantTree(first.source, planted(source));
