@@ -26,7 +26,7 @@ export default defineConfig({
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     testTimeout: isLongRun ? 6 * 3_600_000 : 30_000,
     hookTimeout: 30_000,
-    reporters: ['default', './scripts/case-counts.ts', ...(ci ? [report] : [])],
+    reporters: ['default', resolve('scripts/case-counts.ts'), ...(ci ? [report] : [])],
     coverage: {
       enabled: ci,
       provider: 'v8',

@@ -1,0 +1,237 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Connector, openFileSource, ResumeKeys, upload } from '../../src/index.ts';
+import type { Random } from '../../src/random.ts';
+import { effort, held } from '../support/cases.ts';
+import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
+import type { Ended, RunOptions } from '../support/running-process.ts';
+import { between, pick, trialRandom } from '../support/seeded.ts';
+import { canMount, TinyDisk } from '../support/tiny-disk.ts';
+
+const MIB = 2 ** 20;
+const TRIALS = effort(25, 1_500);
+
+describe.skipIf(!canMount)('a disk that is full', () => {
+  const home = new CliHome();
+  let disk: TinyDisk;
+  /** Serves a directory on it, and writes its audit log there. */
+  let server: ServeProcess;
+  /** Serves a directory of the machine. */
+  let roomy: ServeProcess;
+
+  beforeAll(async () => {
+    // Room for the records of publications too.
+    disk = await TinyDisk.mount({ bytes: 24 * MIB, inodes: 250 + 2 * TRIALS });
+    const flags = ['--json', '--host', '127.0.0.1', '--port', '0', '--anonymous', 'write'];
+    const args = ['serve', `${disk.path}/root`, ...flags, '--audit-log', `${disk.path}/audit`];
+    const process = home.startCommand(disk.command([...SEALIFT, ...args]));
+    const { host, port, pin } = (await process.event('listening')) as unknown as ServeProcess;
+    home.trust(`${host}:${port}`, pin);
+    const place = (path = '') => `sealift://${host}:${port}/${path}`;
+    server = { process, root: disk.seen('root'), host, port, pin, place };
+    roomy = await home.serve();
+  });
+  afterEach(() => disk.empty());
+  afterAll(async () => {
+    await home.close();
+    await disk.close();
+  });
+
+  /** Runs a command of a client or server that has this disk. */
+  function run(args: readonly string[], options?: RunOptions): Promise<Ended> {
+    return home.startCommand(disk.command([...SEALIFT, ...args]), options).ended;
+  }
+
+  /** What lies on the disk below a directory and is of use to nobody. */
+  function temporary(...directory: string[]): string[] {
+    const names = readdirSync(disk.seen(...directory), { recursive: true, encoding: 'utf8' });
+    return names.filter((name) => /\.sealift-[^/]*$|\.sealift\/uploads\/./.test(name));
+  }
+
+  /** Leaves too little room for what takes `bytes`, or perhaps just enough. */
+  function limit(random: Random, bytes: number): void {
+    if (random.fraction() < 0.7) disk.fill(between(random, 0, bytes + 8_192));
+    else disk.fillNames(between(random, 0, 3));
+  }
+
+  test('of a server: what does not fit is told, what stood stays, and later it fits', async (context) => {
+    const random = trialRandom(context);
+    const connector = new Connector({
+      address: { host: server.host, port: server.port },
+      pins: [server.pin],
+    });
+    const keys = new ResumeKeys(home.at('keys'));
+    const standing = new Map<string, Buffer>();
+    for (let trial = 0; trial < TRIALS; trial += 1) {
+      const path = pick(random, ['a', 'b', 'below/c', 'far/below/d']);
+      const content = randomBytes(pick(random, [0, 1, 3_000, 70_000, MIB, MIB + 1, 3 * MIB]));
+      const source = await openFileSource(home.write('source', content));
+      const durability = pick(random, ['disk', 'memory'] as const);
+      const send = () => upload(connector, source, path, { resume: { keys, name: path }, durability });
+
+      limit(random, content.length);
+      const failure = await send().then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (failure === undefined) standing.set(path, content);
+      else expect(failure).toMatchObject({ code: 'no-space' });
+      for (const [name, whole] of standing)
+        expect(whole.equals(readFileSync(disk.seen('root', name))), name).toBe(true);
+      // What is held of a large file waits for room, and nothing else.
+      const kept = readdirSync(disk.seen('root/.sealift/uploads'));
+      expect(kept.length).toBeLessThanOrEqual(failure !== undefined && content.length > MIB ? 1 : 0);
+
+      disk.empty();
+      if (failure !== undefined) await send();
+      standing.set(path, content);
+      await source[Symbol.asyncDispose]();
+      expect(content.equals(readFileSync(disk.seen('root', path)))).toBe(true);
+      expect(temporary('root')).toEqual([]);
+      held(context, 'full disks');
+    }
+    await connector[Symbol.asyncDispose]();
+  });
+
+  test.for([
+    ['a small file', 5_000],
+    ['a large file', 3 * MIB],
+  ] as const)('of a server: put of %s ends with 11, and the same again with 0', async ([, size], context) => {
+    const content = randomBytes(size);
+    const args = ['put', home.write(`put-${size}`, content), server.place('put')];
+    disk.fill(size / 2);
+    const { code, stderr } = await run(args);
+    expect(code).toBe(11);
+    expect(stderr).toBe('sealift: put: no-space: "put" does not fit: the disk of the server is full.\n');
+    disk.empty();
+    expect(await run(args)).toMatchObject({ code: 0 });
+    expect(content.equals(readFileSync(disk.seen('root/put')))).toBe(true);
+    held(context, 'full disks');
+  });
+
+  test('of a server: what is no file is refused too, and what makes room is done', async (context) => {
+    const connector = new Connector({
+      address: { host: server.host, port: server.port },
+      pins: [server.pin],
+    });
+    const client = await connector.use();
+    await client.put('old', Buffer.from('old'));
+    disk.fillNames(0);
+    await expect(client.mkdir('directory')).rejects.toMatchObject({ code: 'no-space' });
+    await expect(client.symlink('link', 'old')).rejects.toMatchObject({ code: 'no-space' });
+    await expect(client.move('old', 'directory/new')).rejects.toMatchObject({ code: 'no-space' });
+    expect((await client.get('old')).content.toString()).toBe('old');
+    await client.move('old', 'new');
+    await client.remove('new');
+    await client.mkdir('directory');
+    await client.remove('directory');
+    await connector[Symbol.asyncDispose]();
+    held(context, 'full disks', 3);
+  });
+
+  test('of a server: it goes on without its audit log, and says how much is missing', async (context) => {
+    disk.fill(0);
+    // The page of the file that is begun takes some lines still.
+    for (let count = 0; count < 40; count += 1) await connectAndLeave();
+    await server.process.line((line) => line.includes('the audit log cannot be written'));
+    disk.empty();
+    await connectAndLeave();
+    await server.process.line((line) => line.includes('the audit log is written again'));
+    for (const line of readFileSync(disk.seen('audit'), 'utf8').trimEnd().split('\n'))
+      if (line.endsWith('}')) expect(JSON.parse(line)).toHaveProperty('event');
+    held(context, 'full disks');
+  });
+
+  async function connectAndLeave(): Promise<void> {
+    const connector = new Connector({
+      address: { host: server.host, port: server.port },
+      pins: [server.pin],
+    });
+    await connector.use();
+    await connector[Symbol.asyncDispose]();
+  }
+
+  test.for([
+    ['token add', 'users.toml', (users: string) => ['token', 'add', 'one', '--another', '--users', users]],
+    ['token revoke', 'users.toml', (users: string) => ['token', 'revoke', 'one', '--users', users]],
+    [
+      'remote add',
+      'config/sealift/remotes.toml',
+      () => ['remote', 'add', 'two', `${roomy.place()}?pin=${roomy.pin}`],
+    ],
+    ['trust', 'config/sealift/known_servers', () => ['trust', '--yes', `127.0.0.1:${roomy.port}`]],
+  ] as const)('of whoever keeps a file: %s leaves it as it was', async ([, name, args], context) => {
+    const env = { XDG_CONFIG_HOME: `${disk.path}/config` };
+    const change = args(`${disk.path}/users.toml`);
+    await run(['token', 'add', 'one', '--users', `${disk.path}/users.toml`]);
+    await run(['remote', 'add', 'one', roomy.place()], { env });
+    await run(['trust', '--yes', `127.0.0.1:${server.port}`], { env });
+    const before = readFileSync(disk.seen(name), 'utf8');
+    for (const fill of [() => disk.fill(0), () => disk.fillNames(0)]) {
+      fill();
+      const { code, stderr } = await run(change, { env });
+      expect([code, stderr]).toEqual([11, expect.stringContaining('local-no-space')]);
+      expect(readFileSync(disk.seen(name), 'utf8')).toBe(before);
+      disk.empty();
+      expect(temporary()).toEqual([]);
+      held(context, 'full disks');
+    }
+    expect(await run(change, { env })).toMatchObject({ code: 0 });
+    expect(readFileSync(disk.seen(name), 'utf8')).not.toBe(before);
+  });
+
+  test('of a server that starts, or of an authority that is made: later it can', async (context) => {
+    const made = [
+      ['serve', `${disk.path}/young`, '--port', '0', '--host', '127.0.0.1', '--json'],
+      ['cert', 'init', '--dir', `${disk.path}/authority`],
+    ];
+    for (const left of [0, 4_096, 8_192]) {
+      disk.fill(left);
+      for (const args of made) expect(await run(args), args[0]).toMatchObject({ code: 11 });
+      held(context, 'full disks', 2);
+    }
+    disk.empty();
+    const young = home.startCommand(disk.command([...SEALIFT, ...(made[0] as string[])]));
+    await young.event('listening');
+    expect(await young.kill()).toMatchObject({ code: 0 });
+    expect(await run(made[1] as string[])).toMatchObject({ code: 0 });
+    expect(temporary('authority')).toEqual([]);
+  });
+
+  test.for([
+    ['get', 'large'],
+    ['get', 'small'],
+    ['sync', 'a tree'],
+  ] as const)(
+    'of a client: %s of %s ends with 11, keeps the old, and does the rest later',
+    async ([command, what], context) => {
+      const one = what === 'a tree' ? '' : what;
+      const source = `${command}-${one}`;
+      const contents = { large: randomBytes(3 * MIB), small: randomBytes(9_000) };
+      for (const [name, content] of Object.entries(contents)) home.write(`root/${source}/${name}`, content);
+      mkdirSync(disk.seen(source));
+      for (const name of Object.keys(contents)) writeFileSync(disk.seen(source, name), 'old');
+      const args = [command, roomy.place(`${source}/${one}`), `${disk.path}/${source}/${one}`];
+      for (const fill of [
+        () => disk.fill(0),
+        () => disk.fill(4_096),
+        () => disk.fillNames(0),
+        () => disk.fillNames(1),
+      ]) {
+        fill();
+        const { code, stderr } = await run(args);
+        expect([code, stderr]).toEqual([11, expect.stringContaining('local-no-space')]);
+        for (const name of Object.keys(contents))
+          expect(readFileSync(disk.seen(source, name), 'utf8')).toBe('old');
+        held(context, 'full disks');
+      }
+      disk.empty();
+      expect(await run(args)).toMatchObject({ code: 0 });
+      for (const [name, content] of Object.entries(contents))
+        if (one === '' || one === name)
+          expect(content.equals(readFileSync(disk.seen(source, name)))).toBe(true);
+      expect(temporary(source)).toEqual([]);
+    },
+  );
+});
