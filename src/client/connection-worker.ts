@@ -3,10 +3,13 @@ import type { Client } from './client.ts';
 import { SendWindow } from './send-window.ts';
 import type { SharedTasks } from './shared-tasks.ts';
 
+/** Does a task; calls `onReceived` as soon as its bytes are no longer under way, if that shows before it is done. */
+export type Carry<T> = (task: T, onReceived: () => void) => Promise<void>;
+
 /** Works on shared tasks on one connection, on as many at once as the way needs. */
 export class ConnectionWorker<T extends object> {
   readonly #tasks: SharedTasks<T>;
-  readonly #carry: (task: T) => Promise<void>;
+  readonly #carry: Carry<T>;
   readonly #clock: Clock;
   readonly #window: SendWindow;
   readonly #underWay = new Set<Promise<void>>();
@@ -14,7 +17,7 @@ export class ConnectionWorker<T extends object> {
 
   constructor(
     client: Client,
-    { tasks, carry, clock }: { tasks: SharedTasks<T>; carry: (task: T) => Promise<void>; clock: Clock },
+    { tasks, carry, clock }: { tasks: SharedTasks<T>; carry: Carry<T>; clock: Clock },
   ) {
     this.#tasks = tasks;
     this.#carry = carry;
@@ -53,16 +56,21 @@ export class ConnectionWorker<T extends object> {
 
   async #work(task: T): Promise<void> {
     const startMs = this.#clock.monotonicMs();
-    let latencyMs = Infinity;
+    let isUnderWay = true;
+    const leave = (latencyMs?: number) => {
+      if (isUnderWay) this.#window.leave(latencyMs);
+      isUnderWay = false;
+    };
+    const arrived = () => leave(this.#clock.monotonicMs() - startMs);
     try {
-      await this.#carry(task);
-      latencyMs = this.#clock.monotonicMs() - startMs;
+      await this.#carry(task, arrived);
+      arrived();
       this.#tasks.done();
     } catch (error) {
       this.#failure ??= { error };
       this.#tasks.giveBack(task);
     } finally {
-      this.#window.leave(latencyMs);
+      leave();
     }
   }
 }

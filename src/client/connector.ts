@@ -26,6 +26,8 @@ export class Connector implements AsyncDisposable {
   /** The one that let us in. */
   #chosen: ConnectOptions | undefined;
   #client: Promise<Client> | undefined;
+  /** The same, once it is there. */
+  #present: Client | undefined;
   #hasConnected = false;
   #peer: Peer | undefined;
   #waiting = 0;
@@ -52,6 +54,8 @@ export class Connector implements AsyncDisposable {
 
   /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`. */
   async use(signal?: AbortSignal): Promise<Client> {
+    // The usual case, for each of many small files.
+    if (this.#present?.isAlive === true && signal?.aborted !== true) return this.#present;
     this.#waiting += 1;
     try {
       return await abortable(this.#use(), signal);
@@ -90,6 +94,7 @@ export class Connector implements AsyncDisposable {
     );
     const client = await this.#client;
     this.#peer = client.peer;
+    this.#present = client;
     return client;
   }
 

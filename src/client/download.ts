@@ -172,7 +172,7 @@ class DownloadRun {
     await workOverStreams(
       {
         tasks: pieces(ranges, most),
-        carry: async (range, stream, signal) => {
+        carry: async (range, { client: stream, signal }) => {
           const left = this.#missingOf(range);
           if (left.count === 0) return;
           const fields = { fromBlock: left.first, blockCount: left.count, ifMatch: etag };

@@ -16,6 +16,8 @@ export interface RequestOptions {
   decodedLength?: number | undefined;
   /** Takes the parts before the final answer, in order. While it has not resolved, nothing more is read. */
   onPart?: ((part: Message) => void | Promise<void>) | undefined;
+  /** Called when the server says that it has the content whole: if the connection is cut from then on, it need not come again. Some servers never say so. */
+  onReceived?: (() => void) | undefined;
   /** Called when the kernel has taken the request: from then on `content` may change. */
   onSent?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -24,6 +26,7 @@ export interface RequestOptions {
 interface Pending {
   settle: PromiseWithResolvers<Message>;
   onPart: RequestOptions['onPart'];
+  onReceived: RequestOptions['onReceived'];
 }
 
 /** Requests and their answers on one connection, any number at once. */
@@ -69,12 +72,13 @@ export class Requests {
     fields: RequestFields<A>,
     options: RequestOptions,
   ): Promise<Message> {
-    const { content, contentType, contentEncoding, decodedLength, onPart, onSent, signal } = options;
+    const { content, contentType, contentEncoding, decodedLength, onPart, onReceived, onSent, signal } =
+      options;
     if (this.#failure) throw this.#failure;
     if (signal?.aborted === true) throw abortedError(signal);
     const id = this.#nextId++;
     const settle = Promise.withResolvers<Message>();
-    this.#pending.set(id, { settle, onPart });
+    this.#pending.set(id, { settle, onPart, onReceived });
     this.#connection.inFlight = this.#pending.size;
     const onAbort = () => {
       settle.reject(abortedError(signal));
@@ -135,7 +139,9 @@ export class Requests {
     if (typeof id !== 'number' || pending === undefined) return;
     if (status === 'ok') pending.settle.resolve(message);
     else if (status === 'error') pending.settle.reject(errorFromFields(message.header));
-    else if (status !== 'progress') await this.#deliverPart(id, pending, message);
+    else if (status === 'progress') {
+      if (message.header['received'] === true) pending.onReceived?.();
+    } else await this.#deliverPart(id, pending, message);
   }
 
   async #deliverPart(id: number, { onPart, settle }: Pending, part: Message): Promise<void> {

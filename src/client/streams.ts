@@ -10,8 +10,14 @@ import { retrying, type TransferOptions } from './transfer-options.ts';
 export interface StreamedWork<T extends object> {
   /** Made one after the other, when somebody has time for it. */
   tasks: AsyncIterable<T>;
-  /** Does one task; `signal` fires when it is not wanted any more. May be called again for a task that failed. */
-  carry: (task: T, client: Client, signal: AbortSignal | undefined) => Promise<void>;
+  /**
+   * Does one task; `signal` fires when it is not wanted any more. May be called again for a task that failed.
+   * `onReceived`: as for `Carry`.
+   */
+  carry: (
+    task: T,
+    stream: { client: Client; signal: AbortSignal | undefined; onReceived?: () => void },
+  ) => Promise<void>;
 }
 
 export interface StreamsOptions extends TransferOptions {
@@ -39,7 +45,7 @@ export async function workOverStreams<T extends object>(
     if (streams > 1) return await new Streams(tasks, work.carry, options).work(connector.streams(streams));
     await new ConnectionWorker(client, {
       tasks,
-      carry: (task) => work.carry(task, client, signal),
+      carry: (task, onReceived) => work.carry(task, { client, signal, onReceived }),
       clock,
     }).run();
   } finally {
@@ -92,8 +98,10 @@ class Streams<T extends object> {
   async #workOn(stream: Connector, progressed: () => void): Promise<void> {
     const { clock = systemClock } = this.#options;
     const client = await stream.use(this.#signal);
+    // What a server has received, but may not hold yet, another connection would send once more if this one broke: here
+    // only what is done leaves room for more.
     const carry = async (task: T) => {
-      await this.#carry(task, client, this.#signal);
+      await this.#carry(task, { client, signal: this.#signal });
       progressed();
     };
     try {

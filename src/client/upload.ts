@@ -85,8 +85,9 @@ interface Sending {
   /** The upload, and what the server holds of it. */
   id: string;
   held: BlockMap;
-  stream: Client;
+  client: Client;
   signal: AbortSignal | undefined;
+  onReceived?: () => void;
   progressed: () => void;
 }
 
@@ -177,7 +178,7 @@ class UploadRun {
       await workOverStreams(
         {
           tasks: this.#encoded(this.#missing(held), client),
-          carry: (block, stream, signal) => this.#send(block, { id, held, stream, signal, progressed }),
+          carry: (block, on) => this.#send(block, { ...on, id, held, progressed }),
         },
         { ...this.#options, streams, connector: this.#connector, client, run: this },
       );
@@ -250,12 +251,12 @@ class UploadRun {
   }
 
   async #send({ index, raw, bytes, encoded, release }: Block, on: Sending): Promise<void> {
-    const { id, held, stream, signal, progressed } = on;
+    const { id, held, client, progressed, ...rest } = on;
     this.#sentBlocks.add(index);
     this.sentBytes += bytes.length;
     const digest = formatBlockDigest(this.#algorithm as DigestAlgorithm, raw);
-    const content = stream.takes(encoded) ? encoded : { content: bytes };
-    await sendBlock(stream, { upload: id, index, digest }, { ...content, signal });
+    const content = client.takes(encoded) ? encoded : { content: bytes };
+    await sendBlock(client, { upload: id, index, digest }, { ...content, ...rest });
     held.set(index, raw);
     this.#source.release(index, bytes);
     this.#room.delete(release);

@@ -132,8 +132,8 @@ export class Upload {
     return this.#heldIsKnown && this.#short === undefined ? this.#held : undefined;
   }
 
-  /** Takes a block. Throws `digest-mismatch`, `bad-request`, `superseded`, or what the store throws. */
-  async write(index: number, digest: string, content: Buffer): Promise<void> {
+  /** Takes a block; calls `onChecked` once it is known to be right, and will be written whoever goes. Throws `digest-mismatch`, `bad-request`, `superseded`, or what the store throws. */
+  async write(index: number, digest: string, content: Buffer, onChecked?: () => void): Promise<void> {
     this.#assertOpen();
     const raw = checkedBlock(this.#facts, { index, digest, content });
     const isShort = this.request.size === null && content.length < BLOCK_BYTES;
@@ -145,6 +145,7 @@ export class Upload {
     const writing = (before ?? Promise.resolve()).then(() => this.#writeBlock(index, raw, content));
     const settled = writing.catch(() => undefined);
     this.#writing.set(index, settled);
+    onChecked?.();
     try {
       await writing;
     } catch (error) {

@@ -16,7 +16,8 @@ const lent = new WeakSet<ArrayBuffer>();
 export const blockBuffers = {
   /** A buffer of `length` bytes with anything in it. */
   take(length: number): Buffer {
-    if (length > BLOCK_BYTES || length < MIN_POOLED_BYTES) return Buffer.allocUnsafeSlow(length);
+    if (length < MIN_POOLED_BYTES) return Buffer.allocUnsafe(length);
+    if (length > BLOCK_BYTES) return Buffer.allocUnsafeSlow(length);
     const memory = kept.pop() ?? new ArrayBuffer(BLOCK_BYTES);
     lent.add(memory);
     return Buffer.from(memory, 0, length);

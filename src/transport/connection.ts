@@ -68,7 +68,7 @@ export class Connection implements AsyncDisposable {
       chunksAreLent: options.reads !== undefined,
     });
     this.#deadlines = new Deadlines(options.clock);
-    this.#outbox = new Outbox(socket, (isWaiting) => this.#onSendProgress(isWaiting));
+    this.#outbox = new Outbox(socket, options.clock, (isWaiting) => this.#onSendProgress(isWaiting));
     const closed = Promise.withResolvers<void>();
     this.closed = closed.promise;
     if (options.reads === undefined) socket.on('data', (chunk: Buffer) => this.#onData(chunk));

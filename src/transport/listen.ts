@@ -8,6 +8,7 @@ import { ALPN_ID, HANDSHAKE_TIMEOUT_MS } from '../protocol/limits.ts';
 import { formatAddress, type Address } from './address.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { peerOf, plainAddress, type Peer } from './peer.ts';
+import { ReadBuffer } from './read-buffer.ts';
 
 export interface ListenOptions {
   address: Address;
@@ -155,7 +156,7 @@ function onSecured(
     // Who has asked may end its side and still wants the answer. Set only now: during the handshake a half-open
     // socket that was left by its peer would stay for ever.
     socket.allowHalfOpen = true;
-    return serve(new Connection(socket, connection), peer);
+    return serve(new Connection(socket, { ...connection, reads: ReadBuffer.givenTo(socket) }), peer);
   }
   onHandshakeFailed(refusal, peer.address);
   socket.destroy();

@@ -1,7 +1,12 @@
-import type { OnReadOpts } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 
 /** What one read of TLS gives at most is a record, of 16 KiB. */
 const BYTES = 16_384;
+
+/** What Node has of a socket outside of JavaScript, as far as it is of use here. */
+interface Handle {
+  useUserBuffer(buffer: Buffer): void;
+}
 
 /**
  * Memory that a socket reads into again and again. Without it Node hands over memory of its own for each record of TLS,
@@ -16,6 +21,30 @@ export class ReadBuffer {
   constructor() {
     const buffer = Buffer.allocUnsafeSlow(BYTES);
     this.onread = { buffer, callback: (length) => this.#read(buffer.subarray(0, length)) };
+  }
+
+  /**
+   * For a socket that was accepted, before anything was read from it; undefined where this Node keeps its sockets in
+   * another way. Only sockets that connect can be asked for it (https://github.com/nodejs/node/issues/63956), and so this
+   * sets what Node itself sets then, under names of its own.
+   */
+  static givenTo(socket: Socket): ReadBuffer | undefined {
+    const { _handle: handle } = socket as { _handle?: Handle | null };
+    const own = Object.getOwnPropertySymbols(socket);
+    const [buffer, callback] = ['kBuffer', 'kBufferCb'].map((name) =>
+      own.find(({ description }) => description === name),
+    );
+    if (!handle || !('useUserBuffer' in handle) || buffer === undefined || callback === undefined)
+      return undefined;
+    const reads = new ReadBuffer();
+    const { onread } = reads;
+    const memory = onread.buffer as Buffer;
+    Object.assign(socket, {
+      [buffer]: memory,
+      [callback]: (length: number) => onread.callback(length, memory),
+    });
+    handle.useUserBuffer(memory);
+    return reads;
   }
 
   /** Calls `listener` with what is read, which is overwritten as soon as it returns. The socket has to be resumed then. */

@@ -1,9 +1,13 @@
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { readFile, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
-import { fetchTo, MIB, noise, send, startSetting, watchProgress } from './setting.ts';
+import { certificatePin } from '../../src/trust/pins.ts';
+import { loopbackCertificate } from '../support/certificates.ts';
+import { GatedStore } from '../support/gated-store.ts';
+import { startTestServer, tokenOf } from '../support/test-server.ts';
+import { connectorTo, fetchTo, MIB, noise, send, startSetting, watchProgress } from './setting.ts';
 
 const SIZES = [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB, 7 * MIB + 12_345];
 const NAMES = [
@@ -100,4 +104,20 @@ test('an empty file over what was something leaves an empty file', async () => {
   await remote(noise(3 * MIB), 'file');
   await send(connector(), await local(Buffer.alloc(0)), 'file');
   expect((await readFile(join(root, 'file'))).length).toBe(0);
+});
+
+test('a server that is slow to write is sent more than two blocks, which it has received', async () => {
+  const store = new GatedStore();
+  const { address } = await startTestServer({ store });
+  const pin = certificatePin(new X509Certificate((await loopbackCertificate()).cert));
+  const writing = store.hold('write 0');
+  const last = store.hold('write 4');
+  const { local } = await startSetting();
+  const content = noise(5 * MIB);
+  const sending = send(connectorTo(address, pin, { token: tokenOf('tester') }), await local(content), 'slow');
+  // The first block is being written still, and those after it wait for it to be answered.
+  await last.reached();
+  last.open();
+  writing.open();
+  expect((await sending).receipt.size).toBe(5 * MIB);
 });

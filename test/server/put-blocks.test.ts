@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { blockDigest } from '../../src/transfer/digests.ts';
+import { GatedStore } from '../support/gated-store.ts';
 import {
   beginUpload,
   blocksOf,
@@ -17,6 +18,7 @@ import {
 } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
 
+const NOTHING = Buffer.alloc(0);
 const SMALL = bytesOf(1_000);
 /** Two and a half blocks. */
 const LARGE = bytesOf(2.5 * BLOCK_BYTES);
@@ -37,6 +39,21 @@ describe('in blocks', () => {
     expect(await fetched(client, 'a')).toBeUndefined();
     await commit(client, upload, LARGE);
     expect((await fetched(client, 'a'))?.equals(LARGE)).toBe(true);
+  });
+
+  test('that a block was received is told while it is being written', async () => {
+    const store = new GatedStore();
+    const client = await (await startTestServer({ store })).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    const gate = store.hold('write 0');
+    const [content = NOTHING] = blocksOf(LARGE);
+    const id = client.begin('block', { upload, index: 0, digest: digestOf(content) }, { content });
+    const { header } = await client.take(({ header }) => header['id'] === id);
+    expect(header).toMatchObject({ status: 'progress', received: true });
+    gate.open();
+    expect((await client.answer(id)).header['status']).toBe('ok');
+    const wrong = client.begin('block', { upload, index: 1, digest: digestOf(NOTHING) }, { content });
+    expect((await client.take(({ header }) => header['id'] === wrong)).header['status']).toBe('error');
   });
 
   const block = blocksOf(LARGE)[0]!;

@@ -3,9 +3,10 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 
 import { Outbox } from '../../src/transport/outbox.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 /** An outbox on one end of a connection, the other end, and what the outbox told of its progress. */
-async function outboxed() {
+async function outboxed(onProgress?: (clock: FakeClock, isWaiting: boolean) => void) {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const accepted = once(server, 'connection') as Promise<[Socket]>;
@@ -18,7 +19,12 @@ async function outboxed() {
     peer.destroy();
   });
   const progress: boolean[] = [];
-  return { outbox: new Outbox(socket, (isWaiting) => progress.push(isWaiting)), socket, peer, progress };
+  const clock = new FakeClock();
+  const outbox = new Outbox(socket, clock, (isWaiting) => {
+    progress.push(isWaiting);
+    onProgress?.(clock, isWaiting);
+  });
+  return { outbox, socket, peer, progress };
 }
 
 const bytesFrom = async (peer: Socket, length: number) => {
@@ -52,13 +58,20 @@ test('an empty part is no hindrance', async () => {
 });
 
 test('progress is told with each piece, and that nothing waits any more at the end', async () => {
-  const { outbox, peer, progress } = await outboxed();
+  const { outbox, peer, progress } = await outboxed((clock) => clock.advance(100));
   peer.resume();
   await outbox.send(Buffer.alloc(3 * 262_144));
   expect(progress).toEqual([true, true, true, false]);
   await Promise.all([1, 2, 3].map(() => outbox.send(Buffer.alloc(10))));
   // The first leaves alone, the others were gathered meanwhile.
   expect(progress.slice(4)).toEqual([true, true, false]);
+});
+
+test('pieces are larger where they are taken fast', async () => {
+  const { outbox, peer, progress } = await outboxed();
+  peer.resume();
+  await outbox.send(Buffer.alloc(262_144 + 2 * 1_048_576));
+  expect(progress).toEqual([true, true, true, false]);
 });
 
 test('the stream ends after what waits', async () => {
