@@ -131,6 +131,11 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+/** Whether the system said that a disk is full, or what this user may have of it. */
+export function isDiskFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
+}
+
 /** The first cause, as one of ours: an error that is none becomes `internal`, with the original kept. */
 export function toSealiftError(error: unknown): SealiftError {
   if (error instanceof SealiftError) return error;

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 
-import { SealiftError, systemCode } from '../errors.ts';
+import { isDiskFull, SealiftError, systemCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { AuditEntry, AuditLog } from '../server/audit.ts';
 import { jsonLine } from './terminal.ts';
@@ -24,13 +24,15 @@ export class AuditFile implements AuditLog {
     this.#isMidLine = endsMidLine(this.#file);
   }
 
-  /** Opens the file, and makes it where it is missing, for its owner alone. Throws `bad-configuration`. */
+  /** Opens the file, and makes it where it is missing, for its owner alone. Throws `bad-configuration`, and `local-no-space` where the disk is full. */
   static open(path: string, logger: Logger): AuditFile {
     try {
       return new AuditFile(path, logger);
     } catch (cause) {
       const reason = systemCode(cause) ?? String(cause);
-      throw new SealiftError('bad-configuration', `The audit log ${path} cannot be written (${reason}).`, {
+      const message = `The audit log ${path} cannot be written (${reason}).`;
+      if (isDiskFull(cause)) throw new SealiftError('local-no-space', message, { cause });
+      throw new SealiftError('bad-configuration', message, {
         cause,
         hint: 'Name a file in a directory that exists and that this user may write to.',
       });

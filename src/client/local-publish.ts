@@ -14,7 +14,7 @@ import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/prom
 import { dirname } from 'node:path';
 
 import { systemClock } from '../clock.ts';
-import { SealiftError, systemCode } from '../errors.ts';
+import { isDiskFull, SealiftError, systemCode } from '../errors.ts';
 
 /** How a fetched file is to stand under its name. */
 export interface Completion {
@@ -164,7 +164,7 @@ export async function explaining<T>(target: string, task: () => Promise<T>): Pro
 function localError(cause: unknown, target: string): SealiftError {
   if (cause instanceof SealiftError) return cause;
   const code = systemCode(cause);
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+  if (isDiskFull(cause))
     return new SealiftError('local-no-space', `There is no space left for ${target}.`, { cause });
   if (code === 'EEXIST') return new SealiftError('local-exists', `${target} exists already.`, { cause });
   return new SealiftError('local-file', `${target} cannot be written (${code ?? String(cause)}).`, { cause });

@@ -4,7 +4,7 @@ import { copyFile, lstat, mkdir, open, realpath, unlink, type FileHandle } from 
 import { dirname, join, resolve } from 'node:path';
 
 import { throwIfAborted } from '../clock.ts';
-import { SealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
@@ -22,6 +22,8 @@ export class PartialFile implements AsyncDisposable {
   readonly #handle: FileHandle;
   readonly #lock: ProcessLock | undefined;
   #isOpen = true;
+  /** Whether what it holds is to go in the end: it is nothing, or it met a full disk, which it would keep full. */
+  #isInTheWay = false;
 
   private constructor(target: string, path: string, handle: FileHandle, lock?: ProcessLock) {
     this.#target = target;
@@ -54,7 +56,7 @@ export class PartialFile implements AsyncDisposable {
 
   /** Begins with a copy of what stands at `path`, unless an earlier run left something. */
   async startFrom(path: string): Promise<void> {
-    await explaining(this.#target, async () => {
+    await this.#takingRoom(async () => {
       if ((await this.#handle.stat()).size === 0)
         await copyFile(path, this.#path, constants.COPYFILE_FICLONE);
     });
@@ -82,7 +84,7 @@ export class PartialFile implements AsyncDisposable {
   }
 
   async write(index: number, content: Buffer): Promise<void> {
-    await explaining(this.#target, async () => {
+    await this.#takingRoom(async () => {
       for (let written = 0; written < content.length;) {
         const { bytesWritten } = await this.#handle.write(
           content,
@@ -97,7 +99,7 @@ export class PartialFile implements AsyncDisposable {
 
   /** Gives the file its name, once all its bytes are there: synced, with its times, in one step. */
   async complete(completion: Completion): Promise<void> {
-    await explaining(this.#target, async () => {
+    await this.#takingRoom(async () => {
       this.#isOpen = false;
       await publishFile(this.#handle, { temporary: this.#path, target: this.#target }, completion);
     });
@@ -109,16 +111,26 @@ export class PartialFile implements AsyncDisposable {
     await unlink(this.#path).catch(() => undefined);
   }
 
-  /** Ends the work on it; what it holds stays for the next run. May be called again. */
+  /** Ends the work on it; what it holds stays for the next run, unless the disk was full. May be called again. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isOpen) {
       this.#isOpen = false;
-      // A partial file that holds nothing would only be in the way.
-      const { size } = await this.#handle.stat();
+      this.#isInTheWay ||= (await this.#handle.stat()).size === 0;
       await this.#handle.close();
-      if (size === 0) await unlink(this.#path).catch(() => undefined);
     }
+    if (this.#isInTheWay) await unlink(this.#path).catch(() => undefined);
+    // Once the lock is given back, what stands there may be another run's.
+    this.#isInTheWay = false;
     await this.#lock?.release();
+  }
+
+  async #takingRoom(task: () => Promise<void>): Promise<void> {
+    try {
+      await explaining(this.#target, task);
+    } catch (error) {
+      this.#isInTheWay ||= isSealiftError(error, 'local-no-space');
+      throw error;
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { isSealiftError, toSealiftError } from '../errors.ts';
+import { isSealiftError, toSealiftError, type SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { errorFields } from '../protocol/wire-errors.ts';
 import type { Connection } from '../transport/connection.ts';
@@ -9,17 +9,25 @@ import { clipped, withoutContext } from './told-errors.ts';
 export class Answers {
   readonly #connection: Connection;
   #isTellingHeld = false;
+  #hasEnded = false;
 
   constructor(connection: Connection) {
     this.#connection = connection;
   }
 
-  /** Sends a part of an answer, whose own fields go before `fields`; resolves when the kernel took it. */
+  /** Sends a part of an answer, whose own fields go before `fields`; resolves when the kernel took it, and at once after `end`. */
   async send(
     fields: Record<string, unknown>,
     { fields: more, release: _, ...content }: Answer,
   ): Promise<void> {
+    if (this.#hasEnded) return;
     await this.#connection.send({ fields: { ...fields, ...more }, ...content });
+  }
+
+  /** Tells what ended the stream, and from then on nothing more. Never rejects. */
+  async end(error: SealiftError): Promise<void> {
+    this.#hasEnded = true;
+    await this.#connection.send({ fields: errorFields(error) }).catch(() => undefined);
   }
 
   /** Tells how much of an upload is held, for blocks that came without id: now and then, and never queued. */
@@ -44,6 +52,7 @@ export class Answers {
     if (known.code === 'connection-lost' || known.code === 'timeout') return;
     if (known.code === 'internal') logger.error({ err: error, cause: known.cause }, 'a request failed');
     else logger.debug({ code: known.code, reason: known.message }, 'a request was refused');
+    if (this.#hasEnded) return;
     const answer = id === undefined ? {} : { id };
     try {
       const fields: Record<string, unknown> = { ...context, ...answer, ...errorFields(known) };

@@ -41,8 +41,8 @@ const ON_THE_WAY: ReadonlySet<Action> = new Set(['stat', 'list', 'mkdir']);
 
 /** What a request is judged by besides its fields and the grant. */
 export interface Circumstances {
-  /** The paths that were made on this connection. */
-  made?: ReadonlySet<string> | undefined;
+  /** What was made on this connection, by path; whether it is what stands there still is for the store to judge. */
+  made?: ReadonlyMap<string, unknown> | undefined;
   /** Where the upload goes that the request names. */
   uploadPath?: string | undefined;
 }

@@ -2,7 +2,7 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { systemClock } from '../clock.ts';
-import { SealiftError, systemCode, toSealiftError } from '../errors.ts';
+import { isDiskFull, SealiftError, systemCode, toSealiftError } from '../errors.ts';
 import { silentLogger } from '../logger.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { systemRandom } from '../random.ts';
@@ -67,7 +67,7 @@ export interface CreatedServer extends AsyncDisposable {
   destroyConnections(): void;
 }
 
-/** Serves a directory. Throws `bad-configuration` where something given cannot be used. */
+/** Serves a directory. Throws `bad-configuration` where something given cannot be used, and `local-no-space` where the disk is full. */
 export async function createServer(options: CreateServerOptions): Promise<CreatedServer> {
   return DirectoryServer.start(options);
 }
@@ -269,9 +269,8 @@ async function makeDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true });
   } catch (cause) {
+    const code = isDiskFull(cause) ? 'local-no-space' : 'bad-configuration';
     const reason = systemCode(cause) ?? String(cause);
-    throw new SealiftError('bad-configuration', `The directory ${directory} cannot be made (${reason}).`, {
-      cause,
-    });
+    throw new SealiftError(code, `The directory ${directory} cannot be made (${reason}).`, { cause });
   }
 }

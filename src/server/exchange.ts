@@ -43,8 +43,8 @@ export interface SessionState {
   readonly ownUploads: Set<Upload>;
   /** What was published on this connection with durability `memory` and is not synced yet. */
   readonly unsynced: Unsynced;
-  /** What was made on this connection by a principal who may not delete, who may change the attributes of this only. */
-  readonly made: Set<string>;
+  /** What was made on this connection by a principal who may not delete, who may change the attributes of this only: the etags that it bore then, by path. */
+  readonly made: Map<string, string>;
   /** Ends the request `id` of this connection, if it is still worked on. */
   cancel(id: number): void;
 }
@@ -75,9 +75,12 @@ export interface Answer {
   release?: () => void;
 }
 
-/** Takes note that `path` was made now, where nothing had stood. Whoever may delete needs no such note. */
-export function noteMade({ made, grant }: SessionState, path: string): void {
-  if (!grant.permissions.has('delete')) made.add(path);
+/** Takes note of what was made now, where nothing had stood. Whoever may delete needs no such note. */
+export function noteMade(
+  { made, grant }: SessionState,
+  { path, etag }: { path: string; etag: string },
+): void {
+  if (!grant.permissions.has('delete')) made.set(path, etag);
 }
 
 /** Works on a request and resolves with its final `ok`; what it throws becomes the `error`. */

@@ -1,3 +1,4 @@
+import { nextTurn } from '../clock.ts';
 import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
 import { withFields, type Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
@@ -16,7 +17,7 @@ import {
   type Action,
   type Request,
 } from '../protocol/requests.ts';
-import { endsStream, errorFields } from '../protocol/wire-errors.ts';
+import { endsStream } from '../protocol/wire-errors.ts';
 import { Compressor } from '../transport/compressor.ts';
 import type { Connection } from '../transport/connection.ts';
 import { chooseEncoding, decodedContent } from '../transport/content-encoding.ts';
@@ -238,7 +239,7 @@ export class Session {
       blocks: new BlockTracker(),
       ownUploads: new Set(),
       unsynced: new Unsynced(root.store),
-      made: new Set(),
+      made: new Map(),
       cancel: (id) =>
         this.#working.get(id)?.abort(new SealiftError('cancelled', 'The request was cancelled.')),
     };
@@ -337,8 +338,8 @@ export class Session {
 
   async #endStream(error: SealiftError): Promise<void> {
     this.#record.error(error);
-    this.#abortAll(error);
     if (!endsStream(error.code)) {
+      this.#abortAll(error);
       if (!isSealiftError(error, 'connection-lost', 'shutting-down'))
         this.#logger.error({ err: error }, 'a session failed');
       return this.#connection.destroy(error);
@@ -347,7 +348,12 @@ export class Session {
       { address: this.#peer.address, code: error.code, reason: error.message },
       'the stream was ended',
     );
-    await this.#connection.send({ fields: errorFields(error) }).catch(() => undefined);
+    // What came in one piece with the fault and takes no time is answered, as if it had come before.
+    await nextTurn();
+    const told = this.#answers.end(error);
+    this.#abortAll(error);
+    // Who was reset looks to Node like who has ended its side, and nothing that is sent there is ever taken.
+    if (!this.#connection.hasPeerEnded) await told;
     await this.#connection.finish();
   }
 

@@ -58,6 +58,8 @@ export class Upload {
   #heldIsKnown = true;
   #state: State = 'open';
   #receipt: Receipt | undefined;
+  /** Why it was given up. */
+  #failure: SealiftError | undefined;
   #committing = Promise.resolve();
 
   constructor({ id, owner, key, request, store, stored, logger }: UploadParts) {
@@ -150,7 +152,7 @@ export class Upload {
       await writing;
     } catch (error) {
       if (this.#short === short) this.#short = undefined;
-      throw error;
+      throw this.#failure ?? error;
     } finally {
       if (this.#writing.get(index) === settled) this.#writing.delete(index);
     }
@@ -178,11 +180,16 @@ export class Upload {
   /** Ends the upload and removes its data. */
   async abort(): Promise<void> {
     this.#assertOpen();
-    this.#state = 'ended';
-    await this.#writesSettled();
-    const stored = this.#stored ?? (await this.#opening?.catch(nothing));
-    // What is closed is not opened for this: its path may be none any more, and its data take long to hash.
-    await (stored === undefined ? this.#store.discardUpload(this.key) : stored.discard());
+    await this.#discard();
+  }
+
+  /** The same because of `failure`, which is all that it answers from then on. False, and nothing happens, if it was published, ended or taken over meanwhile. */
+  async giveUp(failure: SealiftError): Promise<boolean> {
+    await this.#commitsSettled();
+    if (this.#state !== 'open') return false;
+    this.#failure = failure;
+    await this.#discard();
+    return true;
   }
 
   /** Lets a new upload take the data over: resolves once nothing more is written. From then on this one only says so. */
@@ -203,6 +210,14 @@ export class Upload {
     const stored = this.#stored;
     this.#stored = undefined;
     await stored?.close();
+  }
+
+  async #discard(): Promise<void> {
+    this.#state = 'ended';
+    await this.#writesSettled();
+    const stored = this.#stored ?? (await this.#opening?.catch(nothing));
+    // What is closed is not opened for this: its path may be none any more, and its data take long to hash.
+    await (stored === undefined ? this.#store.discardUpload(this.key) : stored.discard());
   }
 
   async #commitNow(commit: CommitRequest): Promise<Receipt> {
@@ -255,6 +270,8 @@ export class Upload {
 
   #openStored(): Promise<StoredUpload> {
     if (this.#stored !== undefined) return Promise.resolve(this.#stored);
+    // Not to hash all that is held, only to remove it.
+    if (this.#failure) return Promise.reject(this.#failure);
     return this.#opening ?? this.#awaitOpening(this.#reopen());
   }
 
@@ -289,10 +306,8 @@ export class Upload {
 
   #assertOpen(): void {
     if (this.#state === 'open') return;
-    if (this.#state === 'superseded')
-      throw new SealiftError('superseded', 'Another put of the same file has taken this upload over.', {
-        details: { upload: this.id },
-      });
+    if (this.#failure) throw this.#failure;
+    if (this.#state === 'superseded') throw takenOver(this.id);
     if (this.#state === 'committing')
       throw new SealiftError('bad-request', 'The upload is being committed and takes nothing now.', {
         details: { upload: this.id },
@@ -308,6 +323,13 @@ export class Upload {
   async #writesSettled(): Promise<void> {
     while (this.#writing.size > 0) await Promise.all(this.#writing.values());
   }
+}
+
+/** What an upload is answered with once another has taken it over. */
+export function takenOver(id: string): SealiftError {
+  return new SealiftError('superseded', 'Another put of the same file has taken this upload over.', {
+    details: { upload: id },
+  });
 }
 
 /** The receipt of a file as it stands published. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { SealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Random } from '../random.ts';
 import type { Receipt } from '../protocol/responses.ts';
@@ -8,14 +8,14 @@ import { KeyedMutex } from '../storage/keyed-mutex.ts';
 import type { OpenUploadOptions, Store } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
 import { uploadKey } from './upload-keys.ts';
-import { receiptOf, Upload, type CommitRequest } from './upload.ts';
+import { receiptOf, takenOver, Upload, type CommitRequest } from './upload.ts';
 import type { UploadRequest } from './upload-checks.ts';
 
 /** How long a publication is remembered for a commit that is said again, in milliseconds: longer than any client retries. */
 const PUBLISHED_MEMORY_MS = 86_400_000;
 /** The least time between two sweeps, in milliseconds, however many uploads begin. */
 const SWEEP_INTERVAL_MS = 600_000;
-/** Ids that were taken over, remembered so that their users are told; and uploads that nobody works with. */
+/** Ids that were taken over or given up, remembered so that their users are told; and uploads that nobody works with. */
 const MAX_REMEMBERED = 10_000;
 /** Data files open at once, of all clients: half of what a process may have open on many systems. */
 const MAX_OPEN_FILES = 512;
@@ -55,7 +55,8 @@ export class Uploads {
   readonly #byKey = new Map<string, Upload>();
   /** Those whose data file may be open, the one used longest ago first. */
   readonly #used = new Set<Upload>();
-  readonly #superseded = new Map<string, string>();
+  /** What to tell whoever wants something of an upload that is no more. */
+  readonly #ended = new Map<string, { owner: string; reason: SealiftError }>();
   readonly #keys = new KeyedMutex();
   #lastSweepMs = -Infinity;
   #sweeping = Promise.resolve();
@@ -76,7 +77,7 @@ export class Uploads {
       try {
         const before = this.#byKey.get(key);
         await before?.supersede();
-        if (before !== undefined) this.#rememberSuperseded(before);
+        if (before !== undefined) this.#forget(before, before.isEnded ? undefined : takenOver(before.id));
         const known = before?.request.algorithm === request.algorithm ? before.knownBlocks : undefined;
         const { upload, base } = await this.#open(key, start, known);
         opened = upload;
@@ -98,18 +99,15 @@ export class Uploads {
     return upload?.owner === owner ? upload : undefined;
   }
 
-  /** The upload `id` of `owner`. Throws `superseded` or `unknown-upload`. */
+  /** The upload `id` of `owner`. Throws `superseded`, `no-space` (see `takingRoom`) or `unknown-upload`. */
   find(owner: string, id: string): Upload {
     const upload = this.peek(owner, id);
     if (upload !== undefined) {
       this.#touch(upload);
       return upload;
     }
-    if (this.#superseded.get(id) === owner) {
-      throw new SealiftError('superseded', 'Another put of the same file has taken this upload over.', {
-        details: { upload: id },
-      });
-    }
+    const ended = this.#ended.get(id);
+    if (ended?.owner === owner) throw ended.reason;
     throw new SealiftError(
       'unknown-upload',
       'There is no such upload; put the file again to go on from what is held.',
@@ -123,9 +121,19 @@ export class Uploads {
     if (upload?.owner !== owner)
       return (await this.#publishedReceipt(owner, id, commit.digest)) ?? this.find(owner, id).commit(commit);
     this.#touch(upload);
-    const receipt = await upload.commit(commit);
+    const receipt = await this.takingRoom(upload, () => upload.commit(commit));
     this.#forget(upload);
     return receipt;
+  }
+
+  /** Runs `task`, which writes data of `upload` or publishes it. Where there is no room the upload is given up: what it holds would keep the disk full for everybody. */
+  async takingRoom<T>(upload: Upload, task: () => Promise<T>): Promise<T> {
+    try {
+      return await task();
+    } catch (error) {
+      if (isSealiftError(error, 'no-space')) await this.#giveUp(upload, error);
+      throw error;
+    }
   }
 
   async abort(owner: string, id: string): Promise<void> {
@@ -161,6 +169,16 @@ export class Uploads {
         .catch((error: unknown) => logger.error({ err: error, key }, 'removing an abandoned upload failed'));
     }
     await store.forgetPublished(clock.now() - PUBLISHED_MEMORY_MS);
+  }
+
+  async #giveUp(upload: Upload, failure: SealiftError): Promise<void> {
+    try {
+      await this.#keys.run(upload.key, async () => {
+        if (await upload.giveUp(failure)) this.#forget(upload, failure);
+      });
+    } catch (error) {
+      this.#options.logger.error({ err: error, key: upload.key }, 'removing an upload without room failed');
+    }
   }
 
   async #discardAbandoned(key: string): Promise<void> {
@@ -235,19 +253,16 @@ export class Uploads {
     }
   }
 
-  #forget(upload: Upload): void {
+  /** From here on it is answered with `reason`, or is `unknown-upload`. */
+  #forget(upload: Upload, reason?: SealiftError): void {
     this.#used.delete(upload);
     this.#byId.delete(upload.id);
     if (this.#byKey.get(upload.key) === upload) this.#byKey.delete(upload.key);
-  }
-
-  #rememberSuperseded(upload: Upload): void {
-    this.#forget(upload);
-    if (upload.isEnded) return;
-    this.#superseded.set(upload.id, upload.owner);
-    for (const oldest of this.#superseded.keys()) {
-      if (this.#superseded.size <= MAX_REMEMBERED) break;
-      this.#superseded.delete(oldest);
+    if (reason === undefined) return;
+    this.#ended.set(upload.id, { owner: upload.owner, reason });
+    for (const oldest of this.#ended.keys()) {
+      if (this.#ended.size <= MAX_REMEMBERED) break;
+      this.#ended.delete(oldest);
     }
   }
 

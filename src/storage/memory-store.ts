@@ -8,6 +8,7 @@ import { MemoryUploads } from './memory-uploads.ts';
 import { MemoryVersions } from './memory-versions.ts';
 import { checkStorePath } from './own-names.ts';
 import { checkFileReplacement, checkMove } from './replacement.ts';
+import { assertStillSame } from './same-node.ts';
 import type {
   Attributes,
   Entry,
@@ -17,6 +18,7 @@ import type {
   Publication,
   PublishedRecord,
   ReplaceOptions,
+  SetOptions,
   Store,
   StoredFile,
   StoredUpload,
@@ -135,28 +137,33 @@ export class MemoryStore implements Store {
     this.#tree.place(to, node);
   }
 
-  async mkdir(path: string, attributes: Attributes): Promise<void> {
+  async mkdir(path: string, attributes: Attributes): Promise<Entry | undefined> {
     checkStorePath(path, { allowRoot: true });
-    const node = this.#tree.find(path);
-    if (node?.type === 'directory') return;
-    if (node !== undefined)
+    const existing = this.#tree.find(path);
+    if (existing?.type === 'directory') return undefined;
+    if (existing !== undefined)
       throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`);
-    this.#tree.place(path, this.#tree.newDirectory(attributes));
+    const made = this.#tree.newDirectory(attributes);
+    this.#tree.place(path, made);
+    return entryOf(made, path);
   }
 
-  async set(path: string, { mtimeMs, mode }: Attributes): Promise<void> {
+  async set(path: string, { mtimeMs, mode }: Attributes, { made }: SetOptions = {}): Promise<void> {
     checkStorePath(path, { allowRoot: false });
     const node = this.#tree.existing(path);
-    const bits = node.type === 'symlink' ? node.mode : (mode ?? node.mode);
-    Object.assign(node, this.#tree.stamp(node.type, { mtimeMs: mtimeMs ?? node.mtimeMs }, bits));
+    assertStillSame(entryOf(node, path), made);
+    const bits = node.type === 'symlink' ? undefined : mode;
+    this.#tree.change(node, { mtimeMs: mtimeMs ?? node.mtimeMs, mode: bits });
   }
 
-  async symlink(path: string, target: string, options: ReplaceOptions): Promise<void> {
+  async symlink(path: string, target: string, options: ReplaceOptions): Promise<Entry> {
     checkStorePath(path, { allowRoot: false });
     const existing = this.#tree.find(path);
     checkFileReplacement(existing && entryOf(existing, path), path, options);
     if (existing !== undefined) this.#versions?.keep(path, existing);
-    this.#tree.place(path, { type: 'symlink', target, ...this.#tree.stamp('symlink', {}, 0o777) });
+    const link: MemoryNode = { type: 'symlink', target, ...this.#tree.stamp('symlink', {}, 0o777) };
+    this.#tree.place(path, link);
+    return entryOf(link, path);
   }
 
   async sync(paths: readonly string[]): Promise<void> {

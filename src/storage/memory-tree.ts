@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { baseName, parentPath } from '../transfer/remote-path.ts';
 import { keptMode } from './kept-mode.ts';
+import { etagOf } from './same-node.ts';
 import type { Attributes, Entry } from './store.ts';
 
 /** What stands under a name in memory. A file or link is never changed but replaced by another. */
@@ -11,6 +12,8 @@ export type MemoryLink = Stamp & { type: 'symlink'; target: string };
 export type MemoryDirectory = Stamp & { type: 'directory'; children: Map<string, MemoryNode> };
 
 interface Stamp {
+  /** Tells it from everything else that ever stood somewhere. */
+  node: string;
   mtimeMs: number;
   mode: number;
   etag: string;
@@ -68,19 +71,26 @@ export class MemoryTree {
     return { type: 'directory', children: new Map(), ...this.stamp('directory', attributes, 0o755) };
   }
 
-  /** Times, permission bits and an etag that nothing has had before. */
+  /** Times, permission bits and an etag that nothing has had before, for what is new. */
   stamp(type: Entry['type'], { mtimeMs, mode }: Attributes, defaultMode: number): Stamp {
     this.#changes += 1;
+    const change = this.#changes.toString(36);
     return {
+      node: change,
       mtimeMs: mtimeMs ?? this.#clock.now(),
       mode: keptMode(type, mode ?? defaultMode),
-      etag: `memory.${this.#changes.toString(36)}`,
+      etag: etagOf(change, change),
     };
   }
 
+  /** Gives what stands somewhere other times and permission bits, and another etag. */
+  change(node: MemoryNode, attributes: Attributes): void {
+    const stamp = this.stamp(node.type, attributes, node.mode);
+    Object.assign(node, stamp, { node: node.node, etag: etagOf(node.node, stamp.node) });
+  }
+
   #touch(path: string): void {
-    const directory = this.existing(path);
-    Object.assign(directory, this.stamp('directory', {}, directory.mode));
+    this.change(this.existing(path), {});
   }
 }
 

@@ -66,14 +66,14 @@ export interface Store extends AsyncDisposable {
   /** Renames; missing parents of `to` are made. A directory moves with all in it, never into itself (`bad-request`) and never onto a directory that is not empty. */
   move(path: string, to: string, options: ReplaceOptions): Promise<void>;
 
-  /** Makes a directory and its missing parents; nothing happens if it stands already. `exists` if a file is there. */
-  mkdir(path: string, attributes: Attributes): Promise<void>;
+  /** Makes a directory and its missing parents, and tells what it made; nothing happens if it stands already. `exists` if a file is there. */
+  mkdir(path: string, attributes: Attributes): Promise<Entry | undefined>;
 
   /** Sets times or permission bits of what stands under `path`; for a link, its own time. */
-  set(path: string, attributes: Attributes): Promise<void>;
+  set(path: string, attributes: Attributes, options?: SetOptions): Promise<void>;
 
   /** Makes a symbolic link whose target is kept as text. */
-  symlink(path: string, target: string, options: ReplaceOptions): Promise<void>;
+  symlink(path: string, target: string, options: ReplaceOptions): Promise<Entry>;
 
   /** Resolves once what was published under `paths` with durability `memory` is on disk. A path that is gone is passed over. */
   sync(paths: readonly string[]): Promise<void>;
@@ -122,6 +122,11 @@ export interface Attributes {
   mtimeMs?: number | undefined;
   /** As permission bits; those that the owner needs to read are added (`kept-mode.ts`). */
   mode?: number | undefined;
+}
+
+export interface SetOptions {
+  /** An etag that it bore when it was made: `forbidden` if something else stands there by now. Changed since, or moved away and back, it is still the same. */
+  made?: string | undefined;
 }
 
 export interface ReplaceOptions {

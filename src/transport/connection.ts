@@ -126,6 +126,11 @@ export class Connection implements AsyncDisposable {
     this.#watchAnswer();
   }
 
+  /** Whether the peer has ended its side, or is gone. */
+  get hasPeerEnded(): boolean {
+    return this.#hasEnded;
+  }
+
   /** Bytes received so far, for progress and for telling whether a peer lives. */
   get receivedBytes(): number {
     return this.#receivedBytes;

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { link, lstat, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, lstat, open, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { sleep, systemClock, type Clock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
+import { cannotLink } from '../storage/fs/store-errors.ts';
 import { localFileError } from './local-file-error.ts';
 import { isAlive, ownerOf, thisProcess } from './lock-owner.ts';
+import { temporaryPath } from './temporary-file.ts';
 
 export interface FileLockOptions {
   /** Default: the time of this machine. */
@@ -23,10 +25,10 @@ const POLL_MS = 20;
 
 /**
  * Runs `action` while nobody else, in this process or another, runs one for the same `path`, whose directory must
- * exist. The lock is a file beside it, named by a hash so that a name of 255 bytes works too. The lock of a process
- * that died is taken over: at once if it says that it was one of this machine, else after ten seconds. `action` must therefore be
- * short, and calls `assertHeld` before what cannot be undone: it throws if this process was stopped for so long that
- * another one took the lock over.
+ * exist. The lock is a link beside it, or a file where there are no links, named by a hash so that a name of 255 bytes
+ * works too. The lock of a process that died is taken over: at once if it says that it was one of this machine, else
+ * after ten seconds. `action` must therefore be short, and calls `assertHeld` before what cannot be undone: it throws
+ * if this process was stopped for so long that another one took the lock over.
  */
 export async function withFileLock<T>(
   path: string,
@@ -70,9 +72,10 @@ async function inTurn<T>(key: string, action: () => Promise<T>): Promise<T> {
 
 async function acquire(lock: string, path: string, clock: Clock, random: Random): Promise<string> {
   const startMs = clock.monotonicMs();
+  const text = thisProcess(random.bytes(16).toString('hex'));
   let seen: { identity: string; sinceMs: number } | undefined;
   for (;;) {
-    const mine = await create(lock, path);
+    const mine = await create(lock, path, text);
     if (mine !== undefined) return mine;
 
     const nowMs = clock.monotonicMs();
@@ -95,18 +98,33 @@ function isStale(seen: { sinceMs: number } | undefined, nowMs: number): boolean 
   return seen !== undefined && nowMs - seen.sinceMs >= STALE_LOCK_MS;
 }
 
-// Killed as it made the lock, a process has not said who it is.
 async function isOfDeadProcess(lock: string): Promise<boolean> {
-  const owner = ownerOf(await readFile(lock, 'utf8').catch(() => ''));
+  const text = await readlink(lock).catch(() => readFile(lock, 'utf8').catch(() => ''));
+  const owner = ownerOf(text);
   return owner !== undefined && !isAlive(owner);
 }
 
-/** The identity of the lock just made; undefined if there is one already. */
-async function create(lock: string, path: string): Promise<string | undefined> {
+/**
+ * The identity of the lock just made; undefined if there is one already. It is a symbolic link whose text says whose it
+ * is: made in one step, so that a process that is killed here leaves nobody waiting.
+ */
+async function create(lock: string, path: string, text: string): Promise<string | undefined> {
+  try {
+    await symlink(text, lock);
+    return text;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return undefined;
+    if (cannotLink(error)) return createFile(lock, path, text);
+    throw localFileError('lock', path, error);
+  }
+}
+
+// Where there are no links. A process that is killed in between has not said who it is.
+async function createFile(lock: string, path: string, text: string): Promise<string | undefined> {
   try {
     const handle = await open(lock, 'wx', 0o600);
     try {
-      await handle.writeFile(thisProcess());
+      await handle.writeFile(text);
       return identityOf(await handle.stat({ bigint: true }));
     } catch (error) {
       // On a full disk a file can often be made and not be written: it would lock everybody out.
@@ -125,7 +143,7 @@ async function create(lock: string, path: string): Promise<string | undefined> {
 // back if it is not the one that was judged dead.
 async function takeAway(lock: string, dead: string, random: Random): Promise<void> {
   if ((await identity(lock)) !== dead) return;
-  const aside = `${lock}-${random.bytes(8).toString('hex')}`;
+  const aside = temporaryPath(dirname(lock), random);
   try {
     await rename(lock, aside);
     if ((await identity(aside)) !== dead) await link(aside, lock);
@@ -137,7 +155,8 @@ async function takeAway(lock: string, dead: string, random: Random): Promise<voi
 
 async function identity(lock: string): Promise<string | undefined> {
   try {
-    return identityOf(await lstat(lock, { bigint: true }));
+    // A text that was made once, or of a file what tells it from others.
+    return await readlink(lock).catch(async () => identityOf(await lstat(lock, { bigint: true })));
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw localFileError('lock', lock, error);

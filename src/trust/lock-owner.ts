@@ -11,14 +11,14 @@ export interface LockOwner {
   began: string;
 }
 
-/** What a lock file of this process says. */
-export function thisProcess(): string {
+/** What a lock of this process says; `claim` tells it from the others of this process. */
+export function thisProcess(claim?: string): string {
   const owner: LockOwner = {
     host: hostname(),
     pid: process.pid,
     began: processState(process.pid)?.began ?? '',
   };
-  return JSON.stringify(owner);
+  return JSON.stringify({ ...owner, claim });
 }
 
 /** Whom the text of a lock file names; undefined if nobody. */

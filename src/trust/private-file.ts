@@ -1,11 +1,12 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 import { SealiftError, systemCode } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
 import { withFileLock, type FileLockOptions } from './file-lock.ts';
 import { localFileError } from './local-file-error.ts';
+import { removeAbandoned, temporaryPath } from './temporary-file.ts';
 
 /** Windows keeps access lists instead of these bits, and knows no way to sync a directory. */
 const HAS_MODES = process.platform !== 'win32';
@@ -118,8 +119,7 @@ async function realTarget(path: string): Promise<string> {
 }
 
 async function replace(target: string, text: string, random: Random): Promise<void> {
-  // Not the target's name with something added: that name may have all the 255 bytes there are.
-  const temporary = join(dirname(target), `.sealift-${random.bytes(8).toString('hex')}.tmp`);
+  const temporary = temporaryPath(dirname(target), random);
   const handle = await open(temporary, 'wx', OWNER_ONLY_FILE);
   try {
     await fill(handle, text, await ownerFor(target));
@@ -129,6 +129,8 @@ async function replace(target: string, text: string, random: Random): Promise<vo
     throw error;
   }
   await syncDirectory(dirname(target));
+  // The file stands, whatever others have left beside it.
+  await removeAbandoned(dirname(target), target).catch(() => undefined);
 }
 
 async function fill(handle: FileHandle, text: string, owner: Owner | undefined): Promise<void> {

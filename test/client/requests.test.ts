@@ -56,6 +56,21 @@ test('answers to unknown ids are passed over', async () => {
   expect(await client.ping()).toBe(42);
 });
 
+test('that a content was received is told, and is no answer', async () => {
+  const { client } = await connected({
+    block: async ({ answer }) => {
+      await answer({ status: 'progress', received: true });
+      await answer({ status: 'error', code: 'no-space', message: 'It could not be written.' });
+    },
+  });
+  let received = 0;
+  const fields = { upload: 'u', index: 0, digest: `sha256:${'0'.repeat(64)}` };
+  const onReceived = () => void (received += 1);
+  const sending = client.request('block', fields, { content: Buffer.from('x'), onReceived });
+  expect((await failureOf(sending)).code).toBe('no-space');
+  expect(received).toBe(1);
+});
+
 test('no more requests are under way than the server takes, and one place is kept for cancel', async () => {
   const waiting: ScriptedRequest[] = [];
   const full = Promise.withResolvers<void>();

@@ -33,7 +33,10 @@ function slowFirst(others: number) {
   return { counts, pass };
 }
 
-test('a connection that is slow to take blocks leaves them to the others', async () => {
+test.each([
+  ['take blocks', false],
+  ['write blocks, which it has received,', true],
+])('a connection that is slow to %s leaves them to the others', async (_, tellsReceived) => {
   // Two are on their way on it, and a third is ready.
   const { counts, pass } = slowFirst(COUNT - 3);
   const digest = fileDigest('sha256', raws);
@@ -48,6 +51,7 @@ test('a connection that is slow to take blocks leaves them to the others', async
   const { address, pin } = await startScriptedServer({
     put: ({ answer }) => answer({ status: 'ok', upload: 'u', base: 'none' }),
     block: async (request) => {
+      if (tellsReceived) await request.answer({ status: 'progress', received: true });
       await pass(request, 1);
       await request.answer({ status: 'ok' });
     },

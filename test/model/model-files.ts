@@ -5,6 +5,8 @@ export type ModelNode = {
   /** Of a file its bytes, of a link its target. */
   content: Buffer;
   type: 'file' | 'directory' | 'symlink';
+  /** Tells it from whatever stood or will stand there; it takes this along where it is moved. */
+  birth?: symbol;
   /** What was not said is the server's to choose. */
   mode?: number | undefined;
   mtimeMs?: number | undefined;
@@ -117,7 +119,7 @@ export class ModelFiles {
     const parent = parentPath(path);
     if (parent !== '' && !this.nodes.has(parent))
       this.#place(parent, { type: 'directory', content: Buffer.alloc(0) });
-    this.nodes.set(path, node);
+    this.nodes.set(path, { birth: Symbol(path), ...node });
     this.#touch(parentPath(path));
   }
 

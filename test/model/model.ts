@@ -41,8 +41,8 @@ export class Model {
   readonly files = new ModelFiles();
   readonly uploads: ModelUploads;
   readonly #leases: ModelLeases;
-  /** What bob made on his connection, and so may change. */
-  #made = new Set<string>();
+  /** What bob made on his connection, and so may change as long as it is what stands there. */
+  #made = new Map<string, symbol | undefined>();
   /** Blocks that were refused, by connection and upload. */
   #failed = new Map<string, Set<number>>();
   #haveDaysPassed = false;
@@ -165,6 +165,8 @@ export class Model {
         );
         return this.#noteMade(by, act.path);
       case 'set':
+        if (by === 'bob' && files.existing(act.path).birth !== this.#made.get(act.path))
+          throw new Refusal('forbidden');
         return files.set(act.path, act.mtimeMs);
       case 'remove':
         return files.remove(act.path, act.recursive);
@@ -275,12 +277,12 @@ export class Model {
   }
 
   #noteMade(by: ClientName, path: string): void {
-    if (by === 'bob') this.#made.add(path);
+    if (by === 'bob') this.#made.set(path, this.files.existing(path).birth);
   }
 
   #leave(client: ClientName): void {
     this.uploads.leave(client);
-    if (client === 'bob') this.#made = new Set();
+    if (client === 'bob') this.#made = new Map();
     for (const name of this.#failed.keys()) if (name.startsWith(client)) this.#failed.delete(name);
   }
 }

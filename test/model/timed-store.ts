@@ -6,13 +6,9 @@ import type { FakeClock } from '../support/fake-clock.ts';
  * to. `writtenMs` keeps that by their keys, also when the store is opened again.
  */
 export function withTimes(store: Store, clock: FakeClock, writtenMs: Map<string, number>): Store {
-  const { openUpload, uploads, expireVersions } = store;
-  // One at a time, as a server does it: that of this one runs every hour.
-  let expiring = Promise.resolve();
+  const { openUpload, uploads } = store;
   const note = (key: string) => writtenMs.set(key, clock.now());
   return Object.assign(store, {
-    expireVersions: (options: Parameters<Store['expireVersions']>[0]) =>
-      (expiring = expiring.then(() => expireVersions.call(store, options))),
     openUpload: async (...[key, options]: Parameters<Store['openUpload']>): Promise<StoredUpload> => {
       const isThere = (await Array.fromAsync(uploads.call(store))).some((each) => each.key === key);
       const upload = await openUpload.call(store, key, options);

@@ -1,12 +1,18 @@
+import { rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
+import { nextTurn } from '../../src/clock.ts';
 import { SealiftError } from '../../src/errors.ts';
 import { REQUESTS, type Action, type Request } from '../../src/protocol/requests.ts';
 import { PERMISSIONS, type Permission } from '../../src/protocol/responses.ts';
 import { authorize } from '../../src/server/authorization.ts';
+import { FileStore } from '../../src/storage/fs/fs-store.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { unlimitedGrant } from '../../src/trust/grant.ts';
+import type { RawClient } from '../support/raw-client.ts';
 import { bytesOf, putBlocks, putInline } from '../support/raw-upload.ts';
-import { startTestServer } from '../support/test-server.ts';
+import { startTestServer, temporaryDirectory, type TestUser } from '../support/test-server.ts';
 
 /** Every request that is judged differently, with the sets of permissions of which any one is enough. */
 const CASES: readonly (readonly [string, Record<string, unknown>, readonly string[]])[] = [
@@ -163,6 +169,45 @@ describe('over the wire', () => {
     expect((await later.ask('set', { path: 'made', 'mtime-ms': 1 })).header['code']).toBe('forbidden');
   });
 
+  describe.each(['memory', 'directory'])('what took the place of what was made, in a %s,', (kind) => {
+    const make: Record<string, (client: RawClient, path: string) => Promise<unknown>> = {
+      'small file': (client, path) => putInline(client, path, bytesOf(5)),
+      'file in blocks': (client, path) => putBlocks(client, path, bytesOf(5)),
+      link: (client, path) => client.askOk('symlink', { path, target: 'x' }),
+      directory: (client, path) => client.askOk('mkdir', { path }),
+    };
+    const attributes = { 'mtime-ms': 9, mode: 0o600 };
+
+    test.each(Object.entries(make))('is not for its maker to change: %s', async (path, made) => {
+      const root = await temporaryDirectory();
+      const store = kind === 'memory' ? new MemoryStore() : await FileStore.open({ root });
+      const users: Record<string, TestUser> = { adder: { permissions: ['write', 'list'] }, owner: {} };
+      const { login } = await startTestServer({ users, store });
+      const [owner, adder] = [await login('owner'), await login('adder')];
+      const set = async () => (await adder.ask('set', { path, ...attributes })).header['code'] ?? 'ok';
+
+      await made(adder, path);
+      expect([await set(), await set()]).toEqual(['ok', 'ok']);
+      await owner.askOk('move', { path, to: 'away' });
+      expect(await set()).toBe('not-found');
+      await owner.askOk('move', { path: 'away', to: path });
+      expect(await set()).toBe('ok');
+
+      await nextTick(root);
+      await owner.askOk('remove', { path });
+      await made(owner, path);
+      const before = (await owner.askOk('stat', { path })).header;
+      expect(await set()).toBe('forbidden');
+      // That it stands there already makes it nobody's own.
+      await adder.ask('mkdir', { path });
+      expect(await set()).toBe('forbidden');
+      expect((await owner.askOk('stat', { path })).header).toMatchObject({
+        ...before,
+        id: expect.any(Number),
+      });
+    });
+  });
+
   test('who may do nothing is forbidden everything but to talk and to hold leases', async () => {
     const { login } = await startTestServer({ users: { nobody: { permissions: [] } } });
     const client = await login();
@@ -177,6 +222,18 @@ describe('over the wire', () => {
     await client.askOk('unlock', { name: 'a' });
   });
 });
+
+/** Resolves once what is made in `directory` is younger than all that was made there: the clock of a file system ticks every few milliseconds. */
+async function nextTick(directory: string): Promise<void> {
+  const now = async () => {
+    const path = join(directory, 'clock');
+    await rm(path, { force: true });
+    await writeFile(path, '');
+    return (await stat(path, { bigint: true })).birthtimeNs;
+  };
+  const beganNs = await now();
+  while ((await now()) === beganNs) await nextTurn();
+}
 
 /** The code with which `judge` refuses; undefined if it does not. */
 function refusalOf(judge: () => void): string | undefined {

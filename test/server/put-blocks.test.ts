@@ -56,6 +56,22 @@ describe('in blocks', () => {
     expect((await client.take(({ header }) => header['id'] === wrong)).header['status']).toBe('error');
   });
 
+  test('no block is said to be held before it is written', async () => {
+    const store = new GatedStore();
+    const client = await (await startTestServer({ store })).login();
+    const { upload } = await beginUpload(client, 'a', LARGE.length);
+    const gate = store.hold('write 0');
+    const [content = NOTHING] = blocksOf(LARGE);
+    const id = client.begin('block', { upload, index: 0, digest: digestOf(content) }, { content });
+    await gate.reached();
+    // Answers to what came later come later.
+    await client.askOk('ping');
+    const told = client.messages.filter(({ header }) => header['id'] === id);
+    expect(told.map(({ header }) => header['status'])).toEqual(['progress']);
+    gate.open();
+    expect((await client.answer(id)).header).toMatchObject({ status: 'ok', held: BLOCK_BYTES });
+  });
+
   const block = blocksOf(LARGE)[0]!;
   const last = blocksOf(LARGE)[2]!;
   test.each<[string, number, Buffer, Record<string, unknown>, string]>([

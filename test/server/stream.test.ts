@@ -1,7 +1,15 @@
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 
+import { nextTurn } from '../../src/clock.ts';
+import { silentLogger } from '../../src/logger.ts';
 import { encodeMessage } from '../../src/protocol/encoder.ts';
+import { ALPN_ID, DISCARD_MS } from '../../src/protocol/limits.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { GatedStore } from '../support/gated-store.ts';
+import { bytesOf, digestOf, putInline } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
 
 /** A message with a header of our own making. */
@@ -47,6 +55,68 @@ test('what was asked before the stream broke is answered', async () => {
   client.write(Buffer.concat([encodeMessage({ fields: { action: 'ping', id: 50 } }), Buffer.from([0, 0])]));
   expect((await client.answer(50)).header['status']).toBe('ok');
   expect((await client.take()).header['code']).toBe('bad-frame');
+});
+
+test('nothing is answered after the stream was ended, and what was done stays done', async () => {
+  const store = new GatedStore();
+  const paths = ['as it ends', 'just after', 'later'];
+  const gates = paths.map((path) => store.hold(`put ${path}`));
+  const ended = Promise.withResolvers<void>();
+  const warn = (_: object, message: string) => {
+    if (message === 'the stream was ended') ended.resolve();
+  };
+  const { login } = await startTestServer({ store, logger: { ...silentLogger, warn } });
+  const [client, other] = [await login(), await login()];
+  for (const path of paths) client.begin('put', { path, size: 0, digest: digestOf(Buffer.alloc(0)) });
+  for (const gate of gates) await gate.reached();
+  const before = client.messages.length;
+  client.write(Buffer.from([0, 0]));
+  await ended.promise;
+  gates[0]?.open();
+  await nextTurn();
+  gates[1]?.open();
+  await client.closed;
+  gates[2]?.open();
+  for (const path of paths)
+    while ((await other.ask('stat', { path })).header['status'] !== 'ok') await nextTurn();
+  const told = client.messages.slice(before).map(({ header }) => header);
+  expect(told.at(-1)).toMatchObject({ status: 'error', code: 'bad-frame' });
+  expect(told.filter(({ id }) => id === undefined)).toHaveLength(1);
+  expect(told.length).toBeLessThan(paths.length);
+});
+
+test('what is given up because the stream was ended is not told', async () => {
+  const { login } = await startTestServer({ users: { slow: { limits: 'rate = 1000' } } });
+  const client = await login();
+  await putInline(client, 'a', bytesOf(900));
+  const before = client.messages.length;
+  // It waits for its turn.
+  for (let count = 0; count < 3; count += 1) client.begin('get', { path: 'a' });
+  client.write(Buffer.from([0, 0]));
+  await client.closed;
+  const told = client.messages.slice(before).map(({ header }) => header);
+  expect(told.map(({ code }) => code).filter(Boolean)).toEqual(['bad-frame']);
+  expect(told.at(-1)).toMatchObject({ code: 'bad-frame' });
+});
+
+test('whoever resets the connection in the middle of a message takes no place any more', async () => {
+  // Its time stands still: nothing waits for a clock.
+  const clock = new FakeClock();
+  const { server, address } = await startTestServer({ clock });
+  for (let attempt = 0; attempt < 10; attempt += 1) {
+    const { port } = address as { port: number };
+    const tcp = connectTcp(port, '127.0.0.1');
+    const tls = connectTls({ socket: tcp, ALPNProtocols: [ALPN_ID], rejectUnauthorized: false });
+    tls.on('error', () => undefined);
+    await once(tls, 'secureConnect');
+    tls.write(Buffer.from([0, 50, 1, 2]), () => tcp.resetAndDestroy());
+    await once(tcp, 'close');
+  }
+  while (server.connectionCount > 0) {
+    await nextTurn();
+    // The second for which a peer may still read what was said last.
+    if (clock.nextDelayMs === DISCARD_MS) clock.advance(DISCARD_MS);
+  }
 });
 
 describe('time', () => {

@@ -4,6 +4,7 @@ import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { GatedStore } from '../support/gated-store.ts';
 import {
   beginUpload,
@@ -13,6 +14,8 @@ import {
   digestOf,
   fetched,
   fileDigestOf,
+  putBlocks,
+  putInline,
   sendBlock,
 } from '../support/raw-upload.ts';
 import { startTestServer, temporaryDirectory, type TestServerOptions } from '../support/test-server.ts';
@@ -157,6 +160,29 @@ describe('a put with the same key, while the former connection lives', () => {
     gate.open();
     expect((await beginning).held).toEqual([DIGESTS[0]]);
     expect((await writing).header['status']).toBe('ok');
+  });
+
+  test('refuses a block of the former that still waits for room', async () => {
+    const [store, clock] = [new GatedStore(), new FakeClock()];
+    const users = { tester: { limits: `quota = ${3.5 * BLOCK_BYTES}` } };
+    const { login } = await startTestServer({ store, clock, users });
+    const [former, client] = [await login(), await login()];
+    await putInline(former, 'small', Buffer.from('x'));
+    await putBlocks(former, 'large', bytesOf(2 * BLOCK_BYTES));
+    const first = await beginUpload(former, 'a', null, KEY);
+    await sendBlock(former, first.upload, 0, BLOCKS[0]);
+    // There is room, which only another count tells.
+    await store.remove('large', { recursive: false });
+    clock.advance(11_000);
+    const counting = store.hold('entry 0');
+    const waiting = sendBlock(former, first.upload, 1, bytesOf(BLOCK_BYTES, 9));
+    await counting.reached();
+    const second = await beginUpload(client, 'a', null, KEY);
+    counting.open();
+    expect((await waiting).header['code']).toBe('superseded');
+    for (const index of [1, 2]) await sendBlock(client, second.upload, index, BLOCKS[index]!);
+    expect((await commit(client, second.upload, FILE)).header['status']).toBe('ok');
+    expect((await fetched(client, 'a'))?.equals(FILE)).toBe(true);
   });
 
   test('and blocks of both under way at once, publishes what was committed', async () => {

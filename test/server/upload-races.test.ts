@@ -22,7 +22,7 @@ import { startTestServer, type TestServerOptions } from '../support/test-server.
 const FILE = bytesOf(2.5 * BLOCK_BYTES);
 const BLOCKS = blocksOf(FILE) as [Buffer, Buffer, Buffer];
 const KEY = { 'resume-key': '0123456789abcdef0123456789abcdef' };
-const FULL = new SealiftError('no-space', 'The disk is full.');
+const BROKEN = new SealiftError('internal', 'The disk is broken.');
 
 /** A store that says which data files are open, and in which a test steps in before each write and publication. */
 class WatchedStore extends MemoryStore {
@@ -90,8 +90,8 @@ test('a take-over waits for a commit that came while another one was failing', a
   const beginning = beginUpload(other, 'a', FILE.length, KEY);
   await client.askOk('ping');
   await client.askOk('ping');
-  first.fail(FULL);
-  expect((await failing).header['code']).toBe('no-space');
+  first.fail(BROKEN);
+  expect((await failing).header['code']).toBe('internal');
   await second.reached;
   await client.askOk('ping');
   second.open();
@@ -146,11 +146,11 @@ test('a write that fails late does not forget the data file that was opened sinc
   store.beforeWrite = () => steps.shift()?.pass() ?? Promise.resolve();
   const writing = [0, 1].map((index) => sendBlock(client, upload, index, BLOCKS[index]!));
   await Promise.all([early.reached, late.reached]);
-  early.fail(FULL);
+  early.fail(BROKEN);
   // It is answered after those before it only, so that its own answer cannot be waited for here.
   const third = sendBlock(client, upload, 2, BLOCKS[2]);
   await client.askOk('ping');
-  late.fail(FULL);
+  late.fail(BROKEN);
   await Promise.all([...writing, third]);
   await sendAll(client, upload);
   expect(store.opened.size).toBe(1);

@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { lockPath, STALE_LOCK_MS, withFileLock } from '../../src/trust/file-lock.ts';
+import { ownerOf } from '../../src/trust/lock-owner.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { test } from './scratch.ts';
 
@@ -104,10 +106,10 @@ test('a lock that another waiter has just made its own is put back', async ({ di
   const clock = new FakeClock();
   await writeFile(lockPath(path), 'dead\n');
   let attempts = 0;
-  // Its bytes are asked for when the dead lock is about to be taken away: the last moment to be faster.
+  // Bytes are asked for once for the own lock, and then when the dead one is about to be taken away: the last moment to be faster.
   const bytes = (length: number) => {
     attempts += 1;
-    if (attempts === 1) {
+    if (attempts === 2) {
       rmSync(lockPath(path));
       writeFileSync(lockPath(path), 'alive\n');
     }
@@ -119,7 +121,7 @@ test('a lock that another waiter has just made its own is put back', async ({ di
     random: { bytes, fraction: () => 0.5 },
   });
   await passTime(clock, work, async () => {
-    if (attempts === 1) isAlive ||= (await readFile(lockPath(path), 'utf8')) === 'alive\n';
+    if (attempts === 2) isAlive ||= (await readFile(lockPath(path), 'utf8')) === 'alive\n';
   });
   expect(isAlive).toBe(true);
   expect(await work).toBeGreaterThanOrEqual(2 * STALE_LOCK_MS);
@@ -141,4 +143,50 @@ test('an action that lost its lock is told so, and leaves the lock of the other'
 test('a directory that is not there is an error', async ({ directory }) => {
   const work = withFileLock(join(directory, 'none', 'state'), async () => 'done');
   await expect(work).rejects.toMatchObject({ code: 'local-file' });
+});
+
+test('the lock says from its first moment whose it is', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const said = await withFileLock(path, async () => readlink(lockPath(path)));
+  expect(ownerOf(said)).toMatchObject({ host: hostname(), pid: process.pid });
+});
+
+test('takes over the lock of a process that was killed at any moment of making it, at once', async ({
+  directory,
+}) => {
+  const path = join(directory, 'state');
+  const module = new URL('../../src/trust/file-lock.ts', import.meta.url).href;
+  // The process stops itself at each of its system calls in turn: whatever it has done by then stays.
+  for (let call = 1; ; call += 1) {
+    const script = `
+      import fs from 'node:fs/promises';
+      import { syncBuiltinESMExports } from 'node:module';
+      let left = ${call};
+      for (const [name, real] of Object.entries(fs))
+        if (typeof real === 'function')
+          fs[name] = async (...args) => {
+            const done = await real(...args);
+            left -= 1;
+            if (left === 0) process.kill(process.pid, 'SIGKILL');
+            return done;
+          };
+      syncBuiltinESMExports();
+      const { withFileLock } = await import(${JSON.stringify(module)});
+      await withFileLock(${JSON.stringify(path)}, async () => undefined);`;
+    const { signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', script]);
+    const clock = new FakeClock();
+    expect(await withFileLock(path, async () => 'done', { clock }), `call ${call}`).toBe('done');
+    expect(await readdir(directory)).toEqual([]);
+    if (signal === null) return;
+  }
+});
+
+test('a lock of an older version, which was a file, is understood', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const clock = new FakeClock();
+  const living = JSON.stringify({ host: hostname(), pid: process.pid, began: '' });
+  await writeFile(lockPath(path), living);
+  const work = withFileLock(path, async () => clock.monotonicMs(), { clock });
+  await passTime(clock, work);
+  expect(await work).toBeGreaterThanOrEqual(STALE_LOCK_MS);
 });

@@ -1,5 +1,16 @@
 import { execFile } from 'node:child_process';
-import { chmod, chown, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
@@ -116,6 +127,25 @@ describe('writing', () => {
     while (isWriting) expect(texts).toContain(await readPrivateFile(path));
     await writing;
   });
+});
+
+test('writing removes what processes that died have left there, and nothing else', async ({ directory }) => {
+  const path = join(directory, 'state');
+  const now = Date.now() / 1000;
+  const files = {
+    '.sealift-00112233445566aa.tmp': now - 3_700,
+    '.sealift-00112233445566bb.tmp': now - 3_500,
+    '.sealift-00112233445566cc.part': now - 3_700,
+    'mine.tmp': now - 3_700,
+  };
+  for (const [name, seconds] of Object.entries(files)) {
+    await writeFile(join(directory, name), '');
+    await utimes(join(directory, name), seconds, seconds);
+  }
+  await writePrivateFile(path, 'text');
+  const [dead, ...others] = Object.keys(files);
+  expect((await readdir(directory)).sort()).toEqual([...others, 'state'].sort());
+  expect(await readdir(directory)).not.toContain(dead);
 });
 
 describe('updating', () => {

@@ -27,7 +27,9 @@ async function takeBlock(exchange: Exchange<'block'>): Promise<Answer> {
   const isAllHeld = await state.blocks.track(upload, index, async () => {
     assertFileSize(end, state.grant);
     await state.quotas.extendUpload(state, upload, end);
-    await upload.write(index, digest, content, () => tellReceived(exchange));
+    await state.uploads.takingRoom(upload, () =>
+      upload.write(index, digest, content, () => tellReceived(exchange)),
+    );
   });
   if (isAllHeld) return { fields: { held: upload.heldBytes } };
   throw new SealiftError('incomplete', 'A block that was sent before this one is not held.');

@@ -30,7 +30,7 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
     );
     if (receipt.durability === 'memory') await state.unsynced.add(receipt.path);
     if (upload !== undefined) {
-      noteMade(state, receipt.path);
+      noteMade(state, receipt);
       state.ownUploads.delete(upload);
       state.blocks.forget(upload);
     }

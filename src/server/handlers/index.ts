@@ -2,7 +2,6 @@ import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import type { Action } from '../../protocol/requests.ts';
 import { noteMade, type Handler } from '../exchange.ts';
-import { whatStands } from '../what-stands.ts';
 import { block } from './block.ts';
 import { commit } from './commit.ts';
 import { digests } from './digests.ts';
@@ -49,25 +48,26 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   list,
   search,
   set: async ({ fields, state }) => {
-    await state.store.set(fields.path, fields);
+    const mayDelete = state.grant.permissions.has('delete');
+    const made = mayDelete ? undefined : state.made.get(fields.path);
+    await state.store.set(fields.path, fields, { made });
     return {};
   },
   mkdir: async ({ fields, state }) => {
-    const stood = await whatStands(state.store, fields.path);
-    await state.quotas.change(state, { type: 'make', path: fields.path }, () =>
+    const made = await state.quotas.change(state, { type: 'make', path: fields.path }, () =>
       state.store.mkdir(fields.path, fields),
     );
-    if (stood === undefined) noteMade(state, fields.path);
+    if (made !== undefined) noteMade(state, made);
     await state.unsynced.add(fields.path);
     return {};
   },
   symlink: async ({ fields, state }) => {
     const { path, target } = fields;
     const bytes = Buffer.byteLength(target);
-    await state.quotas.change(state, { type: 'put', path, bytes }, () =>
+    const made = await state.quotas.change(state, { type: 'put', path, bytes }, () =>
       state.store.symlink(path, target, replaceOptions(fields, state)),
     );
-    noteMade(state, fields.path);
+    noteMade(state, made);
     await state.unsynced.add(fields.path);
     return {};
   },

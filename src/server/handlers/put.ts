@@ -40,7 +40,7 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
     () => state.store.put(publication, content),
   );
   if (publication.durability === 'memory') await state.unsynced.add(fields.path);
-  noteMade(state, fields.path);
+  noteMade(state, entry);
   const { algorithm } = state;
   const own = parsed.algorithm === algorithm ? raw : blockDigest(algorithm, content);
   const whole = fileDigest(algorithm, content.length === 0 ? [] : [own]);

@@ -1,6 +1,7 @@
 import { floorMilliseconds } from '../../clock.ts';
 import { systemCode } from '../../errors.ts';
 import { PERMISSION_BITS } from '../kept-mode.ts';
+import { etagOf } from '../same-node.ts';
 import type { Entry } from '../store.ts';
 import type { FileStats, FileSystem } from './file-system.ts';
 import type { Place } from './tree.ts';
@@ -54,10 +55,15 @@ export function entryFromStats(stats: FileStats, path: string): Entry | undefine
 
 /**
  * Changes whenever the content may have changed: the inode is another after every publication, and the time of
- * change (ctime), which no program can set, moves with every write in place.
+ * change (ctime), which no program can set, moves with every write in place. Numbers of inodes are used again, and so
+ * the time at which it was made belongs to the node; it is 0 where the file system keeps none.
  */
-function etagFromStats(stats: FileStats): string {
-  return [stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].map((part) => part.toString(36)).join('.');
+function etagFromStats({ ino, birthtimeNs, size, mtimeNs, ctimeNs }: FileStats): string {
+  return etagOf(joined(ino, birthtimeNs), joined(size, mtimeNs, ctimeNs));
+}
+
+function joined(...numbers: bigint[]): string {
+  return numbers.map((each) => each.toString(36)).join('.');
 }
 
 function entryType(stats: FileStats): Entry['type'] | undefined {

@@ -1,11 +1,12 @@
 import { systemClock, type Clock } from '../../clock.ts';
-import { SealiftError, systemCode } from '../../errors.ts';
+import { isDiskFull, SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
 import { keptMode } from '../kept-mode.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import { checkStorePath, STATE_DIRECTORY } from '../own-names.ts';
 import { checkFileReplacement, checkMove } from '../replacement.ts';
+import { assertStillSame } from '../same-node.ts';
 import type {
   Attributes,
   Entry,
@@ -15,6 +16,7 @@ import type {
   Publication,
   PublishedRecord,
   ReplaceOptions,
+  SetOptions,
   Store,
   StoredFile,
   StoredUpload,
@@ -98,7 +100,7 @@ export class FileStore implements Store {
     }
   }
 
-  /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to. */
+  /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to, and `local-no-space` where the disk is full. */
   static async open(options: FileStoreOptions): Promise<FileStore> {
     const { files = systemFiles, random = systemRandom, keepVersionsMs = 0 } = options;
     const keepsVersions = keepVersionsMs > 0;
@@ -115,7 +117,7 @@ export class FileStore implements Store {
     } catch (cause) {
       await state?.close();
       throw new SealiftError(
-        'bad-configuration',
+        isDiskFull(cause) ? 'local-no-space' : 'bad-configuration',
         `The directory ${options.root} cannot be served: it or ${STATE_DIRECTORY} in it is not usable (${systemCode(cause) ?? String(cause)}).`,
         { cause },
       );
@@ -244,8 +246,10 @@ export class FileStore implements Store {
           if (existing !== undefined && moved.type === 'file') await syncFile(this.#files, from);
           await replacing(this.#publisher, target, existing, () =>
             renameEntry(this.#files, from.systemPath, target.systemPath),
-          ).catch((error: unknown) => {
-            throw storeError(error, to);
+          ).catch(async (error: unknown) => {
+            // What was to be moved is gone, or, if it stands, the directory that it was to come to.
+            if (systemCode(error) === 'ENOENT') await this.#existing(from, path);
+            throw systemCode(error) === 'ENOENT' ? error : storeError(error, to);
           });
           if (moved.type === 'directory') this.#tree.directoryMoved();
           await syncParents();
@@ -255,41 +259,50 @@ export class FileStore implements Store {
     });
   }
 
-  async mkdir(path: string, { mode, mtimeMs }: Attributes): Promise<void> {
-    if (path === '') return;
-    await this.#tree.atMaking(path, async (place) => {
-      const { directory, made } = await place.directory
-        .enterOrMake(place.name, keptMode('directory', mode ?? 0o777), () => this.#tree.directoryMade(path))
-        .catch((error: unknown) => {
-          if (!['ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) throw error;
-          throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`, {
-            cause: error,
+  async mkdir(path: string, { mode, mtimeMs }: Attributes): Promise<Entry | undefined> {
+    if (path === '') return undefined;
+    return this.#tree.atMaking(path, (place) =>
+      this.#names.run(path, async () => {
+        const { directory, made } = await place.directory
+          .enterOrMake(place.name, keptMode('directory', mode ?? 0o777), () => this.#tree.directoryMade(path))
+          .catch((error: unknown) => {
+            if (!['ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) throw error;
+            throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`, {
+              cause: error,
+            });
           });
-        });
-      await directory.close();
-      if (made) await this.#setAt(place, path, { mode, mtimeMs });
-    });
+        await directory.close();
+        if (!made) return undefined;
+        await this.#setAt(place, path, { mode, mtimeMs });
+        return this.#existing(place, path);
+      }),
+    );
   }
 
-  async set(path: string, attributes: Attributes): Promise<void> {
+  async set(path: string, attributes: Attributes, options: SetOptions = {}): Promise<void> {
     checkStorePath(path, { allowRoot: false });
-    await this.#tree.at(path, (place) => this.#names.run(path, () => this.#setAt(place, path, attributes)));
+    await this.#tree.at(path, (place) =>
+      this.#names.run(path, () => this.#setAt(place, path, attributes, options)),
+    );
   }
 
-  async symlink(path: string, target: string, options: ReplaceOptions): Promise<void> {
+  async symlink(path: string, target: string, options: ReplaceOptions): Promise<Entry> {
     await refuseWithoutParents(this.#tree, path, options);
-    await this.#tree.atMaking(path, (place) =>
+    return this.#tree.atMaking(path, (place) =>
       this.#names.run(path, async () => {
         const existing = await entryAt(this.#files, place, path);
         checkFileReplacement(existing, path, options);
-        if (existing === undefined) return this.#files.symlink(target, place.systemPath);
-        // Made aside and renamed, so that the name is never without anything.
-        await this.#withTemporary('link', path, async (aside) => {
-          await this.#files.symlink(target, aside);
-          await replacing(this.#publisher, place, existing, () =>
-            this.#files.rename(aside, place.systemPath),
-          );
-        });
+        if (existing === undefined) await this.#files.symlink(target, place.systemPath);
+        else {
+          // Made aside and renamed, so that the name is never without anything.
+          await this.#withTemporary('link', path, async (aside) => {
+            await this.#files.symlink(target, aside);
+            await replacing(this.#publisher, place, existing, () =>
+              this.#files.rename(aside, place.systemPath),
+            );
+          });
+        }
+        return this.#existing(place, path);
       }),
     );
   }
@@ -328,8 +341,14 @@ export class FileStore implements Store {
     return entry;
   }
 
-  async #setAt(place: Place, path: string, { mode, mtimeMs }: Attributes): Promise<void> {
+  async #setAt(
+    place: Place,
+    path: string,
+    { mode, mtimeMs }: Attributes,
+    { made }: SetOptions = {},
+  ): Promise<void> {
     const entry = await this.#existing(place, path);
+    assertStillSame(entry, made);
     if (mode !== undefined && entry.type !== 'symlink') {
       const file = await this.#files.open(place.systemPath, OPEN.attributes);
       await closingFile(file, () => file.chmod(keptMode(entry.type, mode)));

@@ -1,4 +1,4 @@
-import { SealiftError } from '../../errors.ts';
+import { isDiskFull, SealiftError } from '../../errors.ts';
 import { BlockMap } from '../../transfer/block-map.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { blocksStillHeld, copyPublished, hashBlocks } from '../held-blocks.ts';
@@ -35,8 +35,9 @@ export async function openFileUpload(parts: UploadParts, options: OpenUploadOpti
     return new FileUpload(parts, options.path, file, start.base, start.held);
   } catch (error) {
     await file.close().catch(() => undefined);
-    // What this call made it takes away again; what it found stays.
-    if (found === undefined) await unlinkIfThere(files, systemPath).catch(() => undefined);
+    // What this call made it takes away again; what it found stays, unless it would keep the disk full.
+    if (found === undefined || isDiskFull(error))
+      await unlinkIfThere(files, systemPath).catch(() => undefined);
     throw error;
   }
 }

@@ -127,7 +127,8 @@ class Expiry {
     throwIfAborted(this.#signal);
     await task().catch((error: unknown) => {
       throwIfAborted(this.#signal);
-      this.#failures.push(error);
+      // Gone meanwhile, as it should be: several may do this at once, and directories are removed with their last version.
+      if (systemCode(error) !== 'ENOENT') this.#failures.push(error);
     });
   }
 }

@@ -105,6 +105,18 @@ export function publishingContract(subject: Subject): void {
     expect((await putText(store, 'file', 'three', { mode: 0o640 })).mode).toBe(0o640);
   });
 
+  test('set changes what was made, and nothing that took its place', async () => {
+    const { store } = subject;
+    const { etag: made } = await putText(store, 'file', 'text');
+    await store.set('file', { mtimeMs: 1000 }, { made });
+    await store.set('file', { mtimeMs: 2000 }, { made });
+    await store.move('file', 'moved', ANY);
+    await store.set('moved', { mtimeMs: 3000 }, { made });
+    await putText(store, 'file', 'text', { mtimeMs: 5000 });
+    expect(await codeOf(store.set('file', { mtimeMs: 4000 }, { made }))).toBe('forbidden');
+    expect((await store.stat('file')).mtimeMs).toBe(5000);
+  });
+
   test('set changes what it names and nothing else', async () => {
     const { store } = subject;
     await putText(store, 'file', 'text', { mode: 0o640, mtimeMs: 1000 });

@@ -358,6 +358,17 @@ export function versionsContract(open: OpenStore): void {
       }
     });
 
+    test('several expiries at once do not get into each other’s way', async () => {
+      for (let round = 0; round < 20; round += 1) {
+        const paths = ['file', 'a/b/file', 'a/file', `new ${round}/file`];
+        for (const path of paths) await putText(store, path, 'old');
+        for (const path of paths) await store.remove(path, { recursive: false });
+        clock.advance(KEEP_MS + 1);
+        await Promise.all([store.expireVersions(), store.expireVersions(), store.expireVersions()]);
+        for (const path of paths) expect(await versions(path)).toEqual([]);
+      }
+    });
+
     test('a signal ends the work early', async () => {
       await putText(store, 'file', 'old');
       await putText(store, 'file', 'new');

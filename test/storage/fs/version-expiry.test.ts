@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { isSealiftError } from '../../../src/errors.ts';
 import { putText, versionTexts } from '../../contract/store/samples.ts';
@@ -88,6 +88,26 @@ test('whatever call fails, nothing else is lost, and the next time all is remove
   }
   await subject.reopen();
   expect(beingRemoved()).toEqual([]);
+});
+
+test('what another expiry has removed already, at whatever moment, is no failure', async () => {
+  await retireSome();
+  clock.advance(KEEP_MS + 1);
+  files.heal();
+  await subject.store.expireVersions();
+  const { length } = files.calls;
+  for (let number = 1; number <= length; number += 1) {
+    await retireSome();
+    clock.advance(KEEP_MS + 1);
+    files.heal((_, each) => {
+      if (each === number)
+        for (const name of readdirSync(subject.root.at('.sealift/versions')))
+          rmSync(subject.root.at('.sealift/versions', name), { recursive: true });
+      return undefined;
+    });
+    await subject.store.expireVersions();
+    expect(left(), `call ${number}`).toEqual([]);
+  }
 });
 
 /** Lets call `number` of an expiry fail; it fails with that, unless it does not matter. */
