@@ -3,9 +3,7 @@ import type { SkipReason } from '../client/tree/action.ts';
 import type { FileOutcome, SendHooks } from '../client/tree/direction.ts';
 import { systemClock } from '../clock.ts';
 import { toSealiftError } from '../errors.ts';
-import { BLOCK_BYTES } from '../transfer/blocks.ts';
 import { printable } from './escape.ts';
-import { suitGarbageCollectionToStreams, suitGarbageCollectionToTrees } from './garbage-collection.ts';
 import type { RunContext } from './run-context.ts';
 import { Tally, type TransferCommand } from './tally.ts';
 import { TransferDisplay } from './transfer-display.ts';
@@ -105,8 +103,6 @@ export async function runJobs(
   const tally = new Tally(context, command, { connector, isSending });
   for (const { files, bytes } of jobs) if (files !== null) display.count(files, bytes);
   const isKnown = jobs.every(({ files }) => files !== null);
-  if (!isKnown) suitGarbageCollectionToTrees();
-  else if (display.bytes === null || display.bytes > BLOCK_BYTES) suitGarbageCollectionToStreams();
   terminal.event('start', {
     command,
     files: isKnown ? display.files : null,

@@ -11,7 +11,7 @@ import { joinPath } from '../transfer/remote-path.ts';
 import { disposing } from './disposing.ts';
 import { printable } from './escape.ts';
 import { SKIPPED, type TransferJob } from './file-jobs.ts';
-import { suitGarbageCollectionToStreams } from './garbage-collection.ts';
+import { suitGarbageCollectionToLargeTrees } from './garbage-collection.ts';
 import type { RunContext } from './run-context.ts';
 import type { Tally } from './tally.ts';
 import type { ShownFile, TransferDisplay } from './transfer-display.ts';
@@ -58,8 +58,8 @@ function tellPlanned(context: RunContext, action: Action, tally: Tally, parts: T
   } else countDone(action, tally);
 }
 
-/** From which size on a file is a stream rather than one of many small ones. */
-const MIN_STREAM_BYTES = 16 * 2 ** 20;
+/** From how many actions on a tree is a large one. */
+const LARGE_TREE = 20_000;
 
 /** Tells of the steps of one tree, and counts them. */
 class TreeReport implements TreeObserver {
@@ -67,6 +67,7 @@ class TreeReport implements TreeObserver {
   readonly #parts: TreeJobParts;
   readonly #tally: Tally;
   readonly #display: TransferDisplay;
+  #actions = 0;
   readonly #shown = new Map<string, { file: ShownFile; startMs: number }>();
 
   constructor(context: RunContext, parts: TreeJobParts, tally: Tally, display: TransferDisplay) {
@@ -78,9 +79,10 @@ class TreeReport implements TreeObserver {
 
   onAction(action: Action): void {
     const { terminal } = this.#context;
+    this.#actions += 1;
+    if (this.#actions === LARGE_TREE) suitGarbageCollectionToLargeTrees();
     if (this.#parts.showsPlan) tellAction(this.#context, action, this.#parts, (line) => terminal.note(line));
     if (action.kind !== 'file') return;
-    if (action.entry.size >= MIN_STREAM_BYTES) suitGarbageCollectionToStreams();
     const hasBar = action.entry.size > BLOCK_BYTES;
     const file = this.#display.file(this.#name(action.entry.path), { bytes: action.entry.size, hasBar });
     this.#shown.set(action.entry.path, { file, startMs: systemClock.monotonicMs() });

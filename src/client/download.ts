@@ -129,7 +129,7 @@ class DownloadRun {
     const { version, signal } = this.#options;
     const stat = await client.stat(this.#path, { version, ...(signal === undefined ? {} : { signal }) });
     const reader = new DigestListReader();
-    const { header } = await client.request('digests', this.#file, {
+    const asking = client.request('digests', this.#file, {
       signal,
       onPart: ({ content }) => {
         if (!reader.push(content, blockCount(Math.min(stat.size, MAX_FILE_BYTES))))
@@ -139,10 +139,19 @@ class DownloadRun {
           );
       },
     });
-    const { size, etag, digest } = readAnswer(DIGESTS_END, header);
+    // Both sides read at the same time what they have; what fails there ends it here.
+    const failed = new AbortController();
+    asking.catch((error: unknown) => failed.abort(error));
+    const stopped = AbortSignal.any([failed.signal, ...(signal === undefined ? [] : [signal])]);
+    const local = await this.#sink
+      .hash(client.algorithm, stat.size, stopped)
+      .catch(async (error: unknown) => {
+        await asking;
+        throw error;
+      });
+    const { size, etag, digest } = readAnswer(DIGESTS_END, (await asking).header);
     if (stat.etag !== etag)
       throw new SealiftError('precondition-failed', 'The file changed while its digests were read.');
-    const local = await this.#sink.hash(client.algorithm, size, signal);
     this.#version = { size, etag, mtimeMs: stat.mtimeMs, mode: stat.mode };
     this.#expectedDigest = digest;
     for (let index = 0; index < blockCount(size); index += 1) {

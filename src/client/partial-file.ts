@@ -7,7 +7,8 @@ import { throwIfAborted } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
-import { blockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+import { blockDigests } from '../transfer/block-digests.ts';
+import type { DigestAlgorithm } from '../transfer/digests.ts';
 import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
 import { assertReplaceable, explaining, publishFile, type Completion } from './local-publish.ts';
 
@@ -71,13 +72,15 @@ export class PartialFile implements AsyncDisposable {
   async hash(algorithm: DigestAlgorithm, size: number, signal?: AbortSignal): Promise<BlockMap> {
     return explaining(this.#target, async () => {
       const held = new BlockMap();
-      const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-      for (let index = 0; index < blockCount(size); index += 1) {
-        throwIfAborted(signal);
+      const count = blockCount(Math.min(size, await this.size()));
+      const digests = blockDigests(algorithm, count, async (index, target) => {
         const length = blockLength(size, index);
-        const { bytesRead } = await this.#handle.read(buffer, 0, length, index * BLOCK_BYTES);
-        if (bytesRead < length) break;
-        held.set(index, blockDigest(algorithm, buffer.subarray(0, length)));
+        const { bytesRead } = await this.#handle.read(target, 0, length, index * BLOCK_BYTES);
+        return bytesRead < length ? undefined : length;
+      });
+      for await (const { index, digest } of digests) {
+        throwIfAborted(signal);
+        held.set(index, digest);
       }
       return held;
     });

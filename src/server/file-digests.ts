@@ -2,7 +2,8 @@ import { throwIfAborted } from '../clock.ts';
 import type { Entry, Store, StoredFile } from '../storage/store.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
-import { blockDigest, fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+import { blockDigests } from '../transfer/block-digests.ts';
+import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 
 /** File digests remembered; each costs about 300 bytes. */
 const MAX_REMEMBERED = 10_000;
@@ -45,18 +46,20 @@ export class FileDigests {
 }
 
 /** The raw digests of a file's blocks, read from the data now. Throws `precondition-failed` if it changes meanwhile. */
-export async function* blockDigests(
+export async function* digestsFromData(
   file: StoredFile,
   algorithm: DigestAlgorithm,
   signal?: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const { size } = file.entry;
-  const buffer = Buffer.allocUnsafeSlow(Math.min(size, BLOCK_BYTES));
-  for (let index = 0; index < blockCount(size); index += 1) {
-    throwIfAborted(signal);
+  const digests = blockDigests(algorithm, blockCount(size), async (index, target) => {
     const length = blockLength(size, index);
-    await file.read(buffer, index * BLOCK_BYTES, length);
-    yield blockDigest(algorithm, buffer.subarray(0, length));
+    await file.read(target, index * BLOCK_BYTES, length);
+    return length;
+  });
+  for await (const { digest } of digests) {
+    throwIfAborted(signal);
+    yield digest;
   }
   await file.assertUnchanged();
 }
@@ -69,7 +72,7 @@ async function digestOf(
   // Not an object for each block: of a large file there are millions.
   const digests = new BlockMap();
   let count = 0;
-  for await (const digest of blockDigests(file, algorithm, signal)) digests.set(count++, digest);
+  for await (const digest of digestsFromData(file, algorithm, signal)) digests.set(count++, digest);
   return fileDigest(algorithm, digests.digests(count));
 }
 

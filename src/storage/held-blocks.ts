@@ -2,7 +2,7 @@ import { throwIfAborted } from '../clock.ts';
 import { isSealiftError } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
-import { blockDigest } from '../transfer/digests.ts';
+import { blockDigests } from '../transfer/block-digests.ts';
 import type { OpenUploadOptions, StoredFile } from './store.ts';
 
 /** What hashing needs to know. */
@@ -21,14 +21,17 @@ export async function hashBlocks(
   { size, algorithm, onProgress, signal }: HashOptions,
 ): Promise<BlockMap> {
   const held = new BlockMap();
-  const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-  for (let index = 0; index < blockCount(bytes); index += 1) {
+  const digests = blockDigests(algorithm, blockCount(bytes), async (index, target) => {
     throwIfAborted(signal);
     const position = index * BLOCK_BYTES;
     const length = wholeLength(size, index);
-    if (position + length > bytes || !(await read(buffer, position, length))) continue;
-    held.set(index, blockDigest(algorithm, buffer.subarray(0, length)));
-    onProgress?.(position + length);
+    const isThere = position + length <= bytes && (await read(target, position, length));
+    return isThere ? length : undefined;
+  });
+  for await (const { index, digest } of digests) {
+    throwIfAborted(signal);
+    held.set(index, digest);
+    onProgress?.(index * BLOCK_BYTES + wholeLength(size, index));
   }
   return held;
 }

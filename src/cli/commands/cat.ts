@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 
 import { each } from '../each.ts';
-import { suitGarbageCollectionToStreams } from '../garbage-collection.ts';
 import { addCompressOption, addConnectionOptions } from '../options.ts';
 import { remotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
@@ -22,7 +21,6 @@ export function addCat(program: Command, run: Runner): void {
       const { signal, retryPolicy: retry } = context;
       const sources = (operands[0] as string[]).map(remotePlace);
       const version = chosenVersion(context.settings, { sources });
-      suitGarbageCollectionToStreams();
       return each(context, 'cat', sources, async ({ server, path }) => {
         const connector = await context.connector(server);
         const options = { signal, retry, version };

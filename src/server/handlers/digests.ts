@@ -4,7 +4,7 @@ import { BlockMap } from '../../transfer/block-map.ts';
 import { blockCount } from '../../transfer/blocks.ts';
 import { DIGEST_BYTES, fileDigest } from '../../transfer/digests.ts';
 import type { Answer, Exchange } from '../exchange.ts';
-import { blockDigests } from '../file-digests.ts';
+import { digestsFromData } from '../file-digests.ts';
 
 /** `digests`: the block digests of a file, from its data as it is now. */
 export async function digests(exchange: Exchange<'digests'>): Promise<Answer> {
@@ -27,7 +27,7 @@ export async function digests(exchange: Exchange<'digests'>): Promise<Answer> {
       pageBytes = 0;
     };
     exchange.progress = () => ({ held: count * BLOCK_BYTES });
-    for await (const digest of blockDigests(file, state.algorithm, signal)) {
+    for await (const digest of digestsFromData(file, state.algorithm, signal)) {
       all.set(count, digest);
       count += 1;
       pageBytes += digest.copy(page, pageBytes);

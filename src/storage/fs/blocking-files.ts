@@ -12,7 +12,7 @@ export class NeedsDisk extends Error {}
 export const blockingFiles: FileSystem = {
   ...systemFiles,
   open: async (path, flags, mode) => openFile(fs.openSync(path, flags, mode)),
-  lstat: async (path) => fs.lstatSync(path, { bigint: true }),
+  lstat: async (path) => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }) ?? noEntry(path),
   names: async function* (path, { isSmall } = { isSmall: false }) {
     if (isSmall) return yield* fs.readdirSync(path);
     const directory = fs.opendirSync(path, { bufferSize: 256 });
@@ -28,6 +28,15 @@ export const blockingFiles: FileSystem = {
   unlink: async (path) => fs.unlinkSync(path),
   readlink: async (path) => fs.readlinkSync(path),
 };
+
+// Most names are looked for before they are made. An error of the system tells where it arose, which costs more than the
+// look.
+function noEntry(path: string): never {
+  throw Object.assign(Object.create(Error.prototype) as Error, {
+    code: 'ENOENT',
+    message: `ENOENT: no such file or directory, lstat '${path}'`,
+  });
+}
 
 function openFile(fd: number): OpenFile {
   let isOpen = true;

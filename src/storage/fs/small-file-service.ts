@@ -98,23 +98,22 @@ class SmallFileService {
     const answers: SmallFileAnswer[] = [];
     const read: Buffer[] = [];
     let end = 0;
-    for (const task of items) {
-      try {
-        if (task.kind === 'put') {
-          const content = Buffer.from(contents, task.from, task.to - task.from);
-          const entry = await publishContent(this.#publisher, task.systemPath, task.publication, content);
-          answers.push({ entry, from: 0, to: 0 });
-        } else {
-          const answer = await readWhole(this.#tree, task.path);
-          if (answer !== undefined) read.push(answer.content);
-          const from = end;
-          end += answer?.content.length ?? 0;
-          answers.push(answer === undefined ? { passed: true } : { entry: answer.entry, from, to: end });
-        }
-      } catch (error) {
-        answers.push(answerOf(error));
+    const work = async (task: SmallFileTask): Promise<SmallFileAnswer> => {
+      if (task.kind === 'put') {
+        const content = Buffer.from(contents, task.from, task.to - task.from);
+        const entry = await publishContent(this.#publisher, task.systemPath, task.publication, content);
+        return { entry, from: 0, to: 0 };
       }
-    }
+      const answer = await readWhole(this.#tree, task.path);
+      if (answer === undefined) return { passed: true };
+      read.push(answer.content);
+      const from = end;
+      end += answer.content.length;
+      return { entry: answer.entry, from, to: end };
+    };
+    await this.#tree.keepingLast(async () => {
+      for (const task of items) answers.push(await work(task).catch(answerOf));
+    });
     const all = new ArrayBuffer(end);
     let position = 0;
     for (const content of read) {

@@ -25,6 +25,9 @@ export class Tree {
   readonly #synced = new SyncedDirectories();
 
   readonly #onMade: (path: string) => void;
+  /** The directory that was worked in last, while it is kept open. */
+  #last: { path: string; directory: Directory } | undefined;
+  #keepsLast = false;
 
   private constructor(files: FileSystem, root: Directory, onMade: (path: string) => void) {
     this.#files = files;
@@ -41,12 +44,34 @@ export class Tree {
     return new Tree(files, await Directory.open(files, root), onMade);
   }
 
+  /**
+   * While `task` runs, the directory worked in last stays open, for the next name in it: to enter it anew takes twice as
+   * many calls as a small file itself. For one task at a time, which has to be short: nobody else notices
+   * that the directory was moved meanwhile.
+   */
+  async keepingLast(task: () => Promise<void>): Promise<void> {
+    this.#keepsLast = true;
+    try {
+      await task();
+    } finally {
+      this.#keepsLast = false;
+      await this.#keep(undefined);
+    }
+  }
+
   /** Runs `task` with the place of `path`, whose parents must stand. Closes what it opened. */
   async at<T>(path: string, task: (place: Place) => Promise<T>): Promise<T> {
     checkStorePath(path, { allowRoot: true });
     return explaining(path, async () => {
       if (path === '') return task({ directory: this.#root, name: '.', systemPath: this.#root.self });
-      return this.#inDirectory(parentPath(path), (directory) => task(placeIn(directory, baseName(path))));
+      const parent = parentPath(path);
+      const last = this.#last?.path === parent ? this.#last.directory : undefined;
+      if (last !== undefined) return task(placeIn(last, baseName(path)));
+      if (!this.#keepsLast || parent === '')
+        return this.#inDirectory(parent, (directory) => task(placeIn(directory, baseName(path))));
+      const directory = await this.hold(parent);
+      await this.#keep({ path: parent, directory });
+      return task(placeIn(directory, baseName(path)));
     });
   }
 
@@ -61,11 +86,16 @@ export class Tree {
     checkStorePath(path, { allowRoot: false });
     return explaining(path, async () => {
       const opened: Directory[] = [];
+      const parent = parentPath(path);
       try {
+        if (this.#last?.path === parent) {
+          const { directory } = this.#last;
+          return await task(placeIn(directory, baseName(path)), () => directory.sync());
+        }
         let directory = this.#root;
         let directoryPath = '';
         const above: (readonly [string, Directory])[] = [];
-        for (const name of components(parentPath(path))) {
+        for (const name of components(parent)) {
           const child = joinPath(directoryPath, name);
           const next = await directory.enterOrMake(name, 0o777, () => this.directoryMade(child));
           opened.push(next.directory);
@@ -77,6 +107,10 @@ export class Tree {
           for (const each of above) await this.#synced.sync(...each);
           await directory.sync();
         };
+        if (this.#keepsLast && opened.length > 0) {
+          opened.pop();
+          await this.#keep({ path: parent, directory });
+        }
         return await task(placeIn(directory, baseName(path)), syncParents);
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw error;
@@ -130,6 +164,12 @@ export class Tree {
 
   async close(): Promise<void> {
     await this.#root.close();
+  }
+
+  async #keep(next: { path: string; directory: Directory } | undefined): Promise<void> {
+    const last = this.#last;
+    this.#last = next;
+    await last?.directory.close();
   }
 
   async #inDirectory<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
