@@ -136,6 +136,11 @@ export function isDiskFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
 }
 
+/** Whether a `link` failed because there are none: some file systems have no links (FAT, some network ones), and no file has any number of them. */
+export function cannotLink(error: unknown): boolean {
+  return ['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '');
+}
+
 /** The first cause, as one of ours: an error that is none becomes `internal`, with the original kept. */
 export function toSealiftError(error: unknown): SealiftError {
   if (error instanceof SealiftError) return error;

@@ -226,9 +226,12 @@ class DownloadRun {
         this.#expectedDigest = readAnswer(GET_END, header).digest ?? this.#expectedDigest;
       } else {
         const { digest, ...version } = readAnswer(FILE_ANSWER, header);
-        this.#adopt(version);
         if (digest === undefined || version.size > 0 !== answer.content.length > 0)
           throw new SealiftError('protocol-violation', 'The server answered with a file that is not whole.');
+        // An empty file is complete as soon as it is known.
+        if (version.size === 0)
+          assertBlockDigest(answer.content, digest, { index: 0, algorithm: this.#algorithm });
+        this.#adopt(version);
         if (version.size > 0) await store(0, answer, digest);
       }
     } finally {

@@ -3,9 +3,8 @@ import { link, lstat, open, readFile, readlink, rename, rm, symlink } from 'node
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { sleep, systemClock, type Clock } from '../clock.ts';
-import { SealiftError, systemCode } from '../errors.ts';
+import { cannotLink, SealiftError, systemCode } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
-import { cannotLink } from '../storage/fs/store-errors.ts';
 import { localFileError } from './local-file-error.ts';
 import { isAlive, ownerOf, thisProcess } from './lock-owner.ts';
 import { temporaryPath } from './temporary-file.ts';

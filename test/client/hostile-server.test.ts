@@ -54,6 +54,16 @@ async function fetchFrom(script: Script, options = {}) {
   return { error, server };
 }
 
+test('a file that is said to be empty has the digest of an empty one', async () => {
+  const empty = { ...ATTRIBUTES, size: 0 };
+  const { error } = await fetchFrom({ get: saying(ok({ ...empty, digest: digestOf(content) })) });
+  expect(error.details['lastCode']).toBe('digest-mismatch');
+  const { connector } = await connected({ get: saying(ok({ ...empty, digest: digestOf(Buffer.alloc(0)) })) });
+  expect(await fetchTo(connector, 'file', join(await temporaryDirectory(), 'target'))).toMatchObject({
+    size: 0,
+  });
+});
+
 test('the script of these tests can be honest', async () => {
   const { connector } = await connected({ get: saying(more(), block(0), block(1), block(2), ok()) });
   const target = join(await temporaryDirectory(), 'target');

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts';
-import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
+import { cannotLink, isSealiftError, SealiftError, systemCode } from '../../errors.ts';
 import { keptMode } from '../kept-mode.ts';
 import type { KeyedMutex } from '../keyed-mutex.ts';
 import { checkFileReplacement } from '../replacement.ts';
@@ -7,7 +7,6 @@ import type { Entry, Publication, ReplaceOptions } from '../store.ts';
 import { entryAt } from './entries.ts';
 import { writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
-import { cannotLink } from './store-errors.ts';
 import type { Place, Tree } from './tree.ts';
 import type { Versions } from './versions.ts';
 

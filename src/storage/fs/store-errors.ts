@@ -50,11 +50,6 @@ export async function explaining<T>(path: string, task: () => Promise<T>): Promi
   }
 }
 
-/** Whether a `link` failed because there are none: some file systems have no links (FAT, some network ones), and no file has any number of them. */
-export function cannotLink(error: unknown): boolean {
-  return ['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '');
-}
-
 /** For `catch`, where it does no harm that a path leads nowhere any more; any other error goes on. */
 export function passOverGone(error: unknown): undefined {
   if (!isSealiftError(error, 'not-found', 'not-directory')) throw error;

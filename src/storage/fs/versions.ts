@@ -1,12 +1,11 @@
 import type { Clock } from '../../clock.ts';
-import { SealiftError, systemCode } from '../../errors.ts';
+import { cannotLink, SealiftError, systemCode } from '../../errors.ts';
 import type { Random } from '../../random.ts';
 import { VersionIds } from '../version-ids.ts';
 import type { Directory } from './directory.ts';
 import { statsAt } from './entries.ts';
 import type { FileSystem } from './file-system.ts';
 import { renameEntry } from './read-only-directories.ts';
-import { cannotLink } from './store-errors.ts';
 import { SyncedDirectories } from './synced-directories.ts';
 import type { Place } from './tree.ts';
 import { versionDirectory } from './version-places.ts';
