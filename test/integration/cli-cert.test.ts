@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runHere } from '../cli/run-here.ts';
 import { hasOpenssl } from '../trust/openssl.ts';
 import { CliHome, SEALIFT } from '../support/cli.ts';
 import { isInstalled } from '../support/installed.ts';
@@ -20,10 +21,10 @@ const hasPython = isInstalled('python3', '--version');
 let number = 0;
 afterAll(() => home.close());
 
-/** A CA in a directory of its own, and commands for it. */
+/** A CA in a directory of its own, and commands for it, which run in this process. */
 async function newCa(...options: string[]) {
   const directory = home.at(`ca-${(number += 1)}`);
-  const cert = (...args: string[]) => home.run(['cert', ...args, '--dir', directory]);
+  const cert = (...args: string[]) => runHere(home, ['cert', ...args, '--dir', directory]);
   const made = await cert('init', ...options);
   expect(made).toMatchObject({ code: 0 });
   const at = (name: string) => `${directory}/${name}`;
@@ -74,7 +75,7 @@ describe('the passphrase', () => {
     const { cert, text, at, directory } = await newCa('--passphrase-file', file);
     expect(text('ca.key')).toContain('BEGIN ENCRYPTED PRIVATE KEY');
     const issue = (name: string, env = {}) =>
-      home.run(['cert', 'issue', 'client', name, '--dir', directory], { env });
+      runHere(home, ['cert', 'issue', 'client', name, '--dir', directory], env);
     expect((await cert('issue', 'client', 'a', '--passphrase-file', file)).code).toBe(0);
     expect((await issue('b', { SEALIFT_PASSPHRASE: PASSPHRASE })).code).toBe(0);
     for (const [env, reason] of [
@@ -171,11 +172,9 @@ describe('issuing', () => {
   });
 
   test('in several processes at once damages nothing', async () => {
-    const { cert, text } = await newCa();
-    const names = ['a', 'b', 'c', 'c'];
-    const codes = (await Promise.all(names.map((name) => cert('issue', 'client', name)))).map(
-      ({ code }) => code,
-    );
+    const { directory, text } = await newCa();
+    const issue = (name: string) => home.run(['cert', 'issue', 'client', name, '--dir', directory]);
+    const codes = (await Promise.all(['a', 'b', 'c', 'c'].map(issue))).map(({ code }) => code);
     expect(codes.toSorted()).toEqual([0, 0, 0, 10]);
     for (const name of ['a', 'b', 'c'])
       expect(
@@ -289,7 +288,7 @@ describe('showing', () => {
     ['a directory', '.', 4, 'EISDIR'],
     ['nobody', '127.0.0.1:1', 7, 'connection-refused'],
   ] as const)('%s', async ([, place, exit, message]) => {
-    const { code, stdout, stderr } = await home.run(['cert', 'show', place]);
+    const { code, stdout, stderr } = await runHere(home, ['cert', 'show', place]);
     expect({ code, stdout }).toEqual({ code: exit, stdout: '' });
     expect(stderr).toContain(message);
   });
@@ -301,7 +300,7 @@ describe('showing', () => {
       ['damaged', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'],
       ['noise', '0\u0001\u0002'],
     ] as const) {
-      const { code, stderr } = await home.run(['cert', 'show', home.write(`none-${name}`, text)]);
+      const { code, stderr } = await runHere(home, ['cert', 'show', home.write(`none-${name}`, text)]);
       expect({ name, code }).toEqual({ name, code: 2 });
       expect(stderr).toContain(`none-${name}`);
     }

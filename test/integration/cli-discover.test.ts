@@ -53,8 +53,14 @@ test.skipIf(!canSeparate)(
       const other = found.find(({ addresses }) => (addresses as string[]).includes('198.51.100.2'));
       expect(other).toMatchObject({ type: 'server', port: 7433 });
     }
+    const told = await inside(near, 'discover', '--timeout', '700ms', '--broadcast').ended;
+    expect(told.stdout).toContain(`  trust  sealift trust 198.51.100.2:7433 --pin '${String(pins[1])}'\n`);
+    expect(told.stderr).toMatch(/^Anybody on this network can announce anything\./);
     const ends = await Promise.all(servers.map((server) => server.kill('SIGTERM')));
     expect(ends.map(({ code }) => code)).toEqual([0, 0]);
+    const silence = await inside(near, 'discover', '--timeout', '100ms').ended;
+    expect(silence).toMatchObject({ code: 0, stdout: '' });
+    expect(silence.stderr).toBe('sealift: no server announced itself within 100ms.\n');
   },
 );
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
@@ -164,6 +164,35 @@ describe('--if-exists', () => {
     expect(got.code).toBe(exit);
     expect(got.events.at(-1)).toMatchObject({ skipped: what === 'skip' ? 1 : 0, exitCode: exit });
     expect([here(`${what}/f.txt`), here(`${what}/f-1.txt`)]).toEqual([content, renamed]);
+  });
+});
+
+describe('--update replaces one file', () => {
+  test.each<[string, number | undefined, 'source' | 'target']>([
+    ['that is older', 1_000, 'source'],
+    ['that is as old', 2_000, 'source'],
+    ['that is missing', undefined, 'source'],
+    ['but none that is newer', 3_000, 'target'],
+  ])('%s, there and here', async (name, targetSeconds, wins) => {
+    const file = `update/${name}`;
+    const plant = (side: 'root' | 'work', content: string, seconds: number | undefined) => {
+      if (seconds !== undefined) utimesSync(home.write(`${side}/${file}`, content), seconds, seconds);
+    };
+    const skipped = wins === 'target' ? 1 : 0;
+    plant('work', 'source', 2_000);
+    plant('root', 'target', targetSeconds);
+    const put = await home.runJson(['put', '-u', file, server.place(file)]);
+    expect(put.code).toBe(0);
+    expect(put.events.at(-1)).toMatchObject({ skipped });
+    expect(stored(file)).toBe(wins);
+
+    plant('root', 'source', 2_000);
+    if (targetSeconds === undefined) rmSync(home.at('work', file));
+    plant('work', 'target', targetSeconds);
+    const got = await home.runJson(['get', '-u', server.place(file), file]);
+    expect(got.code).toBe(0);
+    expect(got.events.at(-1)).toMatchObject({ skipped });
+    expect(here(file)).toBe(wins);
   });
 });
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-import * as library from 'sealift';
+import * as library from '../../src/index.ts';
 import { noise, MIB } from '../client/setting.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
 

@@ -1,4 +1,4 @@
-import { lchownSync, lstatSync, readdirSync } from 'node:fs';
+import { lchownSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CliHome, SEALIFT } from '../support/cli.ts';
 import type { RunningProcess, RunOptions } from '../support/running-process.ts';
@@ -11,6 +11,11 @@ export class NobodysHome extends CliHome {
   constructor() {
     super();
     for (const name of ['', 'home', 'config', 'state', 'work']) this.giveAway(this.at(name));
+    // What root's processes have compiled is not taken for nobody's, nor can these write there.
+    const compiled = this.env['NODE_COMPILE_CACHE'];
+    if (compiled !== undefined) this.env['NODE_COMPILE_CACHE'] = this.#ownDirectory(`${compiled}-nobody`);
+    const coverage = this.env['NODE_V8_COVERAGE'];
+    if (coverage !== undefined) this.#ownDirectory(coverage);
   }
 
   override start(args: readonly string[], options: RunOptions = {}): RunningProcess {
@@ -21,6 +26,12 @@ export class NobodysHome extends CliHome {
   override trust(place: string, pin: string): void {
     super.trust(place, pin);
     for (const name of ['config/sealift', 'config/sealift/known_servers']) this.giveAway(this.at(name));
+  }
+
+  #ownDirectory(path: string): string {
+    mkdirSync(path, { recursive: true });
+    if (isRoot) lchownSync(path, NOBODY, NOBODY);
+    return path;
   }
 
   /** Lets a file, or a directory with all in it, belong to whom the processes belong to. */

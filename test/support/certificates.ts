@@ -57,9 +57,9 @@ export async function issueAuthority(commonName = 'Test authority', ca?: Pair): 
 
 let loopback: Promise<Pair> | undefined;
 
-/** The self-signed certificate that test servers show; made once per file of tests. */
+/** The self-signed certificate that test servers show; made once per process, and valid for as long as a long run takes. */
 export function loopbackCertificate(): Promise<Pair> {
-  return (loopback ??= issueCertificate());
+  return (loopback ??= issueCertificate({ notAfter: new Date(Date.now() + 7 * 24 * HOUR_MS) }));
 }
 
 async function generated(

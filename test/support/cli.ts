@@ -30,14 +30,17 @@ export class CliHome {
   readonly #processes = new Set<RunningProcess>();
 
   constructor() {
+    // Where coverage is measured, Vitest sets this to where it looks for the counts of processes.
+    const coverage = process.env['NODE_V8_COVERAGE'];
     this.env = {
       PATH: process.env['PATH'],
       HOME: this.at('home'),
       XDG_CONFIG_HOME: this.at('config'),
       XDG_STATE_HOME: this.at('state'),
       TERM: 'xterm',
-      // A program that is started some thousand times is compiled once.
-      NODE_COMPILE_CACHE: COMPILED,
+      NODE_V8_COVERAGE: coverage,
+      // A program that is started some thousand times is compiled once; but code from the cache is not counted exactly.
+      NODE_COMPILE_CACHE: coverage === undefined ? COMPILED : undefined,
     };
     for (const name of ['home', 'config', 'state', 'work']) mkdirSync(this.at(name));
   }

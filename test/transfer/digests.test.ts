@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   blockDigest,
   DIGEST_ALGORITHMS,
@@ -71,48 +71,3 @@ test.each([
   `md5-1m:${hex}`,
   ` sha256-1m:${hex}`,
 ])('%j is no file digest', (text) => expect(fileDigestAlgorithm(text)).toBeUndefined());
-
-test('BLAKE3 can be computed here, and is preferred, even before anything was hashed', async () => {
-  vi.resetModules();
-  const { isBlake3Available, preferredAlgorithm } = await import('../../src/transfer/digests.ts');
-  expect(isBlake3Available()).toBe(true);
-  expect(preferredAlgorithm()).toBe('blake3');
-});
-
-describe('where the package for BLAKE3 does not load', () => {
-  const load = vi.fn(() => {
-    throw new Error('no such package');
-  });
-
-  async function digestsWithoutBlake3() {
-    vi.resetModules();
-    vi.doMock('node:module', () => ({ createRequire: () => load }));
-    return import('../../src/transfer/digests.ts');
-  }
-
-  afterEach(() => {
-    vi.doUnmock('node:module');
-    vi.resetModules();
-    load.mockClear();
-  });
-
-  test('SHA-256 is preferred, and works', async () => {
-    const digests = await digestsWithoutBlake3();
-    expect(digests.isBlake3Available()).toBe(false);
-    expect(digests.preferredAlgorithm()).toBe('sha256');
-    expect(digests.blockDigest('sha256', Buffer.from('abc')).toString('hex')).toBe(known.sha256.abc);
-  });
-
-  test('BLAKE3 is unsupported, and loading is not tried again for each block', async () => {
-    const digests = await digestsWithoutBlake3();
-    const unsupported = expect.objectContaining({ code: 'unsupported', cause: new Error('no such package') });
-    expect(() => digests.blockDigest('blake3', Buffer.from('abc'))).toThrow(unsupported);
-    expect(() => digests.fileDigest('blake3', [])).toThrow(unsupported);
-    expect(load).toHaveBeenCalledTimes(1);
-  });
-
-  test('a program that hashes nothing does not load it', async () => {
-    await digestsWithoutBlake3();
-    expect(load).not.toHaveBeenCalled();
-  });
-});

@@ -3,6 +3,8 @@ import { connect, createServer, Socket, type AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 
 import { ReadBuffer } from '../../src/transport/read-buffer.ts';
+import { dialling } from '../support/dialling.ts';
+import { listening } from '../support/listening.ts';
 
 async function acceptedSocket(): Promise<{ socket: Socket; peer: Socket }> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -36,6 +38,23 @@ test('what an accepted socket reads always lies in the same memory', async () =>
   expect(received).toBe('first, more, and the end.');
   expect(memory.size).toBe(1);
 });
+
+test.each(['accepted', 'dialled'])(
+  'what came on a connection that was %s stays as it came, whatever is read next',
+  async (which) => {
+    const { listener, next } = await listening();
+    const accepting = next();
+    const { connection: dialled } = await dialling({ address: listener.address });
+    const { connection: accepted } = await accepting;
+    const [from, to] = which === 'accepted' ? [dialled, accepted] : [accepted, dialled];
+    const received = [];
+    for (const content of ['first', 'other']) {
+      await from.send({ fields: {}, content: Buffer.from(content) });
+      received.push(await to.receive());
+    }
+    expect(received.map((message) => message?.content.toString())).toEqual(['first', 'other']);
+  },
+);
 
 test('nothing is done to a socket that is not made as expected', () => {
   expect(ReadBuffer.givenTo(new Socket())).toBeUndefined();

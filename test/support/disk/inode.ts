@@ -13,6 +13,7 @@ export class Inode {
   readonly type: InodeType;
   readonly mode: Kept<number>;
   readonly mtimeNs: Kept<bigint>;
+  birthtimeNs: bigint;
   ctimeNs: bigint;
   content = new Content();
   /** Of a link. */
@@ -29,6 +30,7 @@ export class Inode {
     this.type = type;
     this.mode = new Kept(mode);
     this.mtimeNs = new Kept(nowNs);
+    this.birthtimeNs = nowNs;
     this.ctimeNs = nowNs;
   }
 
@@ -42,13 +44,14 @@ export class Inode {
   after(failure: PowerFailure): Inode {
     const mode = this.mode.after(failure);
     const inode = new Inode(this.type, { ino: this.ino, mode, nowNs: this.mtimeNs.after(failure) });
+    inode.birthtimeNs = this.birthtimeNs;
     inode.content = this.content.after(failure);
     inode.target = this.target;
     return inode;
   }
 
   stats(): FileStats {
-    const { type, linkCount, ctimeNs } = this;
+    const { type, linkCount, birthtimeNs, ctimeNs } = this;
     const mtimeNs = this.mtimeNs.now;
     const size = type === 'symlink' ? Buffer.byteLength(this.target) : this.content.size;
     return {
@@ -59,6 +62,7 @@ export class Inode {
       size: BigInt(size),
       mode: BigInt(this.mode.now | TYPE_BITS[type]),
       nlink: BigInt(linkCount),
+      birthtimeNs,
       mtimeNs,
       ctimeNs,
       mtimeMs: mtimeNs / 1_000_000n,
