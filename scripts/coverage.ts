@@ -1,5 +1,5 @@
-// Reads the coverage of the last full test run (CI=true npm test), which counts the processes that the tests started,
-// and prints the share of lines and of branches that ran, by folder of src and over all of it.
+// Reads the coverage of the last run of `npm run test:coverage`, which counts the processes that the tests started, and
+// prints the share of lines and of branches that ran, by folder of src and over all of it.
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative, resolve } from 'node:path';
 
@@ -23,6 +23,7 @@ interface TestResult {
 export class BrokenTree {
   readonly #root: string;
   readonly #path: string;
+  readonly #temporary: string;
   readonly #running = new Set<ChildProcess>();
 
   /** Copies the tree at `root`; what is installed there is used where it lies. */
@@ -33,6 +34,8 @@ export class BrokenTree {
       recursive: true,
       filter: (file) => !NOT_COPIED.includes(relative(this.#root, file)),
     });
+    this.#temporary = join(this.#path, 'tmp/t');
+    mkdirSync(this.#temporary, { recursive: true });
     symlinkSync(join(this.#root, 'node_modules'), join(this.#path, 'node_modules'));
     // Bugs are put into the sources alone, and to look at these takes half as long as to look at all.
     writeFileSync(join(this.#path, PROJECT), '{ "extends": "./tsconfig.json", "include": ["src"] }');
@@ -102,6 +105,8 @@ export class BrokenTree {
         ...environment,
         PATH: `${programs}${delimiter}${PATH}`,
         CI: 'false',
+        // Deep enough for what a bug lets climb out of its directory.
+        TMPDIR: this.#temporary,
         // Nothing that stands above is taken for the repository of the patches.
         GIT_CEILING_DIRECTORIES: dirname(this.#path),
       },

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { systemClock, type Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { readPrivateFile, writePrivateFile } from '../trust/private-file.ts';
+
+/** Keys that nobody asked for so long are of no use: servers do not keep what was begun under them. A program that is killed once a transfer is committed leaves its key. */
+const MAX_AGE_MS = 30 * 86_400_000;
 
 /** A new resume key: 128 random bits in hex. */
 export function newResumeKey(random: Random): string {
@@ -17,10 +21,13 @@ export function newResumeKey(random: Random): string {
  */
 export class ResumeKeys {
   readonly #directory: string;
+  readonly #clock: Clock;
+  #swept: Promise<void> | undefined;
 
   /** `directory` is made when the first key is kept. */
-  constructor(directory: string) {
+  constructor(directory: string, clock: Clock = systemClock) {
     this.#directory = directory;
+    this.#clock = clock;
   }
 
   /** The key for `name`, which says source and target: the one that is kept, or a new one that now is. */
@@ -34,6 +41,7 @@ export class ResumeKeys {
         hint: `Remove it; the transfer then begins anew.`,
       });
     }
+    await (this.#swept ??= this.#sweep());
     const made = newResumeKey(random);
     await writePrivateFile(file, `${made}\n`, random);
     return made;
@@ -42,6 +50,17 @@ export class ResumeKeys {
   /** Forgets the key for `name`: the transfer is done. */
   async done(name: string): Promise<void> {
     await rm(this.#file(name), { force: true });
+  }
+
+  // What cannot be looked at or removed does no harm.
+  async #sweep(): Promise<void> {
+    const names = await readdir(this.#directory).catch(() => []);
+    for (const name of names) {
+      const file = join(this.#directory, name);
+      const stats = await stat(file).catch(() => undefined);
+      if (stats !== undefined && this.#clock.now() - stats.mtimeMs > MAX_AGE_MS)
+        await rm(file).catch(() => undefined);
+    }
   }
 
   #file(name: string): string {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 
 import { ResumeKeys } from '../../src/client/resume-keys.ts';
 import { systemRandom } from '../../src/random.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
 import { failureOf } from './setting.ts';
 
@@ -36,4 +37,16 @@ test.each([
       code,
       hint: expect.any(String),
     });
+});
+
+test('a key that nobody asked for in a month goes when another is made', async () => {
+  const directory = await temporaryDirectory();
+  const clock = new FakeClock(Date.now());
+  await new ResumeKeys(directory, clock).keyFor('killed once it was done', systemRandom);
+  clock.advance(29 * 86_400_000);
+  await new ResumeKeys(directory, clock).keyFor('young', systemRandom);
+  expect(await readdir(directory)).toHaveLength(2);
+  clock.advance(2 * 86_400_000);
+  await new ResumeKeys(directory, clock).keyFor('new', systemRandom);
+  expect(await readdir(directory)).toHaveLength(1);
 });
