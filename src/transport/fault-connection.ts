@@ -35,6 +35,7 @@ export class FaultConnection {
   readonly #options: FaultConnectionOptions;
   readonly #sockets: readonly [client: Socket, target: Socket];
   readonly #abort = new AbortController();
+  readonly #closed = Promise.withResolvers<void>();
 
   constructor(options: FaultConnectionOptions) {
     const { client, target, onClosed } = options;
@@ -53,6 +54,7 @@ export class FaultConnection {
         this.#abort.abort();
         this.#tell({ kind: 'closed' });
         onClosed(this);
+        this.#closed.resolve();
       });
     }
     const onUnreachable = (error: Error) =>
@@ -79,6 +81,11 @@ export class FaultConnection {
         socket.resume();
       }
     }
+  }
+
+  /** Resolves when both sockets are closed, and that is told; never rejects. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
   }
 
   /** Closes both sockets at once. */

@@ -125,9 +125,10 @@ export class FaultProxy implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#cancelReset();
     this.#server.close(() => resolve());
+    const closed = [...this.#open].map((connection) => connection.closed);
     for (const connection of this.#open) connection.destroy();
     for (const socket of this.#unanswered) socket.destroy();
-    await promise;
+    await Promise.all([promise, ...closed]);
   }
 
   #resetEvery(delayMs: number): void {
