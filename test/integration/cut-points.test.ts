@@ -7,7 +7,7 @@ import { ERRANDS } from '../support/errands.ts';
 import { trialRandom } from '../support/seeded.ts';
 
 /** Cuts of each errand: some of those that there are, or all. */
-const CUTS = effort(8, Infinity);
+const CUTS = effort(5, Infinity);
 
 test.for(ERRANDS)('$name, cut in any message', async (errand, context) => {
   const random = trialRandom(context);

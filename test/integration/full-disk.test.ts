@@ -10,7 +10,7 @@ import { between, pick, trialRandom } from '../support/seeded.ts';
 import { canMount, TinyDisk } from '../support/tiny-disk.ts';
 
 const MIB = 2 ** 20;
-const TRIALS = effort(25, 1_500);
+const TRIALS = effort(15, 1_500);
 
 describe.skipIf(!canMount)('a disk that is full', () => {
   const home = new CliHome();

@@ -27,7 +27,7 @@ const FILES = DIRECTORIES.flatMap((directory) =>
 describe.each(KEPT)('%s', (_, keepVersionsMs) => {
   test('a store that loses power again and again loses nothing of what it promised', async (context) => {
     const random = trialRandom(context);
-    for (let life = 0; life < effort(40, 4_000); life += 1) {
+    for (let life = 0; life < effort(25, 4_000); life += 1) {
       let disk = new ModelDisk();
       const known = new Known();
       for (let cycle = 1; cycle <= 12; cycle += 1) {
