@@ -23,6 +23,17 @@ const SMALL = bytesOf(1_000);
 /** Two and a half blocks. */
 const LARGE = bytesOf(2.5 * BLOCK_BYTES);
 
+/** A client that has sent the first block of a file, which is being written until the gate is opened. */
+async function writingFirstBlock() {
+  const store = new GatedStore();
+  const client = await (await startTestServer({ store })).login();
+  const { upload } = await beginUpload(client, 'a', LARGE.length);
+  const gate = store.hold('write 0');
+  const [content = NOTHING] = blocksOf(LARGE);
+  const id = client.begin('block', { upload, index: 0, digest: digestOf(content) }, { content });
+  return { client, upload, content, id, gate };
+}
+
 describe('in blocks', () => {
   test.each([0, 1, BLOCK_BYTES, BLOCK_BYTES + 1, LARGE.length])('a file of %i bytes', async (length) => {
     const client = await (await startTestServer()).login();
@@ -42,12 +53,7 @@ describe('in blocks', () => {
   });
 
   test('that a block was received is told while it is being written', async () => {
-    const store = new GatedStore();
-    const client = await (await startTestServer({ store })).login();
-    const { upload } = await beginUpload(client, 'a', LARGE.length);
-    const gate = store.hold('write 0');
-    const [content = NOTHING] = blocksOf(LARGE);
-    const id = client.begin('block', { upload, index: 0, digest: digestOf(content) }, { content });
+    const { client, upload, content, id, gate } = await writingFirstBlock();
     const { header } = await client.take(({ header }) => header['id'] === id);
     expect(header).toMatchObject({ status: 'progress', received: true });
     gate.open();
@@ -57,12 +63,7 @@ describe('in blocks', () => {
   });
 
   test('no block is said to be held before it is written', async () => {
-    const store = new GatedStore();
-    const client = await (await startTestServer({ store })).login();
-    const { upload } = await beginUpload(client, 'a', LARGE.length);
-    const gate = store.hold('write 0');
-    const [content = NOTHING] = blocksOf(LARGE);
-    const id = client.begin('block', { upload, index: 0, digest: digestOf(content) }, { content });
+    const { client, id, gate } = await writingFirstBlock();
     await gate.reached();
     // Answers to what came later come later.
     await client.askOk('ping');
