@@ -18,9 +18,4 @@ export function isPin(text: string): boolean {
   return bytes.length === 32 && bytes.toString('base64') === base64;
 }
 
-/** Whether `pin`, of the key that a peer presented, is among `accepted`. Pins are no secrets. */
-export function pinMatches(pin: string, accepted: Iterable<string>): boolean {
-  return [...accepted].includes(pin);
-}
-
 const PREFIX = 'sha256//';

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { systemRandom } from '../../src/random.ts';
-import { certificatePin, isPin, pinMatches } from '../../src/trust/pins.ts';
+import { certificatePin, isPin } from '../../src/trust/pins.ts';
 import { createIdentity } from '../../src/trust/server-identity.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hasOpenssl } from './openssl.ts';
@@ -70,11 +70,4 @@ test('a pin has one written form', () => {
   ]) {
     expect(isPin(text), text).toBe(false);
   }
-});
-
-test('a pin matches if it is among the accepted', () => {
-  const other = `sha256//${Buffer.alloc(32).toString('base64')}`;
-  expect(pinMatches(PIN, [other, PIN])).toBe(true);
-  expect(pinMatches(PIN, new Set([other]))).toBe(false);
-  expect(pinMatches(PIN, [])).toBe(false);
 });
