@@ -9,31 +9,23 @@ import { chaosFaults, ChaosTally, type ChaosSettings } from '../../src/diagnosti
 import { isSealiftError } from '../../src/errors.ts';
 import { AT_ONCE, fetchTo, MIB, NEVER, noise, send, startSetting } from '../client/setting.ts';
 
+/** Settings that bear the names of the faults. */
+const SAME = {
+  bytesPerSecond: 1,
+  resetEveryMs: 2,
+  stallAfterBytes: 3,
+  corruptAtByte: 4,
+  splitBytes: 5,
+  blackhole: true,
+};
+
 test.each<[string, ChaosSettings, unknown]>([
   ['nothing', {}, {}],
   ['latency', { latencyMs: 100 }, { latencyMs: 100, jitterMs: 0 }],
   ['jitter lies on both sides', { latencyMs: 100, jitterMs: 20 }, { latencyMs: 80, jitterMs: 40 }],
   ['nothing arrives before it was sent', { latencyMs: 10, jitterMs: 30 }, { latencyMs: 0, jitterMs: 40 }],
   ['what is dropped is closed', { dropAfterBytes: 5 }, { cut: { afterBytes: 5, mode: 'fin' } }],
-  [
-    'the rest is called the same',
-    {
-      bytesPerSecond: 1,
-      resetEveryMs: 2,
-      stallAfterBytes: 3,
-      corruptAtByte: 4,
-      splitBytes: 5,
-      blackhole: true,
-    },
-    {
-      bytesPerSecond: 1,
-      resetEveryMs: 2,
-      stallAfterBytes: 3,
-      corruptAtByte: 4,
-      splitBytes: 5,
-      blackhole: true,
-    },
-  ],
+  ['the rest is called the same', SAME, SAME],
 ])('as faults of the proxy: %s', (_, settings, faults) => {
   expect(chaosFaults(settings)).toEqual(faults);
 });
