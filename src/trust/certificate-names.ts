@@ -1,4 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
+// `toLegacyObject` loads a part of this: before the whole, it leaves Node 24 without `createSecureContext` for good.
+// eslint-disable-next-line no-restricted-imports -- no socket is made here
+import 'node:tls';
 import { domainToASCII } from 'node:url';
 
 import { SealiftError } from '../errors.ts';

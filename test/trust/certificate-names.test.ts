@@ -1,4 +1,5 @@
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
+import { spawnSync } from 'node:child_process';
 import { webcrypto, X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { alternativeName, certificateNames, isCertificateName } from '../../src/trust/certificate-names.ts';
@@ -70,11 +71,12 @@ describe('the names in a client certificate', () => {
       },
       webcrypto,
     );
-    return certificateNames(new X509Certificate(Buffer.from(rawData)));
+    return new X509Certificate(Buffer.from(rawData));
   };
+  const namesOf = async (...given: Parameters<typeof made>) => certificateNames(await made(...given));
 
   test('are its common name, DNS names and e-mail addresses, each once', async () => {
-    const names = await made(
+    const names = await namesOf(
       ['backup'],
       [
         { type: 'dns', value: 'a.example' },
@@ -87,11 +89,11 @@ describe('the names in a client certificate', () => {
   });
 
   test('are its common name where there is no other', async () => {
-    expect(await made(['John Doe'], [])).toEqual(['John Doe']);
+    expect(await namesOf(['John Doe'], [])).toEqual(['John Doe']);
   });
 
   test('do not include what only looks like one inside another', async () => {
-    const names = await made(
+    const names = await namesOf(
       ['backup'],
       [
         { type: 'dns', value: 'x, DNS:admin.example' },
@@ -105,6 +107,21 @@ describe('the names in a client certificate', () => {
   });
 
   test('are all its common names, where it has several', async () => {
-    expect(await made(['one', 'two'], [])).toEqual(['one', 'two']);
+    expect(await namesOf(['one', 'two'], [])).toEqual(['one', 'two']);
+  });
+
+  // Node loads its TLS in an order that breaks it when the parts of a subject are asked for first.
+  test('leave TLS usable in a process that needs it only afterwards', async () => {
+    const module = new URL('../../src/trust/certificate-names.ts', import.meta.url).href;
+    const script = `
+      import { X509Certificate } from 'node:crypto';
+      import { certificateNames } from ${JSON.stringify(module)};
+      certificateNames(new X509Certificate(${JSON.stringify((await made(['backup'], [])).toString())}));
+      const { createServer } = await import('node:tls');
+      createServer({});`;
+    const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
   });
 });
