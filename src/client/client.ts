@@ -298,6 +298,26 @@ export class Client implements AsyncDisposable {
     );
   }
 
+  /** The same for one of many small files, with as little as possible for each. Undefined if it would have to wait for others, or to be compressed. */
+  putNow(
+    path: string,
+    content: Buffer,
+    { signal, ...options }: PutOptions = {},
+  ): Promise<Receipt> | undefined {
+    if (this.#smallFiles.isActive) return undefined;
+    const raw = blockDigest(this.algorithm, content);
+    const fields = { ...options, path, size: content.length, digest: formatBlockDigest(this.algorithm, raw) };
+    return this.#requests
+      .sendNow('put', fields, { content, signal })
+      ?.then(({ header }) =>
+        this.checkedReceipt(
+          header,
+          content.length,
+          fileDigest(this.algorithm, content.length === 0 ? [] : [raw]),
+        ),
+      );
+  }
+
   /** Fetches a file, or a former `version` of it, of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */
   async get(
     path: string,

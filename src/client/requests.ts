@@ -23,10 +23,12 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Who waits for an answer. */
 interface Pending {
-  settle: PromiseWithResolvers<Message>;
-  onPart: RequestOptions['onPart'];
-  onReceived: RequestOptions['onReceived'];
+  resolve: (answer: Message) => void;
+  reject: (error: unknown) => void;
+  onPart?: RequestOptions['onPart'];
+  onReceived?: RequestOptions['onReceived'];
 }
 
 /** Requests and their answers on one connection, any number at once. */
@@ -35,6 +37,7 @@ export class Requests {
   readonly #pending = new Map<number, Pending>();
   // One place is kept free, for `cancel`.
   #places = new Budget(MAX_REQUESTS - 1);
+  readonly #cancellers = new Cancellers();
   #nextId = 1;
   #failure: SealiftError | undefined;
 
@@ -67,6 +70,44 @@ export class Requests {
     }
   }
 
+  /** The same for one of many small requests, with as little as possible for each; its content must not change any more. Undefined if it would have to wait for others. */
+  sendNow<A extends Action>(
+    action: A,
+    fields: RequestFields<A>,
+    { content, signal }: { content: Buffer; signal?: AbortSignal | undefined },
+  ): Promise<Message> | undefined {
+    if (this.#failure !== undefined || signal?.aborted === true) return undefined;
+    const release = this.#places.takeNow(1);
+    if (release === undefined) return undefined;
+    const { promise, resolve, reject } = Promise.withResolvers<Message>();
+    const end = () => {
+      takeBack?.();
+      this.#end(id);
+      release();
+    };
+    const fail = (error: unknown) => {
+      end();
+      reject(error);
+    };
+    const id = this.#begin({
+      resolve: (answer) => {
+        end();
+        resolve(answer);
+      },
+      reject: fail,
+    });
+    const takeBack = this.#cancellers.add(signal, (error) => {
+      fail(error);
+      this.#cancel(id);
+    });
+    try {
+      this.#connection.post({ fields: requestHeader(action, id, fields), content });
+    } catch (error) {
+      fail(error);
+    }
+    return promise;
+  }
+
   async #exchange<A extends Action>(
     action: A,
     fields: RequestFields<A>,
@@ -76,15 +117,12 @@ export class Requests {
       options;
     if (this.#failure) throw this.#failure;
     if (signal?.aborted === true) throw abortedError(signal);
-    const id = this.#nextId++;
-    const settle = Promise.withResolvers<Message>();
-    this.#pending.set(id, { settle, onPart, onReceived });
-    this.#connection.inFlight = this.#pending.size;
-    const onAbort = () => {
-      settle.reject(abortedError(signal));
+    const { promise, resolve, reject } = Promise.withResolvers<Message>();
+    const id = this.#begin({ resolve, reject, onPart, onReceived });
+    const takeBack = this.#cancellers.add(signal, (error) => {
+      reject(error);
       this.#cancel(id);
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
+    });
     try {
       const message = {
         fields: { ...requestHeader(action, id, fields), ...writeFields({ decodedLength }) },
@@ -94,22 +132,33 @@ export class Requests {
       };
       // An error that the server sends while we are still sending is the one to tell.
       const sending = this.#connection.send(message);
-      sending.then(onSent, (error: unknown) => this.#onSendFailed(settle, error));
-      const answer = await settle.promise;
+      sending.then(onSent, (error: unknown) => this.#onSendFailed(reject, error));
+      const answer = await promise;
       // A server may answer before it has all: the content is the caller's again only when none of it waits here.
       await sending;
       return answer;
     } finally {
-      signal?.removeEventListener('abort', onAbort);
-      this.#pending.delete(id);
-      this.#connection.inFlight = this.#pending.size;
+      takeBack?.();
+      this.#end(id);
     }
   }
 
+  #begin(pending: Pending): number {
+    const id = this.#nextId++;
+    this.#pending.set(id, pending);
+    this.#connection.inFlight = this.#pending.size;
+    return id;
+  }
+
+  #end(id: number): void {
+    this.#pending.delete(id);
+    this.#connection.inFlight = this.#pending.size;
+  }
+
   // The reader may still find the server's last words: only if it finds none, the failed sending is the cause.
-  #onSendFailed(settle: PromiseWithResolvers<Message>, error: unknown): void {
+  #onSendFailed(reject: Pending['reject'], error: unknown): void {
     const known = toSealiftError(error);
-    if (known.code !== 'connection-lost') settle.reject(known);
+    if (known.code !== 'connection-lost') reject(known);
   }
 
   #cancel(target: number): void {
@@ -137,18 +186,18 @@ export class Requests {
     const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
     // An answer to what was cancelled, or a `progress` that nobody asked for.
     if (typeof id !== 'number' || pending === undefined) return;
-    if (status === 'ok') pending.settle.resolve(message);
-    else if (status === 'error') pending.settle.reject(errorFromFields(message.header));
+    if (status === 'ok') pending.resolve(message);
+    else if (status === 'error') pending.reject(errorFromFields(message.header));
     else if (status === 'progress') {
       if (message.header['received'] === true) pending.onReceived?.();
     } else await this.#deliverPart(id, pending, message);
   }
 
-  async #deliverPart(id: number, { onPart, settle }: Pending, part: Message): Promise<void> {
+  async #deliverPart(id: number, { onPart, reject }: Pending, part: Message): Promise<void> {
     try {
       await onPart?.(part);
     } catch (error) {
-      settle.reject(error);
+      reject(error);
       // The rest, which may be gigabytes, would only be thrown away.
       this.#cancel(id);
     }
@@ -156,9 +205,40 @@ export class Requests {
 
   #fail(error: SealiftError): void {
     this.#failure = error;
-    for (const { settle } of this.#pending.values()) settle.reject(error);
+    for (const { reject } of [...this.#pending.values()]) reject(error);
     this.#connection.destroy(error);
   }
+}
+
+/** What cancels requests, by signal: a signal to which each of many requests listened would take long to tell them apart. */
+class Cancellers {
+  readonly #bySignal = new Map<AbortSignal, Set<(error: SealiftError) => void>>();
+
+  /** `cancel` is called when `signal` fires; the function that is returned takes that back. */
+  add(signal: AbortSignal | undefined, cancel: (error: SealiftError) => void): (() => void) | undefined {
+    if (signal === undefined) return undefined;
+    const known = this.#bySignal.get(signal);
+    if (known !== undefined) {
+      known.add(cancel);
+      return () => this.#remove(signal, cancel);
+    }
+    this.#bySignal.set(signal, new Set([cancel]));
+    signal.addEventListener('abort', this.#onAbort);
+    return () => this.#remove(signal, cancel);
+  }
+
+  #remove(signal: AbortSignal, cancel: (error: SealiftError) => void): void {
+    const cancels = this.#bySignal.get(signal);
+    cancels?.delete(cancel);
+    if (cancels?.size !== 0) return;
+    this.#bySignal.delete(signal);
+    signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  readonly #onAbort = ({ target }: Event): void => {
+    const signal = target as AbortSignal;
+    for (const cancel of [...(this.#bySignal.get(signal) ?? [])]) cancel(abortedError(signal));
+  };
 }
 
 // A server that found us too slow ends this stream only: on another one the same may succeed.

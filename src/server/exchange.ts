@@ -7,6 +7,7 @@ import type { DigestAlgorithm } from '../transfer/digests.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { Budget } from '../transport/budget.ts';
 import type { Compressor } from '../transport/compressor.ts';
+import { Deadlines } from '../transport/deadlines.ts';
 import type { Grant } from '../trust/grant.ts';
 import type { ContentEncoding } from '../transport/content-encoding.ts';
 import type { FileDigests } from './file-digests.ts';
@@ -57,7 +58,7 @@ export interface Exchange<A extends Action> {
   /** Decoded, if it came compressed. */
   readonly content: Buffer;
   readonly state: SessionState;
-  /** Fires when the client cancels the request or is gone. */
+  /** Fires when the client cancels the request or is gone; made when it is asked for. */
   readonly signal: AbortSignal;
   /** What a `progress` says of this request besides that it is worked on; a handler may put its own here. */
   progress: () => Readonly<Record<string, unknown>>;
@@ -86,30 +87,40 @@ export function noteMade(
 /** Works on a request and resolves with its final `ok`; what it throws becomes the `error`. */
 export type Handler<A extends Action> = (exchange: Exchange<A>) => Promise<Answer>;
 
-/**
- * Runs long work and tells the client now and then that it goes on. A `progress` that cannot be sent at once is
- * merged with the next.
- */
-export async function withProgress<A extends Action, T>(
-  exchange: Pick<Exchange<A>, 'part' | 'progress'> & { state: Pick<SessionState, 'clock'> },
-  work: () => Promise<T>,
-): Promise<T> {
-  const { clock } = exchange.state;
-  let isSending = false;
-  const tell = () => {
-    cancel = clock.schedule(PROGRESS_INTERVAL_MS, tell);
-    if (isSending) return;
-    isSending = true;
-    // A connection that is gone ends the request by its signal.
-    exchange.part('progress', { fields: exchange.progress() }).then(
-      () => (isSending = false),
-      () => undefined,
-    );
-  };
-  let cancel = clock.schedule(PROGRESS_INTERVAL_MS, tell);
-  try {
-    return await work();
-  } finally {
-    cancel();
+/** Tells clients now and then that long work goes on. A `progress` that cannot be sent at once is merged with the next. */
+export class ProgressTeller {
+  // One timer for all of them: most end long before it matters.
+  readonly #deadlines: Deadlines;
+  #lastName = 0;
+
+  constructor(clock: Clock) {
+    this.#deadlines = new Deadlines(clock);
+  }
+
+  /** Runs `work`, and calls `tell` from time to time until it ends. */
+  async during<T>(tell: () => Promise<void>, work: () => Promise<T>): Promise<T> {
+    const name = (this.#lastName += 1);
+    let isSending = false;
+    const onDue = () => {
+      this.#deadlines.set(name, PROGRESS_INTERVAL_MS, onDue);
+      if (isSending) return;
+      isSending = true;
+      // A connection that is gone ends the request by its signal.
+      tell().then(
+        () => (isSending = false),
+        () => undefined,
+      );
+    };
+    this.#deadlines.set(name, PROGRESS_INTERVAL_MS, onDue);
+    try {
+      return await work();
+    } finally {
+      this.#deadlines.clear(name);
+    }
+  }
+
+  /** Lets no timer run on. May be called again. */
+  stop(): void {
+    this.#deadlines.clearAll();
   }
 }

@@ -26,10 +26,11 @@ import { Answers } from './answers.ts';
 import type { Identity } from './authentication.ts';
 import { authorize } from './authorization.ts';
 import { BlockTracker } from './block-tracker.ts';
+import { Cancellation } from './cancellation.ts';
 import { blockBuffers } from '../transport/block-buffers.ts';
 import { Budget } from '../transport/budget.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
-import { withProgress, type Answer, type Exchange, type Handler, type SessionState } from './exchange.ts';
+import { ProgressTeller, type Answer, type Exchange, type Handler, type SessionState } from './exchange.ts';
 import { HANDLERS } from './handlers/index.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
 import { Login, type LoginParts } from './login.ts';
@@ -77,11 +78,12 @@ export class Session {
   // Of their own, since a client cancels when all places are taken; bounded all the same, for their answers wait too.
   readonly #cancels = new Budget(MAX_REQUESTS);
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
-  readonly #working = new Map<number, AbortController>();
+  readonly #working = new Map<number, Cancellation>();
   readonly #tasks = new Set<Promise<void>>();
   /** Fires when the connection is closed. */
   readonly #gone = new AbortController();
   readonly #record: SessionRecord;
+  readonly #progress: ProgressTeller;
   #state: SessionState | undefined;
   #login: Login | undefined;
   #isDraining = false;
@@ -94,6 +96,7 @@ export class Session {
     this.#answers = new Answers(connection);
     this.#peer = peer;
     this.#logger = parts.logger;
+    this.#progress = new ProgressTeller(parts.clock);
     this.#record = new SessionRecord(parts, { connection: number, address: peer.address });
   }
 
@@ -149,21 +152,20 @@ export class Session {
       if (message === undefined) return;
       if (this.#state === undefined) await this.#beforeHello(message);
       else {
-        await this.#paceReceived(message, this.#state);
+        await this.#paceReceived(message);
         await this.#begin(message, this.#state);
       }
     }
   }
 
   /** Waits until the principal may send more; that the connection is gone meanwhile shows when it is read from. */
-  async #paceReceived({ header, content }: Message, state: SessionState): Promise<void> {
+  async #paceReceived({ header, content }: Message): Promise<void> {
     const waiting = this.#login?.pace('received', content.length, this.#gone.signal);
     if (waiting === undefined) return;
     const id = requestId(header);
     this.#connection.inFlight += 1;
-    const part: Exchange<Action>['part'] = (status, answer) => this.#answers.send({ id, status }, answer);
-    const paced =
-      id === undefined ? waiting : withProgress({ state, part, progress: () => ({}) }, () => waiting);
+    const tell = () => this.#answers.send({ id, status: 'progress' }, {});
+    const paced = id === undefined ? waiting : this.#progress.during(tell, () => waiting);
     await paced.catch(() => undefined);
     this.#connection.inFlight -= 1;
   }
@@ -265,18 +267,17 @@ export class Session {
   // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
   async #work({ header, content }: Message, state: SessionState): Promise<void> {
     const id = requestId(header);
-    const controller = new AbortController();
+    const cancellation = new Cancellation();
     try {
       if (this.#isDraining)
         throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
       const request = parseRequest(header);
-      if (id !== undefined) this.#register(id, controller);
-      const { signal } = controller;
+      if (id !== undefined) this.#register(id, cancellation);
       const uploadPath = uploadPathOf(request, state);
       const known = { path: uploadPath, receivedBytes: content.length };
       const answer = await this.#record.request(request, known, async (onSent) => {
         authorize(request, state.grant, { made: state.made, uploadPath });
-        return this.#handle(request, { header, content, state, signal }, onSent);
+        return this.#handle(request, { header, content, state, cancellation }, onSent);
       });
       try {
         this.#logDone(request, answer);
@@ -288,7 +289,7 @@ export class Session {
     } catch (error) {
       await this.#tellError(id, error, blockFields(header));
     } finally {
-      if (id !== undefined && this.#working.get(id) === controller) this.#working.delete(id);
+      if (id !== undefined && this.#working.get(id) === cancellation) this.#working.delete(id);
     }
   }
 
@@ -298,37 +299,49 @@ export class Session {
     this.#logger.info({ action, path: path ?? answer?.['path'], to, size: answer?.['size'] }, 'done');
   }
 
-  #register(id: number, controller: AbortController): void {
+  #register(id: number, cancellation: Cancellation): void {
     if (this.#working.has(id))
       throw new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
-    this.#working.set(id, controller);
+    this.#working.set(id, cancellation);
   }
 
   async #handle<A extends Action>(
     { action, fields, id }: Request<A>,
-    rest: Pick<Exchange<A>, 'header' | 'content' | 'state' | 'signal'>,
+    rest: Pick<Exchange<A>, 'header' | 'content' | 'state'> & { cancellation: Cancellation },
     onSent: OnSent,
   ): Promise<Answer> {
+    const { header, state, cancellation } = rest;
     const carriesFile = action === 'put' || action === 'block';
     const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
-    const pacing = (answer: Answer) => this.#login?.pace('sent', answer.content?.length ?? 0, rest.signal);
     const part: Exchange<A>['part'] = async (status, answer) => {
       onSent(answer);
-      await pacing(answer);
+      await this.#paceSent(answer, cancellation);
       await this.#answers.send({ id, status }, answer);
     };
+    const exchange: Exchange<A> = {
+      ...{ action, fields, header, content, state, part },
+      progress: () => ({}),
+      get signal() {
+        return cancellation.signal;
+      },
+    };
     const handler = HANDLERS[action] as unknown as Handler<A>;
-    const exchange: Exchange<A> = { ...rest, action, fields, content, part, progress: () => ({}) };
-    // Whatever touches data may take long, on a slow disk if on nothing else. Without an id nobody waits.
+    // Without an id nobody waits.
     if (id === undefined) return handler(exchange);
-    return withProgress(exchange, async () => {
+    // Whatever touches data may take long, on a slow disk if on nothing else.
+    const tell = () => part('progress', { fields: exchange.progress() });
+    return this.#progress.during(tell, async () => {
       const answer = await handler(exchange);
-      await pacing(answer)?.catch((error: unknown) => {
+      await this.#paceSent(answer, cancellation)?.catch((error: unknown) => {
         answer.release?.();
         throw error;
       });
       return answer;
     });
+  }
+
+  #paceSent({ content }: Answer, cancellation: Cancellation): Promise<void> | undefined {
+    return content && this.#login?.pace('sent', content.length, cancellation.signal);
   }
 
   async #tellError(id: number | undefined, error: unknown, context?: Record<string, unknown>): Promise<void> {
@@ -362,6 +375,7 @@ export class Session {
     await Promise.all(this.#tasks);
     const state = this.#state;
     if (state !== undefined) await this.#leaveUploads(state);
+    this.#progress.stop();
     this.#login?.leave();
     this.#login = undefined;
   }
@@ -374,7 +388,7 @@ export class Session {
   }
 
   #abortAll(reason: SealiftError): void {
-    for (const controller of this.#working.values()) controller.abort(reason);
+    for (const cancellation of this.#working.values()) cancellation.abort(reason);
     // Long work for an upload ends when nobody works with it any more.
     for (const upload of this.#state?.ownUploads ?? []) upload.removeUser(this.#state as SessionState);
   }

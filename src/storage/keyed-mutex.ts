@@ -7,10 +7,11 @@ export class KeyedMutex {
     const wanted = typeof keys === 'string' ? [keys] : [...new Set(keys)];
     const { promise: done, resolve } = Promise.withResolvers<void>();
     // All tails are replaced in the same turn, so two tasks can never wait for each other.
-    const before = wanted.flatMap((key) => this.#tails.get(key) ?? []);
+    const before = wanted.map((key) => this.#tails.get(key)).filter((tail) => tail !== undefined);
     for (const key of wanted) this.#tails.set(key, done);
     try {
-      await Promise.all(before);
+      // The usual case, for each of many small files.
+      if (before.length > 0) await Promise.all(before);
       return await task();
     } finally {
       for (const key of wanted) if (this.#tails.get(key) === done) this.#tails.delete(key);

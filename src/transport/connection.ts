@@ -110,6 +110,11 @@ export class Connection implements AsyncDisposable {
     }
   }
 
+  /** As `send`, where nobody waits for it to be taken: that it is not shows when the connection ends. */
+  post(message: OutgoingMessage): void {
+    this.#outbox.post(encodeHead(message), message.content ?? NOTHING);
+  }
+
   /** The longest content taken from now on, in bytes. */
   set maxContentBytes(bytes: number) {
     this.#decoder.maxContentBytes = bytes;

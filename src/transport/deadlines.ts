@@ -12,7 +12,7 @@ interface Deadline {
  */
 export class Deadlines {
   readonly #clock: Clock;
-  readonly #deadlines = new Map<string, Deadline>();
+  readonly #deadlines = new Map<string | number, Deadline>();
   #cancelTimer: (() => void) | undefined;
   #timerDueMs = Infinity;
 
@@ -21,7 +21,7 @@ export class Deadlines {
   }
 
   /** From now on `name` is missed after `delayMs`, unless it is set again or cleared before. */
-  set(name: string, delayMs: number, onMissed: () => void): void {
+  set(name: string | number, delayMs: number, onMissed: () => void): void {
     const dueMs = this.#clock.monotonicMs() + delayMs;
     const existing = this.#deadlines.get(name);
     if (existing === undefined) this.#deadlines.set(name, { dueMs, onMissed });
@@ -29,11 +29,11 @@ export class Deadlines {
     if (dueMs < this.#timerDueMs) this.#arm(dueMs);
   }
 
-  has(name: string): boolean {
+  has(name: string | number): boolean {
     return this.#deadlines.has(name);
   }
 
-  clear(name: string): void {
+  clear(name: string | number): void {
     this.#deadlines.delete(name);
   }
 

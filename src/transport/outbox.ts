@@ -13,7 +13,7 @@ const GATHER_BYTES = 65_536;
 interface Outgoing {
   bytes: Uint8Array;
   /** Called when the kernel has taken the last of the bytes, or with why it never will. */
-  settle: (error?: Error) => void;
+  settle?: ((error?: Error) => void) | undefined;
 }
 
 /** What waits to be sent on a socket, in order; the kernel's pace is the pace of `send`. */
@@ -34,17 +34,25 @@ export class Outbox {
     this.#onProgress = onProgress;
   }
 
-  /** Resolves when the kernel has taken all of `parts`, which leave without anything in between. */
+  /** Sends `parts`, which leave without anything in between. */
+  post(...parts: Uint8Array[]): void {
+    this.#add(parts, undefined);
+  }
+
+  /** The same; resolves when the kernel has taken all of them. */
   send(...parts: Uint8Array[]): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const filled = parts.filter((part) => part.length > 0);
-    filled.forEach((bytes, index) => {
-      const isLast = index === filled.length - 1;
-      this.#queue.push({ bytes, settle: (error) => (error ? reject(error) : isLast && resolve()) });
-    });
-    if (!this.#isWriting) this.#writeNext();
+    this.#add(parts, (error) => (error ? reject(error) : resolve()));
     return promise;
+  }
+
+  #add(parts: readonly Uint8Array[], settle: Outgoing['settle']): void {
+    if (this.#failure) return;
+    const filled = parts.filter((part) => part.length > 0);
+    for (const [index, bytes] of filled.entries())
+      this.#queue.push({ bytes, settle: index === filled.length - 1 ? settle : undefined });
+    if (!this.#isWriting) this.#writeNext();
   }
 
   /** Ends the stream once everything that waits is sent. May be called again. */
@@ -56,7 +64,7 @@ export class Outbox {
   /** Everything that waits, and all that comes later, fails with `error`. May be called again. */
   fail(error: Error): void {
     this.#failure ??= error;
-    for (const { settle } of this.#queue.splice(0)) settle(this.#failure);
+    for (const { settle } of this.#queue.splice(0)) settle?.(this.#failure);
   }
 
   #writeNext(): void {
@@ -73,7 +81,7 @@ export class Outbox {
       this.#isWriting = false;
       this.#pieceBytes = this.#clock.monotonicMs() - startMs < FAST_MS ? FAST_PIECE_BYTES : PIECE_BYTES;
       if (error) this.fail(error);
-      for (const settle of settled) settle(error ?? undefined);
+      for (const settle of settled) settle?.(error ?? undefined);
       if (!error) this.#writeNext();
     });
   }

@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path';
 
-import { isSealiftError, SealiftError } from '../../errors.ts';
+import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
 import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { openFileSource, readFileSource } from '../block-source.ts';
+import { openFileSource, readFileSource, type ReadSource } from '../block-source.ts';
 import type { Client } from '../client.ts';
 import type { Connector } from '../connector.ts';
 import type { ResumeKeys } from '../resume-keys.ts';
@@ -32,6 +32,9 @@ export interface PutTreeOptions extends DirectionOptions, TransferOptions {
   top: string;
   resumeKeys?: ResumeKeys | undefined;
 }
+
+/** Files up to this size are sent as quickly as many of them need it: larger ones have other costs. */
+const MAX_SMALL_BYTES = 65_536;
 
 /** Sends a local tree to a server. */
 export class PutTree implements TreeDirection {
@@ -114,7 +117,7 @@ export class PutTree implements TreeDirection {
     const {
       connector,
       root,
-      archive = true,
+      archive: _archive,
       mustBeNew = false,
       resumeKeys,
       signal,
@@ -125,6 +128,8 @@ export class PutTree implements TreeDirection {
     const remote = this.#remote(to);
     const links = { followsLinks: entry.path === '' };
     const small = entry.size > BLOCK_BYTES ? undefined : readFileSource(local, links);
+    const sent = small && (await this.#sendNow(action, small, hooks));
+    if (sent !== undefined) return sent;
     const source = small ?? (await openFileSource(local, links));
     try {
       const isLarge = entry.size > BLOCK_BYTES;
@@ -134,9 +139,7 @@ export class PutTree implements TreeDirection {
         ...transfer,
         ...hooks,
         ...(signal === undefined ? {} : { signal }),
-        ...(source.mode === undefined
-          ? {}
-          : { mode: archive ? source.mode : source.mode & ~process.umask() }),
+        ...(source.mode === undefined ? {} : { mode: this.#sentMode(source.mode) }),
         durability: 'memory',
         ...(isDelta ? { base: 'existing' } : {}),
         ...(mustBeNew && existing === undefined && !again ? { if: 'absent' } : {}),
@@ -159,6 +162,41 @@ export class PutTree implements TreeDirection {
     } finally {
       await source[Symbol.asyncDispose]();
     }
+  }
+
+  /** Sends a small file with as little as possible for each of many; undefined if that does not go so, or went wrong in a way that another attempt may mend. */
+  async #sendNow(
+    { to, existing }: SendAction,
+    source: ReadSource,
+    { onProgress }: SendHooks,
+  ): Promise<FileOutcome | undefined> {
+    const { connector, mustBeNew = false, backupDirectory, throttle, sharedProgress, signal } = this.#options;
+    const client = connector.present;
+    const isKept = backupDirectory !== undefined && existing !== undefined;
+    if (mustBeNew || isKept || throttle !== undefined) return undefined;
+    if (client === undefined || source.size > MAX_SMALL_BYTES) return undefined;
+    const { content, mtimeMs } = source;
+    try {
+      const receipt = await client.putNow(this.#remote(to), content, {
+        mtimeMs,
+        mode: this.#sentMode(source.mode),
+        durability: 'memory',
+        ...(signal === undefined ? {} : { signal }),
+      });
+      if (receipt === undefined) return undefined;
+      if (sharedProgress !== undefined) sharedProgress.count += 1;
+      const { path, size, digest, etag, durability } = receipt;
+      onProgress({ totalBytes: size, doneBytes: size, resumedBytes: 0, movedBytes: size });
+      const moved = { movedBytes: size, resumedBytes: 0, retries: 0 };
+      return { path, size, digest, etag, durability, ...moved, unsynced: client };
+    } catch (error) {
+      if (toSealiftError(error).retryable) return undefined;
+      throw error;
+    }
+  }
+
+  #sentMode(mode: number): number {
+    return (this.#options.archive ?? true) ? mode : mode & ~process.umask();
   }
 
   /** What stands on the server tells what it holds only to who may read it. */

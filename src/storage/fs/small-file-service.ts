@@ -13,6 +13,7 @@ import {
   type ListingPage,
   type ListRequest,
   type SmallFileAnswer,
+  type SmallFileAnswers,
   type SmallFileBatch,
   type SmallFileTask,
   type ThreadRequest,
@@ -94,7 +95,7 @@ class SmallFileService {
     await rest?.return(undefined);
   }
 
-  async #workOn({ items, contents }: SmallFileBatch<SmallFileTask>): Promise<void> {
+  async #workOn({ items, contents }: SmallFileBatch): Promise<void> {
     const answers: SmallFileAnswer[] = [];
     const read: Buffer[] = [];
     let end = 0;
@@ -112,7 +113,7 @@ class SmallFileService {
       return { entry: answer.entry, from, to: end };
     };
     await this.#tree.keepingLast(async () => {
-      for (const task of items) answers.push(await work(task).catch(answerOf));
+      for (const task of JSON.parse(items) as SmallFileTask[]) answers.push(await work(task).catch(answerOf));
     });
     const all = new ArrayBuffer(end);
     let position = 0;
@@ -120,10 +121,10 @@ class SmallFileService {
       new Uint8Array(all, position).set(content);
       position += content.length;
     }
-    this.#port.postMessage(
-      { items: answers, contents: all, made: this.#made.splice(0) } satisfies SmallFileBatch<SmallFileAnswer>,
-      [all],
-    );
+    const answered: SmallFileAnswers = { answers, made: this.#made.splice(0) };
+    this.#port.postMessage({ items: JSON.stringify(answered), contents: all } satisfies SmallFileBatch, [
+      all,
+    ]);
   }
 }
 
