@@ -36,6 +36,7 @@ import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
 import { Login, type LoginParts } from './login.ts';
 import type { PlainSinks } from './plain-sinks.ts';
 import { SessionRecord, type OnSent, type SessionObservers } from './session-record.ts';
+import { SmallPuts } from './small-puts.ts';
 import { blockFields } from './told-errors.ts';
 import { answerTutorial } from './tutorial.ts';
 import { Unsynced } from './unsynced.ts';
@@ -85,6 +86,7 @@ export class Session {
   readonly #record: SessionRecord;
   readonly #progress: ProgressTeller;
   #state: SessionState | undefined;
+  #smallPuts: SmallPuts | undefined;
   #login: Login | undefined;
   #isDraining = false;
   #logger: Logger;
@@ -184,6 +186,7 @@ export class Session {
       this.#connection.clearDeadline();
       this.#connection.maxContentBytes = MAX_CONTENT_BYTES;
       this.#state = state;
+      this.#smallPuts = this.#smallPutsFor(state);
       await this.#answers.send({ id, status: 'ok' }, { fields: answer });
     } catch (error) {
       await this.#tellError(id, error);
@@ -247,21 +250,56 @@ export class Session {
     };
   }
 
+  #smallPutsFor(state: SessionState): SmallPuts {
+    return new SmallPuts({
+      state,
+      answers: this.#answers,
+      record: this.#record,
+      progress: this.#progress,
+      onDone: (request, answer) => this.#logDone(request, answer),
+      onWorking: (working) => this.#track(working),
+      alone: (id, message) => {
+        this.#working.delete(id);
+        return this.#work(message, state);
+      },
+    });
+  }
+
   // Reading goes on only when the request has its place: that is the pressure that the client feels.
   async #begin(message: Message, state: SessionState): Promise<void> {
-    const isCancel = message.header['action'] === 'cancel';
-    const releaseRequest = await (isCancel ? this.#cancels : this.#requests).take(1);
-    const releaseBytes = await this.#contentBytes.take(contentBytes(message));
+    const requests = message.header['action'] === 'cancel' ? this.#cancels : this.#requests;
+    const bytes = contentBytes(message);
+    const releaseRequest = requests.takeNow(1) ?? (await requests.take(1));
+    const releaseBytes = this.#contentBytes.takeNow(bytes) ?? (await this.#contentBytes.take(bytes));
     this.#connection.inFlight += 1;
-    const task = this.#work(message, state).finally(() => {
+    const end = () => {
       releaseRequest();
       releaseBytes();
       blockBuffers.give(message.content);
-      this.#tasks.delete(task);
       this.#connection.inFlight -= 1;
+    };
+    if (!this.#takeSmall(message, end)) this.#track(this.#work(message, state).finally(end));
+  }
+
+  /** Lets a small put go with others, and calls `end` when it is answered; false if it has to go by itself. */
+  #takeSmall(message: Message, end: () => void): boolean {
+    const id = requestId(message.header);
+    if (id === undefined || this.#working.has(id) || this.#isDraining) return false;
+    const isTaken = this.#smallPuts?.take(id, message, () => {
+      this.#working.delete(id);
+      end();
+    });
+    // It is over too soon to be worth cancelling.
+    if (isTaken === true) this.#working.set(id, new Cancellation());
+    return isTaken === true;
+  }
+
+  #track(task: Promise<void>): void {
+    const tracked = task.finally(() => {
+      this.#tasks.delete(tracked);
       if (this.#isDraining && this.#tasks.size === 0) void this.#connection.finish();
     });
-    this.#tasks.add(task);
+    this.#tasks.add(tracked);
   }
 
   // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.

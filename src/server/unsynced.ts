@@ -18,12 +18,11 @@ export class Unsynced {
     this.#store = store;
   }
 
-  /** Remembers `path`; resolves at once, unless so much is waiting that the disk has to be waited for. */
-  async add(path: string): Promise<void> {
+  /** Remembers `path`; resolves when more may come, where so much is waiting that the disk has to be waited for. */
+  add(path: string): Promise<void> | undefined {
     this.#paths.add(path);
-    if (this.#paths.size < MAX_REMEMBERED) return;
-    await this.#syncing;
-    this.#begin();
+    if (this.#paths.size < MAX_REMEMBERED) return undefined;
+    return this.#syncing.then(() => this.#begin());
   }
 
   /** What is being synced is, before it goes elsewhere and would not be found. */

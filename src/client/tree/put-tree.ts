@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 
 import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
 import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
+import { SMALL_FILE_BYTES } from '../../protocol/limits.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { openFileSource, readFileSource, type ReadSource } from '../block-source.ts';
@@ -32,9 +33,6 @@ export interface PutTreeOptions extends DirectionOptions, TransferOptions {
   top: string;
   resumeKeys?: ResumeKeys | undefined;
 }
-
-/** Files up to this size are sent as quickly as many of them need it: larger ones have other costs. */
-const MAX_SMALL_BYTES = 65_536;
 
 /** Sends a local tree to a server. */
 export class PutTree implements TreeDirection {
@@ -174,7 +172,7 @@ export class PutTree implements TreeDirection {
     const client = connector.present;
     const isKept = backupDirectory !== undefined && existing !== undefined;
     if (mustBeNew || isKept || throttle !== undefined) return undefined;
-    if (client === undefined || source.size > MAX_SMALL_BYTES) return undefined;
+    if (client === undefined || source.size > SMALL_FILE_BYTES) return undefined;
     const { content, mtimeMs } = source;
     try {
       const receipt = await client.putNow(this.#remote(to), content, {

@@ -17,6 +17,7 @@ import type {
   PublishedRecord,
   ReplaceOptions,
   SetOptions,
+  SmallPut,
   Store,
   StoredFile,
   StoredUpload,
@@ -162,6 +163,27 @@ export class FileStore implements Store {
       if (this.#smallFiles !== undefined) await unlinkIfThere(this.#files, systemPath);
       return publishContent(this.#publisher, systemPath, publication, content);
     });
+  }
+
+  async putAll(puts: readonly SmallPut[]): Promise<(Entry | undefined)[]> {
+    const smallFiles = this.#smallFiles;
+    if (smallFiles === undefined) return [];
+    const names = puts.map(() => `inline-${uniqueName(this.#random)}`);
+    for (const name of names) this.#temporaries.add(name);
+    const putOne = async ({ publication, content }: SmallPut, name: string) => {
+      const systemPath = this.#state.uploads.child(name);
+      const entry = await smallFiles.put(systemPath, publication, content).catch(() => undefined);
+      if (entry === undefined) await unlinkIfThere(this.#files, systemPath).catch(() => undefined);
+      return entry;
+    };
+    try {
+      const paths = puts.map(({ publication }) => publication.path);
+      return await this.#names.run(paths, () =>
+        Promise.all(puts.map((put, index) => putOne(put, names[index] as string))),
+      );
+    } finally {
+      for (const name of names) this.#temporaries.delete(name);
+    }
   }
 
   async openUpload(key: string, options: OpenUploadOptions): Promise<StoredUpload> {

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 
 import { systemClock } from '../../clock.ts';
 import { isSealiftError } from '../../errors.ts';
+import { SMALL_FILE_BYTES } from '../../protocol/limits.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import type { Entry } from '../store.ts';
 import { blockingFiles, NeedsDisk } from './blocking-files.ts';
@@ -9,7 +10,6 @@ import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { publishContent, type Publisher } from './publish.ts';
 import {
-  MAX_SMALL_BYTES,
   type ListingPage,
   type ListRequest,
   type SmallFileAnswer,
@@ -133,7 +133,7 @@ function readWhole(tree: Tree, path: string) {
     const file = await openStoredFile(blockingFiles, place, path);
     try {
       const { entry } = file;
-      if (entry.size > MAX_SMALL_BYTES) return undefined;
+      if (entry.size > SMALL_FILE_BYTES) return undefined;
       const content = Buffer.allocUnsafe(entry.size);
       await file.read(content, 0, entry.size);
       await file.assertUnchanged();

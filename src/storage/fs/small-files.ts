@@ -2,10 +2,8 @@ import { Worker } from 'node:worker_threads';
 
 import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
+import { SMALL_FILE_BYTES } from '../../protocol/limits.ts';
 import type { Entry, Publication, StoredFile } from '../store.ts';
-
-/** The largest file that is handled so, in bytes: larger ones would keep those behind them waiting. */
-export const MAX_SMALL_BYTES = 65_536;
 
 /** What the thread is asked: to publish a content, or to read one. */
 export type SmallFileTask =
@@ -107,7 +105,7 @@ export class SmallFiles {
 
   /** Publishes a new file with durability `memory`; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
   async put(systemPath: string, publication: Publication, content: Buffer): Promise<Entry | undefined> {
-    if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES) return undefined;
+    if (publication.durability === 'disk' || content.length > SMALL_FILE_BYTES) return undefined;
     return (await this.#ask({ kind: 'put', systemPath, publication, from: 0, to: 0 }, content))?.entry;
   }
 

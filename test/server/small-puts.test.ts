@@ -1,0 +1,198 @@
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+
+import type { AuditEntry } from '../../src/server/audit.ts';
+import { FileStore } from '../../src/storage/fs/fs-store.ts';
+import { beginThread, type BeginThread } from '../../src/storage/fs/small-files.ts';
+import { encodeMessage } from '../../src/protocol/encoder.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import { bytesOf, digestOf, fileDigestOf } from '../support/raw-upload.ts';
+import { startTestServer, type TestServerOptions } from '../support/test-server.ts';
+import { temporaryRoot } from '../storage/temporary-root.ts';
+
+const COUNT = 40;
+const NAMES = Array.from({ length: COUNT }, (_, index) => `d${index % 3}/file-${index}`);
+const contentOf = (name: string) => bytesOf(100 + name.length * 7, name.length);
+
+/** A server for a directory with a thread for small files, and a look at what it put together. */
+async function startWithThread(options: TestServerOptions = {}, begin: BeginThread = beginThread) {
+  const root = temporaryRoot();
+  const store = await FileStore.open({ root: root.path, beginThread: begin });
+  await store.startThread();
+  onTestFinished(async () => {
+    await store[Symbol.asyncDispose]();
+    root.remove();
+  });
+  const together = vi.spyOn(store, 'putAll');
+  /** How many were put together, and not by themselves. */
+  const countTogether = async () =>
+    (await Promise.all(together.mock.results.map(({ value }) => value as ReturnType<FileStore['putAll']>)))
+      .flat()
+      .filter((entry) => entry !== undefined).length;
+  return { root, countTogether, ...(await startTestServer({ store, ...options })) };
+}
+
+function begin(
+  client: RawClient,
+  path: string,
+  fields: Record<string, unknown> = {},
+  content = contentOf(path),
+) {
+  return client.begin('put', { ...fieldsOf(path, content), ...fields }, { content });
+}
+
+function fieldsOf(path: string, content = contentOf(path)) {
+  return { path, size: content.length, digest: digestOf(content), durability: 'memory' };
+}
+
+/** Sends many at once, and resolves with the headers of their answers. */
+async function putAll(client: RawClient, paths: readonly string[] = NAMES) {
+  const ids = paths.map((path) => begin(client, path));
+  return Promise.all(ids.map(async (id) => (await client.answer(id)).header));
+}
+
+describe('small files that come together', () => {
+  test('are put together, each with its receipt', async () => {
+    const { root, countTogether, login } = await startWithThread();
+    const client = await login();
+    for (const [index, header] of (await putAll(client)).entries()) {
+      const path = NAMES[index] as string;
+      const content = contentOf(path);
+      const digest = fileDigestOf(content);
+      expect(header).toMatchObject({
+        status: 'ok',
+        path,
+        size: content.length,
+        digest,
+        durability: 'memory',
+      });
+      expect((await readFile(root.at(path))).equals(content)).toBe(true);
+    }
+    expect(await countTogether()).toBe(COUNT);
+    await client.askOk('sync');
+    const { content } = await client.askOk('list', { path: '', recursive: true });
+    expect(JSON.parse(content.toString())).toMatchObject({ entries: { length: COUNT + 3 } });
+  });
+
+  test.each<[string, string, Record<string, unknown>, string]>([
+    ['a wrong digest', 'x', { digest: digestOf(Buffer.from('other')) }, 'digest-mismatch'],
+    ['another size', 'x', { size: 1 }, 'bad-request'],
+    ['a path that climbs', '../x', {}, 'bad-name'],
+    ['a name that is taken', 'taken', { if: 'absent' }, 'exists'],
+    ['a directory in its place', 'd0', {}, 'is-directory'],
+    ['a file in the place of a directory', 'taken/x', {}, 'not-directory'],
+    ['a condition that does not hold', 'd0/new', { if: 'match', etag: 'x' }, 'precondition-failed'],
+  ])('do not suffer from one with %s', async (_, path, fields, code) => {
+    const { root, login } = await startWithThread();
+    await writeFile(root.at('taken'), 'as it was');
+    const client = await login();
+    const before = NAMES.slice(0, 20).map((name) => begin(client, name));
+    const id = begin(client, path, fields);
+    const behind = NAMES.slice(20).map((name) => begin(client, name));
+    expect((await client.answer(id)).header).toMatchObject({ status: 'error', code });
+    for (const each of [...before, ...behind])
+      expect((await client.answer(each)).header).toMatchObject({ status: 'ok' });
+    expect(await readFile(root.at('taken'), 'utf8')).toBe('as it was');
+  });
+
+  test('are judged each by the principal’s permissions', async () => {
+    const users = {
+      adder: { permissions: ['write', 'read'] as const, limits: 'prefixes = ["d0", "taken"]' },
+    };
+    const { root, login } = await startWithThread({ users });
+    await writeFile(root.at('taken'), 'as it was');
+    const client = await login();
+    const answers = await putAll(client, ['d0/a', 'd1/b', 'taken', 'd0/c']);
+    expect(answers.map(({ status, code }) => code ?? status)).toEqual(['ok', 'forbidden', 'forbidden', 'ok']);
+    expect(await readFile(root.at('taken'), 'utf8')).toBe('as it was');
+  });
+
+  test('replace what stands, and each other in their order', async () => {
+    const { root, login } = await startWithThread();
+    await writeFile(root.at('a'), 'old');
+    const client = await login();
+    const contents = [1, 2, 3].map((seed) => bytesOf(2_000, seed));
+    const ids = contents.map((content) => begin(client, 'a', {}, content));
+    for (const id of ids) expect((await client.answer(id)).header).toMatchObject({ status: 'ok' });
+    expect(contents.some((content) => content.equals(bytesOf(2_000, 1)))).toBe(true);
+    const stands = await readFile(root.at('a'));
+    expect(contents.some((content) => content.equals(stands))).toBe(true);
+  });
+
+  test('have ids of their own: one that is worked on already is refused', async () => {
+    const { login } = await startWithThread();
+    const client = await login();
+    const first = 1_000;
+    const put = (path: string) =>
+      encodeMessage({ fields: { action: 'put', id: first, ...fieldsOf(path) }, content: contentOf(path) });
+    client.write(Buffer.concat([put('a'), put('b')]));
+    const answers = [await client.take(hasId(first)), await client.take(hasId(first))];
+    expect(answers.map(({ header }) => header['code'] ?? header['status']).sort()).toEqual([
+      'bad-request',
+      'ok',
+    ]);
+  });
+
+  test('are each in the audit log', async () => {
+    const entries: AuditEntry[] = [];
+    const { countTogether, login } = await startWithThread({
+      audit: { record: (entry) => void entries.push(entry) },
+    });
+    await putAll(await login());
+    expect(await countTogether()).toBe(COUNT);
+    const transfers = entries.filter(({ event }) => event === 'transfer');
+    expect(transfers.map(({ path }) => path).sort()).toEqual([...NAMES].sort());
+    expect(transfers[0]).toMatchObject({ action: 'put', result: 'ok', principal: 'tester' });
+    expect(transfers[0]?.digest).toMatch(/^sha256-1m:/);
+  });
+
+  test('count against a quota', async () => {
+    const users = { tester: { limits: 'quota-files = 10' } };
+    const { countTogether, login } = await startWithThread({ users });
+    const answers = await putAll(
+      await login(),
+      Array.from({ length: 20 }, (_, index) => `file-${index}`),
+    );
+    const codes = answers.map(({ status, code }) => code ?? status);
+    expect(codes.filter((code) => code === 'ok')).toHaveLength(10);
+    expect(codes.filter((code) => code === 'quota-exceeded')).toHaveLength(10);
+    expect(await countTogether()).toBe(0);
+  });
+
+  test('are put all the same when their thread ends', async () => {
+    const dying: BeginThread = (root) => {
+      const thread = beginThread(root);
+      const post = thread.postMessage.bind(thread);
+      thread.postMessage = (...message: Parameters<typeof post>) => {
+        post(...message);
+        void thread.terminate();
+      };
+      return thread;
+    };
+    const { root, login } = await startWithThread({}, dying);
+    const client = await login();
+    for (const header of await putAll(client)) expect(header).toMatchObject({ status: 'ok' });
+    for (const name of NAMES) expect((await readFile(root.at(name))).equals(contentOf(name))).toBe(true);
+    const { content } = await client.askOk('list', { path: '', recursive: true });
+    expect(JSON.parse(content.toString())).toMatchObject({ entries: { length: COUNT + 3 } });
+  });
+
+  test('are answered before the server ends', async () => {
+    const { root, server, login } = await startWithThread();
+    const client = await login();
+    const [first = 0] = NAMES.map((name) => begin(client, name));
+    await client.answer(first);
+    await server.close();
+    await client.ended();
+    const told = client.messages.filter(({ header }) => header['durability'] === 'memory');
+    // Those that it had not read any more are neither answered nor there.
+    expect(told.map(({ header }) => header['path']).sort()).toEqual(
+      NAMES.filter((name) => existsSync(root.at(name))).sort(),
+    );
+  });
+});
+
+function hasId(id: number) {
+  return ({ header }: { header: Record<string, unknown> }) => header['id'] === id;
+}
