@@ -29,8 +29,6 @@ export const MAX_CONTENT_BYTES_BEFORE_HELLO = 65_536;
 export const MAX_DIGESTS_PER_PAGE = MAX_CONTENT_BYTES / 32;
 /** Bytes of JSON in one page of a listing: small enough that a page is made and read without a pause. */
 export const LISTING_PAGE_BYTES = 262_144;
-/** Files up to this size have a quicker way on either side: many of them come together, and each is over soon. */
-export const SMALL_FILE_BYTES = 65_536;
 /** Requests in flight on a connection, one of which clients keep free for `cancel`. */
 export const MAX_REQUESTS = 64;
 /** Bytes of content of requests being worked on, per connection; beyond it the server stops reading. */

@@ -1,6 +1,5 @@
 import { nextTurn } from '../clock.ts';
 import type { Message } from '../protocol/decoder.ts';
-import { SMALL_FILE_BYTES } from '../protocol/limits.ts';
 import { parseRequest, type Request } from '../protocol/requests.ts';
 import type { Entry } from '../storage/store.ts';
 import type { Answers } from './answers.ts';
@@ -8,6 +7,7 @@ import { authorize } from './authorization.ts';
 import type { Answer, ProgressTeller, SessionState } from './exchange.ts';
 import { answerToPut, checkedPut, type CheckedPut } from './handlers/put.ts';
 import type { SessionRecord } from './session-record.ts';
+import { SMALL_FILE_BYTES } from '../transfer/blocks.ts';
 
 /** What a session does for its small puts. */
 export interface SmallPutsParts {

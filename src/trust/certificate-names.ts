@@ -1,10 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
-// `toLegacyObject` loads a part of this: before the whole, it leaves Node 24 without `createSecureContext` for good.
-// eslint-disable-next-line no-restricted-imports -- no socket is made here
-import 'node:tls';
 import { domainToASCII } from 'node:url';
 
 import { SealiftError } from '../errors.ts';
+import { commonNames } from '../transport/common-names.ts';
 
 /** A subject alternative name as it is put into a certificate. */
 export type AlternativeName = { type: 'dns' | 'ip'; value: string };
@@ -56,12 +54,10 @@ export function isCommonName(text: string): boolean {
  * alternative names. Believe it only if a trusted authority signed the certificate.
  */
 export function certificateNames(certificate: X509Certificate): string[] {
-  const { CN: common } = certificate.toLegacyObject().subject as { CN?: string | string[] };
-  const commonNames = common === undefined ? [] : [common].flat();
   const others = alternativeNames(certificate)
     .filter(({ kind }) => kind === 'DNS' || kind === 'email')
     .map(({ value }) => value);
-  return [...new Set([...commonNames, ...others])];
+  return [...new Set([...commonNames(certificate), ...others])];
 }
 
 /**

@@ -2,8 +2,7 @@ import { join, resolve } from 'node:path';
 
 import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
 import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
-import { SMALL_FILE_BYTES } from '../../protocol/limits.ts';
-import { BLOCK_BYTES } from '../../transfer/blocks.ts';
+import { BLOCK_BYTES, SMALL_FILE_BYTES } from '../../transfer/blocks.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { openFileSource, readFileSource, type ReadSource } from '../block-source.ts';
 import type { Client } from '../client.ts';

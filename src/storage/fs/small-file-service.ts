@@ -2,7 +2,6 @@ import type { MessagePort } from 'node:worker_threads';
 
 import { systemClock } from '../../clock.ts';
 import { isSealiftError } from '../../errors.ts';
-import { SMALL_FILE_BYTES } from '../../protocol/limits.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import type { Entry } from '../store.ts';
 import { blockingFiles, NeedsDisk } from './blocking-files.ts';
@@ -22,6 +21,7 @@ import {
 import { storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { Tree } from './tree.ts';
+import { SMALL_FILE_BYTES } from '../../transfer/blocks.ts';
 
 /** How many entries go over at once. */
 const ENTRIES_PER_PAGE = 512;

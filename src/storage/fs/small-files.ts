@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads';
 
 import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
-import { SMALL_FILE_BYTES } from '../../protocol/limits.ts';
 import type { Entry, Publication, StoredFile } from '../store.ts';
+import { SMALL_FILE_BYTES } from '../../transfer/blocks.ts';
 
 /** What the thread is asked: to publish a content, or to read one. */
 export type SmallFileTask =

@@ -8,12 +8,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { SMALL_FILE_BYTES } from '../../../src/protocol/limits.ts';
 import { beginThread, SmallFiles } from '../../../src/storage/fs/small-files.ts';
 import type { Publication } from '../../../src/storage/store.ts';
 import { ABSENT, ANY, codeOf, publication } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 import { beginInSameThread } from './same-thread.ts';
+import { SMALL_FILE_BYTES } from '../../../src/transfer/blocks.ts';
 
 describe.each([
   ['in a thread', beginThread],
