@@ -73,6 +73,16 @@ export type PutOptions = Pick<RequestFields<'put'>, 'mtimeMs' | 'mode' | 'durabi
   signal?: AbortSignal;
 };
 
+/** A file that was fetched in one piece. */
+export interface WholeFile {
+  content: Buffer;
+  /** Its file digest. */
+  digest: string;
+  mtimeMs: number;
+  mode: number;
+  etag: string;
+}
+
 /** Connects to a server: every address of its name is tried, its certificate is judged, and the hello is said. */
 export async function connect(options: ConnectOptions): Promise<Client> {
   const { clock = systemClock, helloTimeoutMs = 20_000, signal, address } = options;
@@ -322,7 +332,7 @@ export class Client implements AsyncDisposable {
   async get(
     path: string,
     { version, signal }: { version?: string; signal?: AbortSignal } = {},
-  ): Promise<{ content: Buffer; digest: string; mtimeMs: number; mode: number; etag: string }> {
+  ): Promise<WholeFile> {
     const tooLarge = new SealiftError(
       'too-large',
       `${JSON.stringify(path)} has more than 1 MiB and has to be fetched by download().`,
@@ -332,8 +342,22 @@ export class Client implements AsyncDisposable {
       { path, blockCount: 1, ...(version === undefined ? {} : { version }) },
       { signal, onPart: () => Promise.reject(tooLarge) },
     );
-    const { digest, size, ...attributes } = readAnswer(FILE_ANSWER, answer.header);
-    const content = await this.fileBytes(answer);
+    return this.#checkedFile(answer, await this.fileBytes(answer));
+  }
+
+  /** The same for one of many small files, with as little as possible for each. Undefined if it would have to wait for others, or may come compressed; rejects with `protocol-violation` also where the file is larger. */
+  getNow(
+    path: string,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<WholeFile> | undefined {
+    if (this.#encodings.length > 0) return undefined;
+    return this.#requests
+      .sendNow('get', { path, blockCount: 1 }, { signal })
+      ?.then((answer) => this.#checkedFile(answer, answer.content));
+  }
+
+  #checkedFile({ header }: Message, content: Buffer): WholeFile {
+    const { digest, size, ...attributes } = readAnswer(FILE_ANSWER, header);
     if (digest === undefined || size !== content.length) {
       throw new SealiftError('protocol-violation', 'The server answered with a file that is not whole.');
     }

@@ -74,7 +74,7 @@ export class Requests {
   sendNow<A extends Action>(
     action: A,
     fields: RequestFields<A>,
-    { content, signal }: { content: Buffer; signal?: AbortSignal | undefined },
+    { content, signal }: { content?: Buffer; signal?: AbortSignal | undefined },
   ): Promise<Message> | undefined {
     if (this.#failure !== undefined || signal?.aborted === true) return undefined;
     const release = this.#places.takeNow(1);
@@ -101,7 +101,10 @@ export class Requests {
       this.#cancel(id);
     });
     try {
-      this.#connection.post({ fields: requestHeader(action, id, fields), content });
+      this.#connection.post({
+        fields: requestHeader(action, id, fields),
+        ...(content === undefined ? {} : { content }),
+      });
     } catch (error) {
       fail(error);
     }

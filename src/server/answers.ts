@@ -24,12 +24,14 @@ export class Answers {
     await this.#connection.send({ fields: { ...fields, ...more }, ...content });
   }
 
-  /** Sends several answers that have no content, one behind the other. */
-  async sendAll(answers: readonly Record<string, unknown>[]): Promise<void> {
-    if (this.#hasEnded || answers.length === 0) return;
-    const last = answers.at(-1) as Record<string, unknown>;
-    for (const fields of answers.slice(0, -1)) this.#connection.post({ fields });
-    await this.#connection.send({ fields: last });
+  /** Sends several answers, one behind the other; resolves when the kernel took them. */
+  async sendAll(answers: readonly Omit<Answer, 'release'>[]): Promise<void> {
+    if (this.#hasEnded) return;
+    for (const [index, { fields = {}, ...content }] of answers.entries()) {
+      const message = { fields, ...content };
+      if (index < answers.length - 1) this.#connection.post(message);
+      else await this.#connection.send(message);
+    }
   }
 
   /** Tells what ended the stream, and from then on nothing more. Never rejects. */

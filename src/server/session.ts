@@ -36,7 +36,7 @@ import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
 import { Login, type LoginParts } from './login.ts';
 import type { PlainSinks } from './plain-sinks.ts';
 import { SessionRecord, type OnSent, type SessionObservers } from './session-record.ts';
-import { SmallPuts } from './small-puts.ts';
+import { SmallRequests } from './small-requests.ts';
 import { blockFields } from './told-errors.ts';
 import { answerTutorial } from './tutorial.ts';
 import { Unsynced } from './unsynced.ts';
@@ -86,7 +86,7 @@ export class Session {
   readonly #record: SessionRecord;
   readonly #progress: ProgressTeller;
   #state: SessionState | undefined;
-  #smallPuts: SmallPuts | undefined;
+  #smallRequests: SmallRequests | undefined;
   #login: Login | undefined;
   #isDraining = false;
   #logger: Logger;
@@ -186,7 +186,7 @@ export class Session {
       this.#connection.clearDeadline();
       this.#connection.maxContentBytes = MAX_CONTENT_BYTES;
       this.#state = state;
-      this.#smallPuts = this.#smallPutsFor(state);
+      this.#smallRequests = this.#smallRequestsFor(state);
       await this.#answers.send({ id, status: 'ok' }, { fields: answer });
     } catch (error) {
       await this.#tellError(id, error);
@@ -250,8 +250,8 @@ export class Session {
     };
   }
 
-  #smallPutsFor(state: SessionState): SmallPuts {
-    return new SmallPuts({
+  #smallRequestsFor(state: SessionState): SmallRequests {
+    return new SmallRequests({
       state,
       answers: this.#answers,
       record: this.#record,
@@ -281,11 +281,11 @@ export class Session {
     if (!this.#takeSmall(message, end)) this.#track(this.#work(message, state).finally(end));
   }
 
-  /** Lets a small put go with others, and calls `end` when it is answered; false if it has to go by itself. */
+  /** Lets a request for a small file go with others, and calls `end` when it is answered; false if it has to go by itself. */
   #takeSmall(message: Message, end: () => void): boolean {
     const id = requestId(message.header);
     if (id === undefined || this.#working.has(id) || this.#isDraining) return false;
-    const isTaken = this.#smallPuts?.take(id, message, () => {
+    const isTaken = this.#smallRequests?.take(id, message, () => {
       this.#working.delete(id);
       end();
     });

@@ -38,8 +38,11 @@ export interface Store extends AsyncDisposable {
   /** Publishes a file of at most one block. The digest was checked by the caller. */
   put(publication: Publication, content: Buffer): Promise<Entry>;
 
-  /** Publishes many small files at once, which costs less than one by one: in their order, what stood where, or undefined for each that has to be put by itself, whether or not that succeeds. Never rejects. */
-  putAll?(puts: readonly SmallPut[]): Promise<(Entry | undefined)[]>;
+  /** As `put`, for one of many small files (`SMALL_FILE_BYTES`) of which several are published at once: undefined if it has to be put the other way, whether or not that succeeds. Never rejects. */
+  putSmall?(publication: Publication, content: Buffer): Promise<Entry | undefined>;
+
+  /** One of many small files, read whole: undefined if it has to be opened, whether or not that succeeds. Never rejects. */
+  readSmall?(path: string): Promise<{ entry: Entry; content: Buffer } | undefined>;
 
   /**
    * Opens the upload `key` (of `[0-9a-f-]`, at most 120 characters; before the first `-` stands whom it
@@ -146,12 +149,6 @@ export interface Publication extends ReplaceOptions, Attributes {
   path: string;
   /** `disk`: data and name survive a loss of power when the call returns. `memory`: only after `sync`, except that data is always synced before it replaces a file. */
   durability: 'disk' | 'memory';
-}
-
-/** One of many small files. */
-export interface SmallPut {
-  publication: Publication;
-  content: Buffer;
 }
 
 /** A file open for reading. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import {
   chmod,
@@ -237,7 +237,7 @@ function isNew({ mustBeNew, isDurable, beforePublishing }: Omit<Completion, 'siz
 }
 
 function hashed(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text);
 }
 
 // What an earlier run left under that name is of no use for a small file.

@@ -110,7 +110,7 @@ export class SmallFiles {
   }
 
   /** A small file, read whole; undefined if it is larger. */
-  async read(path: string): Promise<StoredFile | undefined> {
+  async read(path: string): Promise<ReadFile | undefined> {
     const answer = await this.#ask({ kind: 'read', path }, NOTHING);
     return answer && new ReadFile(answer);
   }
@@ -246,21 +246,21 @@ function errorFrom({ code, message, details }: ToldError): SealiftError {
 const NOTHING = Buffer.alloc(0);
 
 /** A file that was read whole, and was seen not to change meanwhile. */
-class ReadFile implements StoredFile {
+export class ReadFile implements StoredFile {
   readonly entry: Entry;
-  readonly #content: Buffer;
+  readonly content: Buffer;
 
   constructor({ entry, content }: Answered) {
     this.entry = entry;
-    this.#content = content;
+    this.content = content;
   }
 
   read(target: Buffer, position: number, length: number): Promise<void> {
-    if (position + length > this.#content.length) {
-      const message = `${JSON.stringify(this.entry.path)} has only ${this.#content.length} bytes.`;
+    if (position + length > this.content.length) {
+      const message = `${JSON.stringify(this.entry.path)} has only ${this.content.length} bytes.`;
       return Promise.reject(new SealiftError('precondition-failed', message));
     }
-    this.#content.copy(target, 0, position, position + length);
+    this.content.copy(target, 0, position, position + length);
     return Promise.resolve();
   }
 

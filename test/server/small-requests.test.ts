@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { AuditEntry } from '../../src/server/audit.ts';
 import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { beginThread, type BeginThread } from '../../src/storage/fs/small-files.ts';
+import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { encodeMessage } from '../../src/protocol/encoder.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { bytesOf, digestOf, fileDigestOf } from '../support/raw-upload.ts';
@@ -24,12 +25,14 @@ async function startWithThread(options: TestServerOptions = {}, begin: BeginThre
     await store[Symbol.asyncDispose]();
     root.remove();
   });
-  const together = vi.spyOn(store, 'putAll');
+  const together = [vi.spyOn(store, 'putSmall'), vi.spyOn(store, 'readSmall')];
   /** How many were put together, and not by themselves. */
-  const countTogether = async () =>
-    (await Promise.all(together.mock.results.map(({ value }) => value as ReturnType<FileStore['putAll']>)))
-      .flat()
-      .filter((entry) => entry !== undefined).length;
+  const countTogether = async () => {
+    const results = together.flatMap(({ mock }) =>
+      mock.results.map(({ value }) => value as Promise<unknown>),
+    );
+    return (await Promise.all(results)).filter((result) => result !== undefined).length;
+  };
   return { root, countTogether, ...(await startTestServer({ store, ...options })) };
 }
 
@@ -149,7 +152,7 @@ describe('small files that come together', () => {
 
   test('count against a quota', async () => {
     const users = { tester: { limits: 'quota-files = 10' } };
-    const { countTogether, login } = await startWithThread({ users });
+    const { login } = await startWithThread({ users });
     const answers = await putAll(
       await login(),
       Array.from({ length: 20 }, (_, index) => `file-${index}`),
@@ -157,7 +160,32 @@ describe('small files that come together', () => {
     const codes = answers.map(({ status, code }) => code ?? status);
     expect(codes.filter((code) => code === 'ok')).toHaveLength(10);
     expect(codes.filter((code) => code === 'quota-exceeded')).toHaveLength(10);
-    expect(await countTogether()).toBe(0);
+  });
+
+  test('are fetched together, and do not suffer from those that are no small files', async () => {
+    const { root, countTogether, login } = await startWithThread();
+    const client = await login();
+    await putAll(client);
+    await writeFile(root.at('large'), bytesOf(2 * BLOCK_BYTES));
+    const before = await countTogether();
+    const others: [string, string][] = [
+      ['missing', 'not-found'],
+      ['d0', 'is-directory'],
+      ['../x', 'bad-name'],
+    ];
+    const ids = NAMES.map((path) => client.begin('get', { path }));
+    const wrong = others.map(([path, code]) => ({ id: client.begin('get', { path }), code }));
+    const large = client.begin('get', { path: 'large' });
+    for (const [index, id] of ids.entries()) {
+      const { header, content } = await client.answer(id);
+      const expected = contentOf(NAMES[index] as string);
+      expect(header).toMatchObject({ status: 'ok', size: expected.length, digest: digestOf(expected) });
+      expect(content.equals(expected)).toBe(true);
+    }
+    for (const { id, code } of wrong)
+      expect((await client.answer(id)).header).toMatchObject({ status: 'error', code });
+    expect((await client.answer(large)).parts.filter(({ content }) => content.length > 0)).toHaveLength(2);
+    expect((await countTogether()) - before).toBe(COUNT);
   });
 
   test('are put all the same when their thread ends', async () => {
