@@ -21,6 +21,18 @@ const ALONE = [
   'test/trust/token-timing.test.ts',
 ];
 
+/**
+ * How workers collect garbage. Threads that do so side by side only wait for a core here; and blocks of a mebibyte are
+ * no reason to look through all that was loaded for each sixty of them, which is what Node does otherwise. Together that
+ * takes a third of the time of tests that move many blocks.
+ */
+const COLLECTION = [
+  '--single-threaded-gc',
+  '--initial-old-space-size=256',
+  // Node 22 does not know it.
+  ...(Number.parseInt(process.versions.node) >= 24 ? ['--external-memory-accounted-in-global-limit'] : []),
+];
+
 function hasRoom(directory: string): boolean {
   const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize >= MIN_FREE_BYTES;
@@ -46,6 +58,7 @@ export default defineConfig({
       process.env['TMPDIR'] === undefined && existsSync(memory) && hasRoom(memory) ? { TMPDIR: memory } : {},
     // More than there are cores: many tests wait for processes of the program.
     maxWorkers: availableParallelism() * 2,
+    execArgv: COLLECTION,
     testTimeout: isLongRun ? 6 * 3_600_000 : 60_000,
     hookTimeout: 30_000,
     reporters: ['default', resolve('scripts/case-counts.ts'), ...(ci ? [report] : [])],

@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands/index.ts';
-import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
+import { CliHome, SOURCE, type ServeProcess } from '../support/cli.ts';
 
 const home = new CliHome();
 let server: ServeProcess;
@@ -12,7 +12,6 @@ beforeAll(async () => {
 });
 afterAll(() => home.close());
 
-const [NODE, MAIN] = SEALIFT;
 const SOURCES = resolve('src');
 /** Writes what was loaded into the file that LOADED names. */
 const RECORDER = `data:text/javascript,${encodeURIComponent(`
@@ -35,9 +34,12 @@ interface Loaded {
 /** What the program loads when it is run so. */
 async function loadedBy(args: readonly string[]): Promise<Loaded> {
   const record = home.at('loaded');
-  const { code, stderr } = await home.startCommand([NODE, '--import', RECORDER, MAIN, ...args], {
-    env: { LOADED: record },
-  }).ended;
+  const { code, stderr } = await home.startCommand(
+    [process.execPath, '--import', RECORDER, SOURCE, ...args],
+    {
+      env: { LOADED: record },
+    },
+  ).ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const paths = readFileSync(record, 'utf8')
     .split('\n')

@@ -1,9 +1,12 @@
 import { statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { events } from '../support/running-process.ts';
 
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 
 beforeAll(async () => {
@@ -79,56 +82,56 @@ describe('one file', () => {
 
 test('directories are made, listed, moved and removed', async () => {
   const place = server.place('tree');
-  expect(await home.run(['mkdir', `${place}/a/b`, `${place}/c`])).toMatchObject({ code: 0, stdout: '' });
-  await home.run(['put', '-q', home.write('f', 'abc'), `${place}/a/z.txt`]);
-  expect((await home.run(['ls', `${place}/a`])).stdout).toBe('b/\nz.txt\n');
-  expect((await home.run(['ls', '-r', place])).stdout).toBe('tree/a/\ntree/a/b/\ntree/a/z.txt\ntree/c/\n');
-  expect((await home.run(['ls', '-l', `${place}/a`])).stdout).toMatch(
+  expect(await here.run(['mkdir', `${place}/a/b`, `${place}/c`])).toMatchObject({ code: 0, stdout: '' });
+  await here.run(['put', '-q', home.write('f', 'abc'), `${place}/a/z.txt`]);
+  expect((await here.run(['ls', `${place}/a`])).stdout).toBe('b/\nz.txt\n');
+  expect((await here.run(['ls', '-r', place])).stdout).toBe('tree/a/\ntree/a/b/\ntree/a/z.txt\ntree/c/\n');
+  expect((await here.run(['ls', '-l', `${place}/a`])).stdout).toMatch(
     /^drwx\S{6} +\d+ \S+ \S+ b\/\n-rw-\S{6} +3 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d z\.txt\n$/,
   );
-  expect((await home.runJson(['ls', `${place}/a`])).events).toMatchObject([
+  expect((await here.runJson(['ls', `${place}/a`])).events).toMatchObject([
     { type: 'entry', path: 'tree/a/b', kind: 'directory' },
     { type: 'entry', path: 'tree/a/z.txt', kind: 'file', size: 3 },
   ]);
-  expect((await home.run(['ls', `${place}/a/z.txt`])).stdout).toBe('z.txt\n');
+  expect((await here.run(['ls', `${place}/a/z.txt`])).stdout).toBe('z.txt\n');
 
-  expect((await home.run(['search', server.place(), 'z.t'])).stdout).toBe('tree/a/z.txt\n');
-  expect((await home.runJson(['search', server.place(), '**/*.txt'])).events).toContainEqual({
+  expect((await here.run(['search', server.place(), 'z.t'])).stdout).toBe('tree/a/z.txt\n');
+  expect((await here.runJson(['search', server.place(), '**/*.txt'])).events).toContainEqual({
     type: 'entry',
     path: 'tree/a/z.txt',
   });
-  expect(await home.run(['search', server.place(), 'nowhere'])).toMatchObject({
+  expect(await here.run(['search', server.place(), 'nowhere'])).toMatchObject({
     code: 4,
     stdout: '',
     stderr: '',
   });
 
-  expect((await home.run(['mv', `${place}/a/z.txt`, `${place}/c/`])).code).toBe(0);
-  expect((await home.run(['mv', `${place}/c/z.txt`, `${place}/c/y.txt`])).code).toBe(0);
-  expect((await home.run(['ls', `${place}/c`])).stdout).toBe('y.txt\n');
+  expect((await here.run(['mv', `${place}/a/z.txt`, `${place}/c/`])).code).toBe(0);
+  expect((await here.run(['mv', `${place}/c/z.txt`, `${place}/c/y.txt`])).code).toBe(0);
+  expect((await here.run(['ls', `${place}/c`])).stdout).toBe('y.txt\n');
 
-  const notEmpty = await home.run(['rm', `${place}/c`]);
+  const notEmpty = await here.run(['rm', `${place}/c`]);
   expect(notEmpty.code).toBe(1);
   expect(notEmpty.stderr).toMatch(/^sealift: rm: not-empty: .*\n$/);
-  expect((await home.run(['rm', '-r', place])).code).toBe(0);
-  expect((await home.run(['rm', place])).code).toBe(4);
-  expect(await home.run(['rm', '-f', place])).toMatchObject({ code: 0, stderr: '' });
+  expect((await here.run(['rm', '-r', place])).code).toBe(0);
+  expect((await here.run(['rm', place])).code).toBe(4);
+  expect(await here.run(['rm', '-f', place])).toMatchObject({ code: 0, stderr: '' });
 });
 
 test('mv --no-clobber leaves what is there, and mv without it replaces', async () => {
-  await home.run(['put', '-q', home.write('x', 'x'), home.write('y', 'y'), server.place('clobber/')]);
+  await here.run(['put', '-q', home.write('x', 'x'), home.write('y', 'y'), server.place('clobber/')]);
   const [x, y] = [server.place('clobber/x'), server.place('clobber/y')];
-  expect((await home.run(['mv', '--no-clobber', x, y])).code).toBe(10);
-  expect((await home.run(['cat', y])).stdout).toBe('y');
-  expect((await home.run(['mv', x, y])).code).toBe(0);
-  expect((await home.run(['cat', y])).stdout).toBe('x');
+  expect((await here.run(['mv', '--no-clobber', x, y])).code).toBe(10);
+  expect((await here.run(['cat', y])).stdout).toBe('y');
+  expect((await here.run(['mv', x, y])).code).toBe(0);
+  expect((await here.run(['cat', y])).stdout).toBe('x');
 });
 
 test('stat tells what stands there', async () => {
-  await home.run(['put', '-q', home.write('s', 'abc'), server.place('stat.txt')]);
+  await here.run(['put', '-q', home.write('s', 'abc'), server.place('stat.txt')]);
   const {
     events: [found],
-  } = await home.runJson(['stat', '--digest', server.place('stat.txt')]);
+  } = await here.runJson(['stat', '--digest', server.place('stat.txt')]);
   expect(found).toMatchObject({
     type: 'stat',
     path: 'stat.txt',
@@ -139,10 +142,10 @@ test('stat tells what stands there', async () => {
     etag: expect.any(String),
     digest: expect.any(String),
   });
-  const lines = (await home.run(['stat', server.place('stat.txt')])).stdout.split('\n');
+  const lines = (await here.run(['stat', server.place('stat.txt')])).stdout.split('\n');
   expect(lines).toContain('size      3');
-  expect((await home.run(['stat', server.place()])).stdout).toContain('directory');
-  expect((await home.run(['stat', server.place('nothing')])).code).toBe(4);
+  expect((await here.run(['stat', server.place()])).stdout).toContain('directory');
+  expect((await here.run(['stat', server.place('nothing')])).code).toBe(4);
 });
 
 test('ping goes on until it is interrupted, and then sums up', async () => {
@@ -157,14 +160,14 @@ test('ping goes on until it is interrupted, and then sums up', async () => {
 
 describe('completion', () => {
   test.each(['bash', 'zsh'])('for %s knows every command and its options', async (shell) => {
-    const { code, stdout } = await home.run(['completion', shell]);
+    const { code, stdout } = await here.run(['completion', shell]);
     expect(code).toBe(0);
     for (const word of ['serve', 'put', 'trust', '--if-exists', '--bwlimit', 'remote add'])
       expect(stdout).toContain(word);
   });
 
   test('bash understands the script, and completes a command', async () => {
-    const { stdout: script } = await home.run(['completion', 'bash']);
+    const { stdout: script } = await here.run(['completion', 'bash']);
     const probe = `${script}\nCOMP_WORDS=(sealift pi); COMP_CWORD=1; _sealift; echo "\${COMPREPLY[@]}"`;
     const bash = await home.startCommand(['bash', '-c', probe]).ended;
     expect(bash).toMatchObject({ code: 0, stdout: 'ping\n', stderr: '' });

@@ -11,6 +11,7 @@ import { MemoryStore } from '../../src/storage/memory-store.ts';
 import type { Faults } from '../../src/transport/fault-settings.ts';
 import { startFaultProxy } from '../../src/transport/fault-proxy.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
+import { inThisProcess } from '../cli/run-here.ts';
 import { loopbackCertificate } from '../support/certificates.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { REFUSING_PORT } from '../support/refusing-port.ts';
@@ -20,6 +21,8 @@ import { startTestServer, tokenOf } from '../support/test-server.ts';
 const MIB = 2 ** 20;
 const ONCE_MORE = ['--retry', '1', '--retry-delay', '1ms'];
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 let four: string;
 
@@ -44,9 +47,9 @@ async function behind(faults: Faults, path: string): Promise<string> {
 }
 
 test('a connection that is refused: 7, after the retries', async () => {
-  const put = await home.runJson(['put', ...ONCE_MORE, four, `sealift://127.0.0.1:${REFUSING_PORT}/x`]);
+  const put = await here.runJson(['put', ...ONCE_MORE, four, `sealift://127.0.0.1:${REFUSING_PORT}/x`]);
   expect(put.code).toBe(7);
-  const { stderr } = await home.run(['ls', ...ONCE_MORE, `sealift://127.0.0.1:${REFUSING_PORT}/`]);
+  const { stderr } = await here.run(['ls', ...ONCE_MORE, `sealift://127.0.0.1:${REFUSING_PORT}/`]);
   expect(stderr).toMatch(
     /Trying again\.\nsealift: ls: retries-exhausted: 127\.0\.0\.1:\d+ refused .*after 1 retry/,
   );
@@ -62,21 +65,21 @@ test('a server that cannot have its port, or its directory: 2 and 12', async () 
 });
 
 test('a socket that is not there: 7', async () => {
-  expect((await home.run(['ls', '--retry', '0', `unix:${home.at('none.sock')}:`])).code).toBe(7);
+  expect((await here.run(['ls', '--retry', '0', `unix:${home.at('none.sock')}:`])).code).toBe(7);
 });
 
 describe('8', () => {
   test('a server that accepts and never speaks', async () => {
     const { port } = await tcpServer(() => undefined);
     const flags = ['--retry', '0', '--connect-timeout', '500ms'];
-    const { code, stderr } = await home.run(['ls', ...flags, `sealift://127.0.0.1:${port}/`]);
+    const { code, stderr } = await here.run(['ls', ...flags, `sealift://127.0.0.1:${port}/`]);
     expect(code).toBe(8);
     expect(stderr).toMatch(/^sealift: ls: stalled: 127\.0\.0\.1:\d+ /);
   });
 
   test('a server that goes silent half-way', async () => {
     const place = await behind({ stallAfterBytes: { up: 2 * MIB } }, 'silent');
-    const { code, events } = await home.runJson(['put', '--retry', '0', '--timeout', '300ms', four, place]);
+    const { code, events } = await here.runJson(['put', '--retry', '0', '--timeout', '300ms', four, place]);
     expect(code).toBe(8);
     expect(events).toContainEqual(
       expect.objectContaining({ type: 'error', code: 'stalled', retryable: true }),
@@ -100,7 +103,7 @@ describe('8', () => {
 
   test('but not a line that is cut again and again with progress in between', async () => {
     const place = await behind({ cut: { afterBytes: 1.5 * MIB, direction: 'up' } }, 'cut');
-    const { code, events } = await home.runJson(['put', '--retry', '2', '--retry-delay', '1ms', four, place]);
+    const { code, events } = await here.runJson(['put', '--retry', '2', '--retry-delay', '1ms', four, place]);
     expect(code).toBe(0);
     expect(events.find(({ type }) => type === 'file')?.['retries']).toBeGreaterThan(1);
     expect(home.read('root/cut').equals(home.read('four'))).toBe(true);
@@ -113,7 +116,7 @@ test('a server that sends something else than it says: 9', async () => {
   });
   const { port } = liar.listener.address as { port: number };
   const command = ['get', ...ONCE_MORE, '--insecure', `sealift://127.0.0.1:${port}/x`, home.at('lie')];
-  const get = home.runJson(command);
+  const get = here.runJson(command);
   const { connection } = await liar.next();
   const hello = helloAnswer({
     agent: 'liar',
@@ -146,7 +149,7 @@ test('a server that is full: 11', async () => {
   const place = `sealift://127.0.0.1:${(address as { port: number }).port}/x`;
   const pin = certificatePin(new X509Certificate((await loopbackCertificate()).cert));
   const env = { SEALIFT_TOKEN: tokenOf('tester') };
-  const { code, stderr } = await home.run(['put', '--pin', pin, four, place], { env });
+  const { code, stderr } = await here.run(['put', '--pin', pin, four, place], { env });
   expect(code).toBe(11);
   expect(stderr).toMatch(/^sealift: put: no-space: .*\n$/);
 });
@@ -156,8 +159,8 @@ test('who may not write: 5, and no further file is tried', async () => {
   const { address } = await startTestServer({ users: { reader: { permissions: ['read', 'list'] } } });
   const place = `sealift://127.0.0.1:${(address as { port: number }).port}/`;
   const flags = ['--insecure', '--token-file', token];
-  expect((await home.run(['ls', ...flags, place])).code).toBe(0);
-  const put = await home.runJson(['put', ...flags, four, home.write('another', 'x'), place]);
+  expect((await here.run(['ls', ...flags, place])).code).toBe(0);
+  const put = await here.runJson(['put', ...flags, four, home.write('another', 'x'), place]);
   expect(put.code).toBe(5);
   expect(put.events.map(({ type }) => type).filter((type) => type === 'error')).toHaveLength(1);
   expect(put.events.at(-1)).toMatchObject({ failed: 2, exitCode: 5 });
@@ -175,7 +178,7 @@ describe('while a transfer runs', () => {
     const get = ['get', ...slowly, server.place('four'), home.at('locked')];
     const first = home.start(get);
     await first.event('progress');
-    const second = await home.run(get);
+    const second = await here.run(get);
     expect(second.code).toBe(12);
     expect(second.stdout).toContain('"locked"');
     await first.kill('SIGKILL');
@@ -185,7 +188,7 @@ describe('while a transfer runs', () => {
     const place = server.place('taken');
     const first = home.start(['put', ...slowly, four, place]);
     await first.event('progress');
-    expect(await home.run(['put', four, place])).toMatchObject({ code: 0 });
+    expect(await here.run(['put', four, place])).toMatchObject({ code: 0 });
     expect(await first.ended).toMatchObject({ code: 12, stdout: expect.stringContaining('"superseded"') });
     expect(home.read('root/taken').equals(home.read('four'))).toBe(true);
   });

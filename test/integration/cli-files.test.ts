@@ -1,10 +1,13 @@
 import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { events } from '../support/running-process.ts';
 
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 
 beforeAll(async () => {
@@ -15,7 +18,7 @@ afterAll(() => home.close());
 /** What stands on the server, or here, looked at without the program; undefined if nothing does. */
 const text = (name: string) => (existsSync(home.at(name)) ? home.read(name).toString() : undefined);
 const stored = (path: string) => text(`root/${path}`);
-const here = (path: string) => text(`work/${path}`);
+const fetched = (path: string) => text(`work/${path}`);
 
 test('names of all kinds come there and back', async () => {
   const names = [
@@ -36,13 +39,13 @@ test('names of all kinds come there and back', async () => {
   expect(await home.run(['get', '--', ...places, 'back/'])).toMatchObject({ code: 0 });
   for (const name of names) {
     expect(stored(`names/${name}`)).toBe(`this is ${name}`);
-    expect(here(`back/${name}`)).toBe(`this is ${name}`);
+    expect(fetched(`back/${name}`)).toBe(`this is ${name}`);
   }
 });
 
 test('a name that would turn what a terminal shows is shown harmless', async () => {
   home.write('root/marks/exe\u202efdp', '');
-  expect((await home.run(['ls', server.place('marks')])).stdout).toBe('exe\\u202efdp\n');
+  expect((await here.run(['ls', server.place('marks')])).stdout).toBe('exe\\u202efdp\n');
 });
 
 describe('where a file goes', () => {
@@ -58,20 +61,20 @@ describe('where a file goes', () => {
     ['into a directory that is not there yet', 'new/', 'new/src.txt'],
     ['into a directory that is there', 'old', 'old/src.txt'],
   ])('%s, there and here', async (_, target, path) => {
-    expect((await home.run(['put', 'src.txt', server.place(target)])).code).toBe(0);
+    expect((await here.run(['put', 'src.txt', server.place(target)])).code).toBe(0);
     expect(stored(path)).toBe('source');
-    expect((await home.run(['get', server.place('src.txt'), target])).code).toBe(0);
-    expect(here(path)).toBe('source');
+    expect((await here.run(['get', server.place('src.txt'), target])).code).toBe(0);
+    expect(fetched(path)).toBe('source');
   });
 
   test('into the root', async () => {
     home.write('work/rooted', 'source');
-    expect((await home.run(['put', 'rooted', server.place()])).code).toBe(0);
+    expect((await here.run(['put', 'rooted', server.place()])).code).toBe(0);
     expect(stored('rooted')).toBe('source');
   });
 
   test('several onto a file: refused before anything is fetched', async () => {
-    const { code, stderr } = await home.run(['get', server.place('src.txt'), server.place('a'), 'src.txt']);
+    const { code, stderr } = await here.run(['get', server.place('src.txt'), server.place('a'), 'src.txt']);
     expect(code).toBe(2);
     expect(stderr).toContain('src.txt is no directory');
   });
@@ -87,18 +90,18 @@ describe('several files in one call', () => {
   });
 
   test('all go, and are counted', async () => {
-    const put = await home.runJson(['put', 'a', 'b', 'c', server.place('many')]);
+    const put = await here.runJson(['put', 'a', 'b', 'c', server.place('many')]);
     expect(put.code).toBe(0);
     expect(put.events[0]).toMatchObject({ type: 'start', files: 3, bytes: 3 });
     expect(put.events.at(-1)).toMatchObject({ type: 'summary', files: 3, failed: 0, exitCode: 0 });
     expect(stored('many/c')).toBe('c');
-    const got = await home.run([
+    const got = await here.run([
       'get',
       ...['a', 'b', 'c'].map((name) => server.place(`there/${name}`)),
       'many/',
     ]);
     expect(got.stderr).toMatch(/\n3 of 3 files, 3B in \S+\n$/);
-    expect(here('many/c')).toBe('c');
+    expect(fetched('many/c')).toBe('c');
   });
 
   test('of which some fail: exit code 3, and the rest is done', async () => {
@@ -110,15 +113,15 @@ describe('several files in one call', () => {
     expect(stored('some/c')).toBe('c');
     const [none, a] = [server.place('some/none'), server.place('some/a')];
     expect((await home.run(['get', none, a, 'some/'])).code).toBe(3);
-    expect(here('some/a')).toBe('a');
+    expect(fetched('some/a')).toBe('a');
     expect(await home.run(['cat', none, a])).toMatchObject({ code: 3, stdout: 'a' });
     expect((await home.run(['rm', none, a])).code).toBe(3);
     expect(stored('some/a')).toBeUndefined();
   });
 
   test('that all fail for one reason: the code of that reason', async () => {
-    expect((await home.run(['put', 'none', 'never', server.place('x/')])).code).toBe(4);
-    expect((await home.run(['get', server.place('none'), server.place('never'), 'x/'])).code).toBe(4);
+    expect((await here.run(['put', 'none', 'never', server.place('x/')])).code).toBe(4);
+    expect((await here.run(['get', server.place('none'), server.place('never'), 'x/'])).code).toBe(4);
   });
 });
 
@@ -154,16 +157,16 @@ describe('--if-exists', () => {
     ['rename', 0, OLD, NEW],
   ])('%s, there and here: exit code %i', async (what, exit, content, renamed) => {
     home.write(`root/${what}/f.txt`, OLD);
-    const put = await home.runJson(['put', '--if-exists', what, 'new/f.txt', server.place(`${what}/`)]);
+    const put = await here.runJson(['put', '--if-exists', what, 'new/f.txt', server.place(`${what}/`)]);
     expect(put.code).toBe(exit);
     expect(put.events.at(-1)).toMatchObject({ skipped: what === 'skip' ? 1 : 0, exitCode: exit });
     expect([stored(`${what}/f.txt`), stored(`${what}/f-1.txt`)]).toEqual([content, renamed]);
 
     home.write(`work/${what}/f.txt`, OLD);
-    const got = await home.runJson(['get', '--if-exists', what, server.place('new/f.txt'), what]);
+    const got = await here.runJson(['get', '--if-exists', what, server.place('new/f.txt'), what]);
     expect(got.code).toBe(exit);
     expect(got.events.at(-1)).toMatchObject({ skipped: what === 'skip' ? 1 : 0, exitCode: exit });
-    expect([here(`${what}/f.txt`), here(`${what}/f-1.txt`)]).toEqual([content, renamed]);
+    expect([fetched(`${what}/f.txt`), fetched(`${what}/f-1.txt`)]).toEqual([content, renamed]);
   });
 });
 
@@ -181,7 +184,7 @@ describe('--update replaces one file', () => {
     const skipped = wins === 'target' ? 1 : 0;
     plant('work', 'source', 2_000);
     plant('root', 'target', targetSeconds);
-    const put = await home.runJson(['put', '-u', file, server.place(file)]);
+    const put = await here.runJson(['put', '-u', file, server.place(file)]);
     expect(put.code).toBe(0);
     expect(put.events.at(-1)).toMatchObject({ skipped });
     expect(stored(file)).toBe(wins);
@@ -189,17 +192,17 @@ describe('--update replaces one file', () => {
     plant('root', 'source', 2_000);
     if (targetSeconds === undefined) rmSync(home.at('work', file));
     plant('work', 'target', targetSeconds);
-    const got = await home.runJson(['get', '-u', server.place(file), file]);
+    const got = await here.runJson(['get', '-u', server.place(file), file]);
     expect(got.code).toBe(0);
     expect(got.events.at(-1)).toMatchObject({ skipped });
-    expect(here(file)).toBe(wins);
+    expect(fetched(file)).toBe(wins);
   });
 });
 
 test('what is no ordinary file is neither sent nor replaced', async () => {
-  expect((await home.run(['put', '/dev/null', server.place('device')])).stderr).toContain('no ordinary file');
+  expect((await here.run(['put', '/dev/null', server.place('device')])).stderr).toContain('no ordinary file');
   home.write('root/real', 'real');
-  const { code, stderr } = await home.run(['get', server.place('real'), '/dev/null']);
+  const { code, stderr } = await here.run(['get', server.place('real'), '/dev/null']);
   expect(code).toBe(10);
   expect(stderr).toContain('/dev/null is no ordinary file');
 });
@@ -207,12 +210,12 @@ test('what is no ordinary file is neither sent nor replaced', async () => {
 test('clean lists what is left, and removes it unless it is only to be shown', async () => {
   const partial = home.write('left/.sealift-0123456789abcdef.part', 'left over');
   const other = home.write('left/.sealift-notes.part', 'mine');
-  const shown = await home.run(['clean', '-n', home.at('left')]);
+  const shown = await here.run(['clean', '-n', home.at('left')]);
   expect(shown).toMatchObject({ code: 0, stderr: '' });
   expect(shown.stdout).toMatch(new RegExp(`${basename(partial)}\\t9B\\t\\S+ old\\n$`));
-  expect((await home.run(['clean', '--older-than', '1d', home.at('left')])).stdout).toBe('');
-  const { events: told } = await home.runJson(['clean', home.at('left')]);
+  expect((await here.run(['clean', '--older-than', '1d', home.at('left')])).stdout).toBe('');
+  const { events: told } = await here.runJson(['clean', home.at('left')]);
   expect(told).toMatchObject([{ type: 'partial', path: partial, size: 9, removed: true }]);
   expect([existsSync(partial), existsSync(other)]).toEqual([false, true]);
-  expect((await home.run(['clean', home.at('nowhere')])).code).toBe(4);
+  expect((await here.run(['clean', home.at('nowhere')])).code).toBe(4);
 });

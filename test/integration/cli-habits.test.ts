@@ -1,10 +1,13 @@
 import { lstatSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 
 // What people who come from cp, scp and ssh expect without being told.
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let served: ServeProcess;
 
 beforeAll(async () => {
@@ -34,8 +37,8 @@ describe('--if-exists looks before it sends', () => {
     ['fail', 10],
   ])('%s', async (what, exit) => {
     const file = home.write(`large-${what}`, Buffer.alloc(3 * 2 ** 20, 1));
-    expect((await home.run(['put', file, served.place('taken')])).code).toBe(0);
-    const ended = await home.runJson(['put', '--if-exists', what, file, served.place('taken')]);
+    expect((await here.run(['put', file, served.place('taken')])).code).toBe(0);
+    const ended = await here.runJson(['put', '--if-exists', what, file, served.place('taken')]);
     expect(ended.code).toBe(exit);
     expect(ended.events.some(({ type }) => type === 'progress')).toBe(false);
     expect(readdirSync(`${served.root}/.sealift/uploads`)).toEqual([]);
@@ -58,7 +61,7 @@ describe('a target that is a link', () => {
   ])('%s: left alone', async (_, to) => {
     const name = `link-${to.length}`;
     symlinkSync(to, home.at('work', name));
-    expect((await home.run(['get', served.place('new'), name])).code).toBe(10);
+    expect((await here.run(['get', served.place('new'), name])).code).toBe(10);
     expect(lstatSync(home.at('work', name)).isSymbolicLink()).toBe(true);
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
   });
@@ -100,8 +103,8 @@ describe('joining', () => {
       ]);
       const command = (await started.event('join'))['command'] as string;
       const url = /'(.*)'/.exec(command)?.[1] ?? '';
-      expect((await home.run(['remote', 'add', 'my server', url])).code).toBe(2);
-      expect((await home.run(['remote', 'add', 'mine', url])).code).toBe(0);
+      expect((await here.run(['remote', 'add', 'my server', url])).code).toBe(2);
+      expect((await here.run(['remote', 'add', 'mine', url])).code).toBe(0);
     } finally {
       await operator.close();
     }
@@ -114,7 +117,7 @@ describe('joining', () => {
       for (const name of ['first', 'second']) {
         const started = operator.start(args);
         const url = /'(.*)'/.exec((await started.event('join'))['command'] as string)?.[1] ?? '';
-        expect((await home.run(['remote', 'add', name, url])).code).toBe(0);
+        expect((await here.run(['remote', 'add', name, url])).code).toBe(0);
         await started.kill('SIGTERM');
       }
       expect(operator.read('root/.sealift/users.toml').toString()).toContain('[principals.client-2]');
@@ -140,7 +143,7 @@ test.each([
 });
 
 test('--port holds for an IPv6 address in brackets and for a host, and a name says it is not saved', async () => {
-  const { stderr } = await home.run(['ls', '--retry', '0', '--port', '1', '[::1]:']);
+  const { stderr } = await here.run(['ls', '--retry', '0', '--port', '1', '[::1]:']);
   expect(stderr).toContain('[::1]:1');
 });
 
@@ -149,5 +152,5 @@ test('two sources that would become one file are refused', async () => {
   mkdirSync(home.at('work', 'd2'));
   home.write('work/d1/f', '1');
   home.write('work/d2/f', '2');
-  expect((await home.run(['put', 'd1/f', 'd2/f', served.place('into/')])).code).toBe(2);
+  expect((await here.run(['put', 'd1/f', 'd2/f', served.place('into/')])).code).toBe(2);
 });

@@ -2,10 +2,13 @@ import { existsSync, readdirSync, readFileSync, renameSync, statSync } from 'nod
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { hashToken } from '../../src/trust/tokens.ts';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 
 const MEBIBYTE = 1_048_576;
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 let auditLog: string;
 
@@ -54,7 +57,7 @@ test('a file within the quota is sent, and one beyond it is refused before its d
 });
 
 test('a file that is too large is refused, with exit code 11', async () => {
-  const { code, stderr } = await home.run(['put', 'huge', server.place('b')]);
+  const { code, stderr } = await here.run(['put', 'huge', server.place('b')]);
   expect(code).toBe(11);
   expect(stderr).toMatch(/^sealift: put: too-large: .*2\.5M/m);
 });
@@ -101,17 +104,17 @@ test('all of it stands in the audit log, for its owner alone', () => {
 test('renamed and told by SIGHUP, it loses no line', async () => {
   const rotated = `${auditLog}.1`;
   renameSync(auditLog, rotated);
-  expect((await home.run(['put', 'small', server.place('before')])).code).toBe(0);
+  expect((await here.run(['put', 'small', server.place('before')])).code).toBe(0);
   server.process.child.kill('SIGHUP');
   await server.process.line((line) => line.includes('"reloaded"'));
-  expect((await home.run(['put', 'small', server.place('after')])).code).toBe(0);
+  expect((await here.run(['put', 'small', server.place('after')])).code).toBe(0);
   expect(audited(rotated).at(-1)).toMatchObject({ action: 'put', path: 'before', result: 'ok' });
   expect(audited()[0]).toMatchObject({ event: 'reload', result: 'ok' });
   expect(audited().at(-1)).toMatchObject({ action: 'put', path: 'after', result: 'ok' });
 });
 
 test('what was done before a kill stands in it', async () => {
-  expect((await home.run(['put', 'small', server.place('last')])).code).toBe(0);
+  expect((await here.run(['put', 'small', server.place('last')])).code).toBe(0);
   await server.process.kill('SIGKILL');
   expect(audited().at(-1)).toMatchObject({ path: 'last', result: 'ok' });
 });
@@ -131,20 +134,20 @@ test('a log that cannot be written keeps a server from starting', async () => {
 
 test('with --read-only everything can be read and nothing changed', async () => {
   server = await serve('root', ['--read-only']);
-  expect(await home.run(['ls', server.place()])).toMatchObject({
+  expect(await here.run(['ls', server.place()])).toMatchObject({
     code: 0,
     stdout: 'after\nbefore\nc\nlast\n',
   });
-  expect((await home.run(['get', server.place('c'), 'read back'])).code).toBe(0);
+  expect((await here.run(['get', server.place('c'), 'read back'])).code).toBe(0);
   for (const args of [
     ['put', 'small', server.place('new')],
     ['rm', server.place('c')],
     ['mkdir', server.place('new')],
     ['mv', server.place('c'), server.place('new')],
   ]) {
-    const { code, events } = await home.runJson(args);
+    const { code, events } = await here.runJson(args);
     expect([args[0], code]).toEqual([args[0], 5]);
     expect(events.find(({ type }) => type === 'error')).toMatchObject({ code: 'forbidden' });
   }
-  expect((await home.run(['ls', server.place()])).stdout).toBe('after\nbefore\nc\nlast\n');
+  expect((await here.run(['ls', server.place()])).stdout).toBe('after\nbefore\nc\nlast\n');
 });

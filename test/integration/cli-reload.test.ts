@@ -12,6 +12,7 @@ import {
   upload,
 } from '../../src/index.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
+import { inThisProcess } from '../cli/run-here.ts';
 import { issueCertificate, type Pair } from '../support/certificates.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { tokenOf, usersToml } from '../support/test-server.ts';
@@ -19,6 +20,8 @@ import { tokenOf, usersToml } from '../support/test-server.ts';
 const MIB = 2 ** 20;
 const RELOADS = 100;
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 afterAll(() => home.close());
 
 const names = ['localhost', '127.0.0.1'];
@@ -109,7 +112,7 @@ test('a changed file is seen without a signal; a faulty one is refused, and the 
   const server = await home.serve([...FILES(), '--anonymous', 'none'], home.at('other'));
   home.write('token', tokenOf('bob'));
   const list = () =>
-    home.run(['ls', server.place(), '--retry', '0', '--pin', pinOf(pair), '--token-file', home.at('token')]);
+    here.run(['ls', server.place(), '--retry', '0', '--pin', pinOf(pair), '--token-file', home.at('token')]);
   expect((await list()).code).toBe(5);
   replace('users.toml', usersToml({ alice: {}, bob: {} }));
   await untilLogged(server, 'reloaded', 1);
@@ -140,7 +143,7 @@ test('what certbot renews is taken into use without a signal', async () => {
   renewAsCertbot(before, 1);
   const live = (kind: string) => home.at(`letsencrypt/live/localhost/${kind}.pem`);
   const server = await home.serve(['--cert', live('fullchain'), '--key', live('privkey')], home.at('acme'));
-  const list = (pair: Pair) => home.run(['ls', server.place(), '--retry', '0', '--pin', pinOf(pair)]);
+  const list = (pair: Pair) => here.run(['ls', server.place(), '--retry', '0', '--pin', pinOf(pair)]);
   expect((await list(before)).code).toBe(0);
   expect((await list(after)).code).toBe(6);
   renewAsCertbot(after, 2);

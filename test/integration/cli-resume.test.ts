@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { events } from '../support/running-process.ts';
 
 const MIB = 2 ** 20;
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 
 beforeAll(async () => {
@@ -49,7 +52,7 @@ describe.each([
     await first.event('progress', ({ doneBytes }) => (doneBytes as number) > 2 * MIB);
     const ended = await first.kill(signal);
     expect(ended).toMatchObject({ code: exit, signal: exit === null ? signal : null, stderr: '' });
-    const second = await home.runJson([command, from, to]);
+    const second = await here.runJson([command, from, to]);
     expect(second).toMatchObject({ code: 0 });
     const file = second.events.find(({ type }) => type === 'file');
     const moved = file?.[command === 'put' ? 'sentBytes' : 'receivedBytes'] as number;

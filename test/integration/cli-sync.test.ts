@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runHere } from '../cli/run-here.ts';
+import { inThisProcess, runHere } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { contentsAt, LONG_AGO, plantTree, treeAt } from '../support/planted-tree.ts';
 import type { Event } from '../support/running-process.ts';
 import { DIRECTIONS, twoSides, type Tree } from './two-sides.ts';
 
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 
 beforeAll(async () => {
@@ -13,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => home.close());
 
-const sync = (...args: string[]) => home.run(['sync', ...args]);
+const sync = (...args: string[]) => here.run(['sync', ...args]);
 const lines = (text: string) => text.split('\n').filter((line) => /^(send|delete|move|skip) /.test(line));
 const plans = (told: readonly Event[]) => told.filter(({ type }) => type === 'plan');
 
@@ -29,7 +31,7 @@ describe.each(DIRECTIONS)('sync %s', (direction) => {
       'd/': '',
       './': '',
     });
-    expect(await sync(source, target)).toMatchObject({ code: 0, stdout: '' });
+    expect(await home.run(['sync', source, target])).toMatchObject({ code: 0, stdout: '' });
     expect(await treeAt(to)).toEqual(await treeAt(from));
     for (const again of [source, `${source}/`]) {
       const { code, stderr } = await sync(again, target);
@@ -70,7 +72,7 @@ describe.each(DIRECTIONS)('sync %s', (direction) => {
     const before = await treeAt(sides.to);
     const args = ['--delete', '--detect-renames', sides.source, sides.target];
     const dry = await sync('-n', ...args);
-    const dryJson = await home.runJson(['sync', '-n', ...args]);
+    const dryJson = await here.runJson(['sync', '-n', ...args]);
     expect(await treeAt(sides.to)).toEqual(before);
     expect([dry.code, dryJson.code]).toEqual([0, 0]);
     expect(dry.stderr).toContain('Nothing was changed');
@@ -86,7 +88,7 @@ describe.each(DIRECTIONS)('sync %s', (direction) => {
 
     const other = await sidesOf(...trees);
     const json = ['sync', '--delete', '--detect-renames', other.source, other.target];
-    const realJson = await home.runJson(json);
+    const realJson = await here.runJson(json);
     expect(plans(realJson.events)).toEqual(plans(dryJson.events));
     expect(plans(dryJson.events)).toContainEqual(expect.objectContaining({ path: 'dir/x', action: 'send' }));
     expect(realJson.events.at(-1)).toMatchObject({

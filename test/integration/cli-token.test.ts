@@ -1,10 +1,13 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, SEALIFT } from '../support/cli.ts';
 import type { RunningProcess } from '../support/running-process.ts';
 
 const [operator, client] = [new CliHome(), new CliHome()];
+/** For what needs no process. */
+const [operatorHere, clientHere] = [inThisProcess(operator), inThisProcess(client)];
 const USERS = 'work/sealift-data/.sealift/users.toml';
 let server: RunningProcess;
 let pin: string;
@@ -38,7 +41,7 @@ function users(): string {
 
 /** Adds a principal, and keeps its token where the client finds it. */
 async function add(name: string, ...options: string[]): Promise<string[]> {
-  const { code, stdout, stderr } = await operator.run(['token', 'add', name, ...options]);
+  const { code, stdout, stderr } = await operatorHere.run(['token', 'add', name, ...options]);
   expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.not.stringContaining(stdout.trim()) });
   expect(stdout).toMatch(/^sealift_\S{43}\n$/);
   return ['--token-file', client.write(`${name}.token`, stdout)];
@@ -70,30 +73,30 @@ describe('a token', () => {
   });
 
   test('of a name that there is needs --another, and then both are good', async () => {
-    const taken = await operator.run(['token', 'add', 'alice']);
+    const taken = await operatorHere.run(['token', 'add', 'alice']);
     expect(taken).toMatchObject({ code: 10, stdout: '' });
     expect(taken.stderr).toContain('sealift token add alice --another');
     const old = ['--token-file', client.at('alice.token')];
     let next: string[] = [];
     await reloaded(async () => {
-      const { events } = await operator.runJson(['token', 'add', 'alice', '--another']);
+      const { events } = await operatorHere.runJson(['token', 'add', 'alice', '--another']);
       expect(events).toEqual([{ type: 'token', name: 'alice', token: expect.stringMatching(/^sealift_/) }]);
       next = ['--token-file', client.write('next.token', String(events[0]?.['token']))];
     });
-    const ls = (token: string[]) => client.run(['ls', ...token, `${url}my photos`]);
+    const ls = (token: string[]) => clientHere.run(['ls', ...token, `${url}my photos`]);
     expect([(await ls(old)).code, (await ls(next)).code]).toEqual([0, 0]);
-    await reloaded(() => operator.run(['token', 'revoke', 'alice', '--except-newest']));
+    await reloaded(() => operatorHere.run(['token', 'revoke', 'alice', '--except-newest']));
     expect([(await ls(old)).code, (await ls(next)).code]).toEqual([5, 0]);
   });
 
   test('is listed with what it may do, and without itself', async () => {
-    const { stdout } = await operator.run(['token', 'list']);
+    const { stdout } = await operatorHere.run(['token', 'list']);
     // The first start of the server has let somebody wait, too.
     const [head, waiting, alice] = stdout.split('\n');
     expect(head).toBe('NAME      PERMISSIONS             PATHS      EXPIRES  LOGS IN WITH');
     expect(waiting).toMatch(/^client-1 {2}read,write,list,delete {2}all {8}never {4}join code until \S+Z$/);
     expect(alice).toBe('alice     read,write,list         my photos  never    token');
-    const { events } = await operator.runJson(['token', 'list']);
+    const { events } = await operatorHere.runJson(['token', 'list']);
     expect(events).toMatchObject([
       { name: 'client-1', tokens: 0, joinExpires: expect.stringMatching(/Z$/) },
       { type: 'principal', name: 'alice', prefixes: ['my photos'], maxFileBytes: 1_024, tokens: 1 },
@@ -108,9 +111,9 @@ describe('a token', () => {
     const slow = ['put', '--json', '--retry', '1', '--retry-delay', '1ms', '--bwlimit', '1M', ...token];
     const put = client.start([...slow, large, `${url}slow`]);
     await put.event('progress');
-    await reloaded(() => operator.run(['token', 'revoke', 'bob']));
+    await reloaded(() => operatorHere.run(['token', 'revoke', 'bob']));
     expect(await put.ended).toMatchObject({ code: 5, stdout: expect.stringContaining('unauthenticated') });
-    expect((await client.run(['ls', ...token, url])).code).toBe(5);
+    expect((await clientHere.run(['ls', ...token, url])).code).toBe(5);
     expect(users()).not.toContain('bob');
   });
 });
@@ -194,24 +197,24 @@ describe('usage', () => {
     ['other rights for one more token', ['--another', '--permissions', 'read']],
   ])('%s is refused', async (_, options) => {
     const before = users();
-    expect(await operator.run(['token', 'add', 'x', ...options])).toMatchObject({ code: 2, stdout: '' });
+    expect(await operatorHere.run(['token', 'add', 'x', ...options])).toMatchObject({ code: 2, stdout: '' });
     expect(users()).toBe(before);
   });
 
   test('a directory that is not there is no new one', async () => {
-    expect(await operator.run(['token', 'add', 'x', operator.at('typo')])).toMatchObject({ code: 4 });
-    expect(await operator.run(['token', 'revoke', 'nobody'])).toMatchObject({ code: 4 });
+    expect(await operatorHere.run(['token', 'add', 'x', operator.at('typo')])).toMatchObject({ code: 4 });
+    expect(await operatorHere.run(['token', 'revoke', 'nobody'])).toMatchObject({ code: 4 });
   });
 
   test('a client certificate is let in by its pin or name, without a token', async () => {
     const file = operator.at('own.toml');
     const own = ['--pin', `sha256//${'A'.repeat(43)}=`, '--certificate-name', 'box.example'];
     own.push('--address', '10.0.0.0/8', '--address', '::1');
-    const added = await operator.run(['token', 'add', 'box', '--users', file, ...own]);
+    const added = await operatorHere.run(['token', 'add', 'box', '--users', file, ...own]);
     expect(added).toMatchObject({ code: 0, stdout: '' });
-    const { events } = await operator.runJson(['token', 'list', '--users', file]);
+    const { events } = await operatorHere.runJson(['token', 'list', '--users', file]);
     expect(events).toMatchObject([{ name: 'box', names: ['box.example'], addresses: ['10.0.0.0/8', '::1'] }]);
-    expect((await operator.run(['token', 'list', '--users', file])).stdout).toMatch(
+    expect((await operatorHere.run(['token', 'list', '--users', file])).stdout).toMatch(
       /pin, certificate box\.example$/m,
     );
   });

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { inThisProcess } from '../cli/run-here.ts';
 import type { ServeProcess } from '../support/cli.ts';
 import { contentsAt, LONG_AGO, plantTree, setTime, treeAt } from '../support/planted-tree.ts';
 import { NobodysHome } from './nobodys-home.ts';
@@ -7,6 +8,8 @@ import { DIRECTIONS, twoSides, type Sides } from './two-sides.ts';
 
 // Permission bits are in the way of nobody, but not of root.
 const home = new NobodysHome();
+/** Where no bits are in the way. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 
 beforeAll(async () => {
@@ -40,7 +43,7 @@ describe.each(['put', 'get'])('where %s -r lets a tree go', (command) => {
     ['the contents of several come together', ['other/', 'tree/sub/'], 'three', { b: 'B', c: 'C' }],
   ])('%s', async (_, given, target, expected) => {
     const places = [...given.map((path) => operand(sources, path)), operand(targets, `${command}/${target}`)];
-    expect(await home.run([command, '-r', ...places])).toMatchObject({ code: 0, stdout: '' });
+    expect(await here.run([command, '-r', ...places])).toMatchObject({ code: 0, stdout: '' });
     expect(await contentsAt(home.at(targets, command, target))).toEqual(expected);
   });
 
@@ -123,7 +126,7 @@ describe.each(DIRECTIONS)('what stands there already, %s', (direction) => {
     });
     home.giveAway(sides.to);
     const args = ['-r', '--if-exists', what, `${sides.source}/`, sides.target];
-    expect((await home.run([command, ...args])).code).toBe(code);
+    expect((await here.run([command, ...args])).code).toBe(code);
     expect(await contentsAt(sides.to)).toEqual(expected);
   });
 });
@@ -131,7 +134,7 @@ describe.each(DIRECTIONS)('what stands there already, %s', (direction) => {
 test('--json: counts that are not known in the beginning, a receipt for each file, and the sum', async () => {
   const tree = { a: 'aa', 'b/c': 'ccc', 'd/': '' };
   const { source, target } = await twoSides(home, server, 'to a server', tree);
-  const put = await home.runJson(['put', '-a', source, target]);
+  const put = await here.runJson(['put', '-a', source, target]);
   expect(put.events[0]).toEqual({ type: 'start', command: 'put', files: null, bytes: null });
   const files = put.events.filter(({ type }) => type === 'file');
   expect(files.map(({ path, size }) => [path, size]).sort()).toEqual([
@@ -159,14 +162,14 @@ describe('-n for single files', () => {
     ['what is there', ['--if-exists', 'skip'], 0, 'skip single (exists)\n'],
     ['what must not be there', ['--if-exists', 'fail'], 10, ''],
   ])('tells %s', async (_, flags, code, stdout) => {
-    expect(await home.run(['put', '-n', ...flags, 'single', server.place()])).toMatchObject({ code, stdout });
+    expect(await here.run(['put', '-n', ...flags, 'single', server.place()])).toMatchObject({ code, stdout });
     expect(home.read('root/single').toString()).toBe('theirs');
   });
 
   test('fails for what is not there, as the run does', async () => {
-    expect(await home.run(['put', '-n', 'none', server.place()])).toMatchObject({ code: 4, stdout: '' });
-    expect(await home.run(['get', '-n', server.place('none'), 'x'])).toMatchObject({ code: 4, stdout: '' });
-    const there = await home.run(['get', '-n', server.place('single'), 'x']);
+    expect(await here.run(['put', '-n', 'none', server.place()])).toMatchObject({ code: 4, stdout: '' });
+    expect(await here.run(['get', '-n', server.place('none'), 'x'])).toMatchObject({ code: 4, stdout: '' });
+    const there = await here.run(['get', '-n', server.place('single'), 'x']);
     expect(there).toMatchObject({ code: 0, stdout: 'send x (6B)\n' });
     expect(existsSync(home.at('work/x'))).toBe(false);
   });

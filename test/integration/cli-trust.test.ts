@@ -9,11 +9,14 @@ import {
   type CertificateRequest,
   type Pair,
 } from '../support/certificates.ts';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome } from '../support/cli.ts';
 
 const HOUR_MS = 3_600_000;
 const OTHER_PIN = `sha256//${'A'.repeat(43)}=`;
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let servers = 0;
 let authority: Pair;
 let ca: string;
@@ -87,7 +90,7 @@ describe('exit code 6, the reason, the remedy, and nothing sent', () => {
   ])('%s', async (_, certificate, flags, message) => {
     const { url } = await serve(certificate());
     const source = home.write('secret', 'secret');
-    const { code, stdout, stderr } = await home.run(['put', ...flags(), source, `${url}sent`]);
+    const { code, stdout, stderr } = await here.run(['put', ...flags(), source, `${url}sent`]);
     expect({ code, stdout }).toEqual({ code: 6, stdout: '' });
     expect(stderr).toMatch(message);
     // At once: no retry can mend it.
@@ -102,7 +105,7 @@ describe('exit code 6, the reason, the remedy, and nothing sent', () => {
     onTestFinished(() => void plain.close());
     await once(plain.listen(0, '127.0.0.1'), 'listening');
     const { port } = plain.address() as AddressInfo;
-    const { code, stderr } = await home.run(['ls', `sealift://127.0.0.1:${port}/`]);
+    const { code, stderr } = await here.run(['ls', `sealift://127.0.0.1:${port}/`]);
     // No question of trust: nobody is there who could be trusted.
     expect(code).toBe(7);
     expect(stderr).toContain('does not speak TLS');
@@ -121,12 +124,12 @@ describe('a certificate that ends within 30 days is warned of', () => {
   test('once in a run, also when nothing else is said', async () => {
     const { url, place } = await serve(soon());
     const file = home.write('large', Buffer.alloc(5 << 20));
-    const put = await home.run(['put', '-q', '--ca', ca, '--streams', '3', file, `${url}large`]);
+    const put = await here.run(['put', '-q', '--ca', ca, '--streams', '3', file, `${url}large`]);
     expect(put).toMatchObject({ code: 0, stdout: '' });
     expect(put.stderr).toMatch(
       /^sealift: The certificate of \S+ expires in 5 days, on \d{4}-\d\d-\d\d\. Its operator has to renew it\.\n$/,
     );
-    const { events } = await home.runJson(['ls', '--ca', ca, url]);
+    const { events } = await here.runJson(['ls', '--ca', ca, url]);
     expect(events.filter(({ type }) => type === 'warning')).toEqual([
       { type: 'warning', message: expect.stringContaining(`The certificate of ${place} expires in 5 days`) },
     ]);
@@ -136,7 +139,7 @@ describe('a certificate that ends within 30 days is warned of', () => {
     const { url, pin } = await serve({});
     const { cert, key } = await issueCertificate({ notAfter: new Date(Date.now() + 12 * HOUR_MS) });
     const own = ['--cert', home.write('own.pem', cert), '--key', home.write('own.key', key)];
-    const { code, stderr } = await home.run(['ls', '--pin', pin, ...own, url]);
+    const { code, stderr } = await here.run(['ls', '--pin', pin, ...own, url]);
     expect({ code, stderr }).toMatchObject({
       code: 0,
       stderr: expect.stringMatching(/^sealift: The client certificate for \S+ expires within a day, on /),
@@ -145,13 +148,13 @@ describe('a certificate that ends within 30 days is warned of', () => {
 
   test('but not where a pin decides', async () => {
     const { url, pin } = await serve(soon());
-    expect(await home.run(['ls', '--pin', pin, url])).toMatchObject({ code: 0, stderr: '' });
+    expect(await here.run(['ls', '--pin', pin, url])).toMatchObject({ code: 0, stderr: '' });
   });
 });
 
 test('anybody is believed with --insecure, which is said every time', async () => {
   const { url, place } = await serve({});
-  const { code, stderr } = await home.run(['ls', '-q', '--insecure', url]);
+  const { code, stderr } = await here.run(['ls', '-q', '--insecure', url]);
   expect(code).toBe(0);
   expect(stderr).toContain(`whoever answers at ${place} is believed`);
 });
@@ -159,7 +162,7 @@ test('anybody is believed with --insecure, which is said every time', async () =
 test('a pin alone decides, whatever else the certificate says', async () => {
   const past = { notBefore: new Date(Date.now() - 2 * HOUR_MS), notAfter: new Date(Date.now() - HOUR_MS) };
   const { url, pin } = await serve({ names: ['other.example'], ...past });
-  expect(await home.run(['ls', '--pin', OTHER_PIN, '--pin', pin, url])).toMatchObject({ code: 0 });
+  expect(await here.run(['ls', '--pin', OTHER_PIN, '--pin', pin, url])).toMatchObject({ code: 0 });
 });
 
 describe('trust', () => {
@@ -174,9 +177,9 @@ describe('trust', () => {
 
   test('with --pin, and not with another one', async () => {
     const { place, pin, url } = await serve({});
-    expect((await home.run(['trust', place, '--pin', OTHER_PIN])).code).toBe(6);
-    expect((await home.run(['trust', place, '--pin', pin])).code).toBe(0);
-    expect((await home.run(['ls', url])).code).toBe(0);
+    expect((await here.run(['trust', place, '--pin', OTHER_PIN])).code).toBe(6);
+    expect((await here.run(['trust', place, '--pin', pin])).code).toBe(0);
+    expect((await here.run(['ls', url])).code).toBe(0);
   });
 
   test('with --yes; a new key then needs --replace', async () => {
@@ -203,7 +206,7 @@ describe('trust', () => {
       ['ls', url],
       ['trust', place],
     ]) {
-      const { code, events } = await home.runJson(command);
+      const { code, events } = await here.runJson(command);
       expect(code).toBe(6);
       expect(events.at(-1)).toMatchObject({
         code: 'pin-mismatch',
@@ -215,12 +218,12 @@ describe('trust', () => {
   test('with --add keeps the keys that are known, and one that is to come', async () => {
     const { url, place, pin } = await serve({});
     home.trust(place, OTHER_PIN);
-    expect((await home.run(['trust', '--add', '--replace', place])).code).toBe(2);
-    expect((await home.run(['trust', '--add', '--yes', place])).code).toBe(0);
+    expect((await here.run(['trust', '--add', '--replace', place])).code).toBe(2);
+    expect((await here.run(['trust', '--add', '--yes', place])).code).toBe(0);
     expect(known()).toContain(`${place} ${OTHER_PIN} ${pin}\n`);
-    expect((await home.run(['ls', url])).code).toBe(0);
+    expect((await here.run(['ls', url])).code).toBe(0);
     const next = `sha256//${Buffer.alloc(32, 1).toString('base64')}`;
-    const { events } = await home.runJson(['trust', '--add', '--pin', next, place]);
+    const { events } = await here.runJson(['trust', '--add', '--pin', next, place]);
     expect(events).toMatchObject([
       { pin, added: false },
       { pin: next, added: true },
@@ -233,10 +236,10 @@ describe('trust', () => {
     home.trust(place, pin);
     home.trust('gone.example:7433', pin);
     for (const each of [place, 'gone.example'])
-      expect(await home.run(['trust', '--forget', each])).toMatchObject({ code: 0, stdout: '' });
+      expect(await here.run(['trust', '--forget', each])).toMatchObject({ code: 0, stdout: '' });
     expect(known()).not.toContain(place);
     expect(known()).not.toContain('gone.example');
-    expect((await home.run(['trust', '--forget', place])).code).toBe(4);
+    expect((await here.run(['trust', '--forget', place])).code).toBe(4);
   });
 
   test.each([

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 
 beforeAll(async () => {
@@ -51,50 +54,50 @@ describe('a job', () => {
   test('that would do something does not do it with -n, and leaves no record of that', async () => {
     const before = home.read('state/sealift/jobs/nightly.json').toString();
     home.write('tree/new', 'new');
-    const { code, stdout } = await home.run(['run', 'nightly', '-n']);
+    const { code, stdout } = await here.run(['run', 'nightly', '-n']);
     expect(code).toBe(0);
     expect(stdout).toContain('new');
-    expect((await home.run(['cat', server.place('tree/new')])).code).toBe(4);
+    expect((await here.run(['cat', server.place('tree/new')])).code).toBe(4);
     expect(home.read('state/sealift/jobs/nightly.json').toString()).toBe(before);
     rmSync(home.at('tree/new'));
   });
 
   test('that fails is no success any more, but the last one is told', async () => {
     renameSync(home.at('tree'), home.at('aside'));
-    const run = await home.run(['run', 'nightly']);
+    const run = await here.run(['run', 'nightly']);
     renameSync(home.at('aside'), home.at('tree'));
     expect(run.code).toBeGreaterThan(0);
-    const status = await home.run(['status', 'nightly']);
+    const status = await here.run(['status', 'nightly']);
     expect(status).toMatchObject({ code: 15, stderr: '' });
     expect(status.stdout).toMatch(
       new RegExp(
         `^nightly: not ok. The last run failed with exit code ${run.code}.\nlast run .*\nlast success .*\n$`,
       ),
     );
-    expect((await home.run(['run', 'nightly', '-q'])).code).toBe(0);
-    expect((await home.run(['status', 'nightly'])).code).toBe(0);
+    expect((await here.run(['run', 'nightly', '-q'])).code).toBe(0);
+    expect((await here.run(['status', 'nightly'])).code).toBe(0);
   });
 
   test.each(['SIGKILL', 'SIGTERM'] as const)('that is ended by %s is no success', async (signal) => {
     const job = home.start(['run', 'slow', '--json']);
     await job.event('progress');
-    const during = await home.runJson(['status', 'slow']);
+    const during = await here.runJson(['status', 'slow']);
     expect(during).toMatchObject({ code: 15, events: [{ ok: false, state: 'unfinished' }] });
     const ended = await job.kill(signal);
     expect(ended.code).toBe(signal === 'SIGKILL' ? null : 143);
-    const after = await home.run(['status', 'slow']);
+    const after = await here.run(['status', 'slow']);
     expect(after.code).toBe(15);
     expect(after.stdout).toContain(signal === 'SIGKILL' ? 'or was killed' : 'failed with exit code 143');
     expect(after.stdout).not.toContain('last success');
   });
 
   test('of several files, or of another command, runs too', async () => {
-    expect((await home.run(['run', 'files'])).code).toBe(0);
-    expect((await home.run(['ls', server.place('files')])).stdout).toBe('a\nb\n');
-    expect((await home.run(['run', 'back', '--if-exists', 'fail'])).code).toBe(0);
+    expect((await here.run(['run', 'files'])).code).toBe(0);
+    expect((await here.run(['ls', server.place('files')])).stdout).toBe('a\nb\n');
+    expect((await here.run(['run', 'back', '--if-exists', 'fail'])).code).toBe(0);
     expect(home.read('back/a').toString()).toBe('aaa');
-    expect((await home.run(['run', 'back', '--if-exists', 'fail'])).code).toBe(10);
-    expect((await home.run(['run', 'compare'])).code).toBe(0);
+    expect((await here.run(['run', 'back', '--if-exists', 'fail'])).code).toBe(10);
+    expect((await here.run(['run', 'compare'])).code).toBe(0);
   });
 });
 
@@ -103,7 +106,7 @@ describe('status', () => {
     ['a job that never ran', 'never', 15, 'never: not ok. It never ran.\n', ''],
     ['an unknown job', 'other', 2, '', 'There is: nightly, files, slow, back, compare, never.'],
   ])('of %s', async (_, job, code, stdout, stderr) => {
-    const ended = await home.run(['status', job]);
+    const ended = await here.run(['status', job]);
     expect(ended).toMatchObject({ code, stdout });
     expect(ended.stderr).toContain(stderr);
     expect(existsSync(recordOf(job))).toBe(false);
@@ -117,14 +120,14 @@ describe('status', () => {
   ])('of a success at %s with %j is %i', async (end, flags, exit) => {
     const last = { begin: end, end, exitCode: 0 };
     home.write('state/sealift/jobs/never.json', JSON.stringify({ last, lastSuccess: last }));
-    const { code, stdout } = await home.run(['status', 'never', ...flags]);
+    const { code, stdout } = await here.run(['status', 'never', ...flags]);
     expect(code).toBe(exit);
     expect(stdout).toContain(exit === 0 ? 'never: ok\n' : 'The last run did not end within the last');
   });
 
   test('of a record that is damaged says so', async () => {
     home.write('state/sealift/jobs/never.json', '{');
-    const { code, stderr } = await home.run(['status', 'never']);
+    const { code, stderr } = await here.run(['status', 'never']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/bad-configuration: .*never\.json is damaged/);
   });

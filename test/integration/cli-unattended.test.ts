@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { startHookService } from '../support/hook-service.ts';
 import { events } from '../support/running-process.ts';
 import { tokenOf, usersToml } from '../support/test-server.ts';
 
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 /** Takes sixteen seconds to send. */
 let slowly: readonly string[];
@@ -59,7 +62,7 @@ test('a second run with the same lock: 12; one that is interrupted gives it back
   const { origin, calls } = await startHookService();
   const first = home.start([...slowly, '--on-failure', origin]);
   await first.event('progress');
-  const second = await home.runJson(['put', '--lock', 'slow', home.write('c', 'c'), server.place('c')]);
+  const second = await here.runJson(['put', '--lock', 'slow', home.write('c', 'c'), server.place('c')]);
   expect(second.code).toBe(12);
   expect(second.events).toMatchObject([
     { type: 'error', code: 'locked' },
@@ -67,7 +70,7 @@ test('a second run with the same lock: 12; one that is interrupted gives it back
   ]);
   expect(await first.kill('SIGINT')).toMatchObject({ code: 130, stderr: '' });
   expect(calls).toMatchObject([{ method: 'POST', body: { command: 'put', exitCode: 130 } }]);
-  const third = await home.run(['put', '--lock', 'slow', home.write('c', 'c'), server.place('c')]);
+  const third = await here.run(['put', '--lock', 'slow', home.write('c', 'c'), server.place('c')]);
   expect(third).toMatchObject({ code: 0 });
 });
 
@@ -98,13 +101,13 @@ describe('hooks', () => {
       ['put', 'a', 'b:c'],
       ['config', 'show'],
     ]) {
-      const { code, stdout, stderr } = await home.run([...args, '--config', config]);
+      const { code, stdout, stderr } = await here.run([...args, '--config', config]);
       expect(code).toBe(2);
       expect(stderr).toContain('--on-success: What is given is no http or https URL.');
       expect(stdout + stderr).not.toContain('secret');
     }
     home.write('hooks.toml', 'on-success = "https://secret/"\n');
-    const { stdout } = await home.run(['config', 'show', '--config', config]);
+    const { stdout } = await here.run(['config', 'show', '--config', config]);
     expect(stdout).toContain('on-success\t***\tfile\n');
   });
 });
@@ -112,10 +115,10 @@ describe('hooks', () => {
 test('sync twice: nothing to do is 14 only where that was asked for', async () => {
   home.write('tree/a', 'a');
   const sync = ['sync', '--json', `${home.at('tree')}/`, server.place('tree/')];
-  expect((await home.run([...sync, '--error-on-no-transfer'])).code).toBe(0);
-  const again = await home.run([...sync, '--error-on-no-transfer']);
+  expect((await here.run([...sync, '--error-on-no-transfer'])).code).toBe(0);
+  const again = await here.run([...sync, '--error-on-no-transfer']);
   expect(again.code).toBe(14);
   expect(events(again.stdout).at(-1)).toMatchObject({ type: 'summary', files: 0, exitCode: 14 });
-  expect((await home.run(sync)).code).toBe(0);
-  expect((await home.run([...sync, '-n', '--error-on-no-transfer'])).code).toBe(0);
+  expect((await here.run(sync)).code).toBe(0);
+  expect((await here.run([...sync, '-n', '--error-on-no-transfer'])).code).toBe(0);
 });

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import type { Event } from '../support/running-process.ts';
 
 const MIB = 2 ** 20;
 const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
 let server: ServeProcess;
 
 beforeAll(async () => {
@@ -15,14 +18,14 @@ afterAll(() => home.close());
 
 /** The versions of a path as `ls --versions --json` tells them, oldest first. */
 async function versionsOf(path: string, ...flags: string[]): Promise<Event[]> {
-  const { code, events } = await home.runJson(['ls', '--versions', ...flags, server.place(path)]);
+  const { code, events } = await here.runJson(['ls', '--versions', ...flags, server.place(path)]);
   expect(code).toBe(0);
   return events;
 }
 
 async function put(path: string, content: string | Buffer): Promise<void> {
   const source = home.write('source', content);
-  expect((await home.run(['put', source, server.place(path)])).code).toBe(0);
+  expect((await here.run(['put', source, server.place(path)])).code).toBe(0);
 }
 
 test('what was replaced and removed comes back byte for byte, also after the server was killed', async () => {
@@ -54,18 +57,18 @@ test('a line tells the id, the size, the time and the path of a version', async 
   await put('lines/deep/a', 'one');
   await put('lines/deep/a', 'two');
   const [{ version } = { version: '' }] = await versionsOf('lines/b');
-  const { stdout } = await home.run(['ls', '--versions', server.place('lines')]);
+  const { stdout } = await here.run(['ls', '--versions', server.place('lines')]);
   expect(stdout).toMatch(/^\S+ -rw\S+ +3 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d lines\/b\n$/);
   expect(stdout.startsWith(`${String(version)} `)).toBe(true);
   expect((await versionsOf('lines', '-r')).map(({ path }) => path)).toEqual(['lines/b', 'lines/deep/a']);
   // What stands is listed as ever.
-  expect((await home.run(['ls', server.place('lines')])).stdout).toBe('b\ndeep/\n');
+  expect((await here.run(['ls', server.place('lines')])).stdout).toBe('b\ndeep/\n');
 });
 
 test('where nothing is kept, a name that stands is no failure, and one that does not is', async () => {
   await put('single', 'one');
-  expect(await home.run(['ls', '--versions', server.place('single')])).toMatchObject({ code: 0, stdout: '' });
-  expect(await home.run(['ls', '--versions', server.place('never')])).toMatchObject({ code: 4, stdout: '' });
+  expect(await here.run(['ls', '--versions', server.place('single')])).toMatchObject({ code: 0, stdout: '' });
+  expect(await here.run(['ls', '--versions', server.place('never')])).toMatchObject({ code: 4, stdout: '' });
 });
 
 describe('get --version', () => {
@@ -80,14 +83,14 @@ describe('get --version', () => {
     ['a directory is the target', () => [server.place('got'), home.at('into/')], 'into/got'],
     ['a name is the target', () => [server.place('got'), home.at('named')], 'named'],
   ])('%s', async (_, operands, path) => {
-    expect((await home.run(['get', '--version', version, ...operands()])).code).toBe(0);
+    expect((await here.run(['get', '--version', version, ...operands()])).code).toBe(0);
     expect(home.read(path)).toHaveLength(12 * MIB);
   });
 
   test('--if-exists and --dry-run are as for a file', async () => {
     home.write('there', 'mine');
     const get = (...flags: string[]) =>
-      home.runJson(['get', ...flags, '--version', version, server.place('got'), home.at('there')]);
+      here.runJson(['get', ...flags, '--version', version, server.place('got'), home.at('there')]);
     expect((await get('--if-exists', 'fail')).code).toBe(10);
     expect((await get('--if-exists', 'skip')).code).toBe(0);
     const dry = await get('--dry-run');
@@ -104,10 +107,10 @@ describe('get --version', () => {
     await first.kill('SIGKILL');
     const parts = () => readdirSync(home.at('part')).filter((name) => name.endsWith('.part'));
     const [part] = parts();
-    expect((await home.run(['get', server.place('got'), home.at('part/target')])).code).toBe(0);
+    expect((await here.run(['get', server.place('got'), home.at('part/target')])).code).toBe(0);
     expect(home.read('part/target').toString()).toBe('new');
     expect(parts()).toEqual([part]);
-    const { code, events } = await home.runJson(get);
+    const { code, events } = await here.runJson(get);
     expect(code).toBe(0);
     expect(events.find(({ type }) => type === 'file')?.['resumedBytes']).toBeGreaterThan(0);
     expect(home.read('part/target')).toHaveLength(12 * MIB);
@@ -131,7 +134,7 @@ describe('get --version', () => {
     ['a tree as with -a', () => ['get', '-a', '--version', version, server.place('got'), 'x'], 2],
     ['the root', () => ['get', '--version', version, server.place(), 'x'], 2],
   ])('%s is refused', async (_, args, code) => {
-    expect((await home.run(args())).code).toBe(code);
+    expect((await here.run(args())).code).toBe(code);
     expect(existsSync(home.at('work/x'))).toBe(false);
   });
 });
@@ -144,7 +147,7 @@ test('a server that keeps none says how it would', async () => {
     ['get', '--version', 'any', other.place('file'), 'y'],
     ['cat', '--version', 'any', other.place('file')],
   ]) {
-    const { code, stdout, stderr } = await home.run(args);
+    const { code, stdout, stderr } = await here.run(args);
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toContain('unsupported');
     expect(stderr).toContain('serve --keep-versions');
@@ -155,6 +158,6 @@ test('a server that keeps none says how it would', async () => {
 test('serve --keep-versions wants a duration, and 0 keeps nothing', async () => {
   expect((await home.run(['serve', '--keep-versions', 'ages'])).code).toBe(2);
   const none = await home.serve(['--keep-versions', '0'], home.at('none'));
-  expect((await home.run(['ls', '--versions', none.place()])).code).toBe(1);
+  expect((await here.run(['ls', '--versions', none.place()])).code).toBe(1);
   await none.process.kill();
 });

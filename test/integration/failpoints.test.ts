@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +9,7 @@ import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { AT_ONCE, fetchTo, noise, passUntilSettled, send } from '../client/setting.ts';
 import { publication, record, uploadOptions } from '../contract/store/samples.ts';
-import { hashIn, standing } from '../storage/fs/standing.ts';
+import { hashIn, hashOfContent, standing } from '../storage/fs/standing.ts';
 import { expectNoLeftovers, failureOf, opened } from '../storage/fs/trials.ts';
 import { held, isLongRun } from '../support/cases.ts';
 import { DISK_ROOT, ModelDisk } from '../support/disk/model-disk.ts';
@@ -241,5 +240,5 @@ async function hashStanding(disk: ModelDisk): Promise<string | undefined> {
 }
 
 function hashOf(content: Buffer | undefined): string | undefined {
-  return content && hash('sha256', content);
+  return content && hashOfContent(content);
 }

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Connector, openFileSource, ResumeKeys, upload } from '../../src/index.ts';
 import type { Random } from '../../src/random.ts';
 import { effort, held } from '../support/cases.ts';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import type { Ended, RunOptions } from '../support/running-process.ts';
 import { between, pick, trialRandom } from '../support/seeded.ts';
@@ -14,6 +15,7 @@ const TRIALS = effort(15, 1_500);
 
 describe.skipIf(!canMount)('a disk that is full', () => {
   const home = new CliHome();
+  const here = inThisProcess(home);
   let disk: TinyDisk;
   /** Serves a directory on it, and writes its audit log there. */
   let server: ServeProcess;
@@ -178,10 +180,12 @@ describe.skipIf(!canMount)('a disk that is full', () => {
   ] as const)('of whoever keeps a file: %s leaves it as it was', async ([, name, args], context) => {
     const env = { XDG_CONFIG_HOME: `${disk.path}/config` };
     const change = args(`${disk.path}/users.toml`);
+    // Something stands in each of them, or is put there from outside.
+    const outside = { env: { XDG_CONFIG_HOME: disk.seen('config') } };
     for (const principal of ['one', 'two'])
-      await run(['token', 'add', principal, '--users', `${disk.path}/users.toml`]);
-    await run(['remote', 'add', 'one', roomy.place()], { env });
-    await run(['trust', '--yes', `127.0.0.1:${server.port}`], { env });
+      await here.run(['token', 'add', principal, '--users', disk.seen('users.toml')]);
+    await here.run(['remote', 'add', 'one', roomy.place()], outside);
+    await here.run(['trust', '--yes', `127.0.0.1:${server.port}`], outside);
     const before = readFileSync(disk.seen(name), 'utf8');
     for (const fill of [() => disk.fill(0), () => disk.fillNames(0)]) {
       fill();

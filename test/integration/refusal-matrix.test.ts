@@ -8,12 +8,15 @@ import {
   type CertificateRequest,
   type Pair,
 } from '../support/certificates.ts';
+import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { tokenOf, usersToml } from '../support/test-server.ts';
 
 const DAY_MS = 86_400_000;
 const ONCE = ['--retry', '0'];
 const home = new CliHome();
+/** For what needs no process: standard input does. */
+const here = inThisProcess(home);
 afterAll(() => home.close());
 
 let server: ServeProcess;
@@ -21,7 +24,7 @@ let authority: Pair;
 
 /** `sealift …`, which has to succeed. */
 async function sealift(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await home.run(args);
+  const { code, stdout, stderr } = await here.run(args);
   if (code !== 0) throw new Error(`sealift ${args.join(' ')}: ${stderr}`);
   return stdout;
 }
@@ -170,15 +173,18 @@ const ROWS: Record<string, Row> = {
   },
 };
 
+function put(args: readonly string[], input: Buffer | undefined) {
+  const command = ['put', ...args];
+  return input === undefined ? here.runJson(command) : home.runJson(command, { input });
+}
+
 describe.each(Object.entries(ROWS))('%s', (name, row) => {
-  const { wrong, right, source = home.at('file'), input = '' } = row;
+  const { wrong, right, source = home.at('file'), input } = row;
   const path = name.replaceAll(' ', '-');
 
   test(`is refused with ${row.exit} and ${row.code}, and nothing is stored`, async () => {
     const place = server.place(row.wrongPath ?? path);
-    const { code, events } = await home.runJson(['put', source, place, ...ONCE, ...(await wrong())], {
-      input,
-    });
+    const { code, events } = await put([source, place, ...ONCE, ...(await wrong())], input);
     expect({ code, error: events.find(({ type }) => type === 'error')?.['code'] }).toEqual({
       code: row.exit,
       error: row.code,
@@ -189,9 +195,7 @@ describe.each(Object.entries(ROWS))('%s', (name, row) => {
 
   test('without that, the same is done', async () => {
     const place = server.place(row.rightPath ?? path);
-    const { code, stderr } = await home.runJson(['put', source, place, ...ONCE, ...(await right())], {
-      input,
-    });
+    const { code, stderr } = await put([source, place, ...ONCE, ...(await right())], input);
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.any(String) });
     const roots = ['root', 'root/little', 'root/much'];
     expect(roots.filter((root) => existsSync(home.at(root, row.rightPath ?? path)))).toHaveLength(1);
@@ -210,7 +214,7 @@ describe('a join code', () => {
   test('that was used is refused with 5 and unauthenticated, and nothing is saved', async () => {
     const url = await line('joiner');
     await sealift('remote', 'add', 'first', url);
-    const { code, events } = await home.runJson(['remote', 'add', 'second', url, ...ONCE]);
+    const { code, events } = await here.runJson(['remote', 'add', 'second', url, ...ONCE]);
     expect(code).toBe(5);
     expect(events.find(({ type }) => type === 'error')?.['code']).toBe('unauthenticated');
     expect(await sealift('remote', 'list')).not.toContain('second');

@@ -9,6 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parseBenchOptions } from '../../scripts/bench/options.ts';
 import { rotated } from '../../scripts/bench/rounds.ts';
 import { mustBeSameFile, mustBeSameTree } from '../../scripts/bench/verify.ts';
+import { SEALIFT } from '../support/cli.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'sealift-bench-test-'));
 const at = (name: string) => join(directory, name);
@@ -32,7 +33,7 @@ describe.runIf(process.platform === 'linux')('npm run bench', () => {
     mkdirSync(at('place'));
     const small = ['--rounds', '1', '--size', '8M', '--files', '10', '--directory', at('place')];
     const files = ['--json', at('out.json'), '--svg', at('out.svg')];
-    const given = ['--program', 'src/cli/main.ts', '--works', 'delta,unchanged', ...small, ...files];
+    const given = ['--program', SEALIFT[1], '--works', 'delta,unchanged', ...small, ...files];
 
     const { stdout } = await bench(...given);
 

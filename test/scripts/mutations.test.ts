@@ -63,7 +63,8 @@ async function verdictsOn(lines: Record<string, string>): Promise<{ stdout: stri
       test('is one', () => expect(one() > 0).toBe(true));`,
     'scripts/vitest.config.ts': 'export default {};',
     'package.json': '{ "type": "module" }',
-    'tsconfig.json': '{ "compilerOptions": { "strict": true, "types": [], "noEmit": true } }',
+    'tsconfig.json':
+      '{ "include": ["src"], "compilerOptions": { "strict": true, "lib": ["es2023"], "types": [], "noEmit": true } }',
     ...Object.fromEntries(
       Object.entries(lines).map(([name, line]) => [`test/mutations/${name}.patch`, patch(line)]),
     ),

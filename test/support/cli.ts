@@ -2,10 +2,16 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFile
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
+import { builtProgram } from './built-program.ts';
 import { events, RunningProcess, type Ended, type Event, type RunOptions } from './running-process.ts';
 
-/** The program as it is run: Node itself, and the sources by type stripping. */
-export const SEALIFT: readonly [string, string] = [process.execPath, resolve('src/cli/main.ts')];
+/** The sources of the program, which Node runs by type stripping. */
+export const SOURCE = resolve('src/cli/main.ts');
+/** The program as it is run. Where coverage is measured, it is that of the sources. */
+export const SEALIFT: readonly [string, string] = [
+  process.execPath,
+  process.env['SEALIFT_TEST_COVERAGE'] === 'true' ? SOURCE : await builtProgram(),
+];
 
 const COMPILED = resolve('node_modules/.cache/sealift-tests');
 

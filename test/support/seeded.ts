@@ -26,3 +26,12 @@ export function between(random: Random, least: number, most: number): number {
 export function pick<T>(random: Random, choices: readonly T[]): T {
   return choices[between(random, 0, choices.length - 1)] as T;
 }
+
+/** `count` different ones of `choices`, or all of them where there are no more. */
+export function pickSeveral<T>(random: Random, count: number, choices: readonly T[]): T[] {
+  const left = [...choices];
+  return Array.from({ length: Math.min(count, left.length) }, () => {
+    const [picked] = left.splice(between(random, 0, left.length - 1), 1);
+    return picked as T;
+  });
+}

@@ -100,7 +100,9 @@ async function proxyWith(
 
 /** Bytes that differ from place to place. */
 function pattern(length: number): Buffer {
-  return Buffer.from(Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 0xff));
+  const bytes = Buffer.allocUnsafe(length);
+  for (let i = 0; i < length; i += 1) bytes[i] = i * 31 + (i >> 8);
+  return bytes;
 }
 
 /** Lets time pass, timer by timer, until `isDone` says so. */

@@ -208,7 +208,7 @@ export function versionsContract(open: OpenStore): void {
     });
 
     test('a path of many components', async () => {
-      const path = `${'d/'.repeat(100)}${'n'.repeat(200)}`;
+      const path = `${'d/'.repeat(50)}${'n'.repeat(200)}`;
       await putText(store, path, 'one');
       await putText(store, path, 'two');
       await store.remove(path, { recursive: false });
