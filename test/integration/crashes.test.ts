@@ -123,7 +123,7 @@ describe('a server that is killed under load', () => {
     LONG,
     async ([name, args], context) => {
       const random = trialRandom(context);
-      const kills = effort(10, 320);
+      const kills = effort(12, 320);
       const root = home.at(name.replaceAll(' ', '-'));
       const server = await home.serve(args, root);
       const { acknowledgements, cutUploads } = await crashes({ server, args, random, kills });
