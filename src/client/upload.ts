@@ -7,7 +7,7 @@ import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, MAX_FILE_BYTES } from '../transfer/blocks.ts';
 import { blockDigest, fileDigest, formatBlockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import type { EncodedContent } from '../transport/compressor.ts';
-import { abortable } from './abortable.ts';
+import { abortable, whileBusy } from './abortable.ts';
 import type { BlockSource } from './block-source.ts';
 import { sendBlock } from './block-sender.ts';
 import type { Client, PutOptions } from './client.ts';
@@ -170,7 +170,10 @@ class UploadRun {
   }
 
   async #sendBlocks(client: Client, progressed: () => void): Promise<Receipt> {
-    const { id, held } = await this.#begin(client, progressed);
+    const { id, held } = await whileBusy(
+      (over) => this.#hashUntil(over),
+      () => this.#begin(client, progressed),
+    );
     this.#inPlaceBytes = 0;
     this.resumedBytes = 0;
     const streams = Math.min(this.#options.streams ?? 1, blockCount(this.#source.size ?? MAX_FILE_BYTES));
@@ -200,6 +203,19 @@ class UploadRun {
       size,
       digest: fileDigest(client.algorithm, this.#digests.digests(blockCount(size))),
     });
+  }
+
+  /** The server hashes what it holds, and meanwhile the digests are taken here that are then compared with those. */
+  async #hashUntil(over: AbortSignal): Promise<void> {
+    const { size, isRepeatable } = this.#source;
+    if (!isRepeatable || size === null) return;
+    for (let index = 0; index < blockCount(size) && !over.aborted; index += 1) {
+      if (this.#digests.has(index)) continue;
+      const bytes = await this.#source.block(index);
+      if (bytes === undefined) return;
+      this.#digestOf(index, bytes, this.#algorithm as DigestAlgorithm);
+      this.#source.release(index, bytes);
+    }
   }
 
   /** The blocks that the server does not hold, read one after the other. */
