@@ -23,8 +23,8 @@ const ALONE = [
 
 /**
  * How workers collect garbage. Threads that do so side by side only wait for a core here; and blocks of a mebibyte are
- * no reason to look through all that was loaded for each sixty of them, which is what Node does otherwise. Together that
- * takes a third of the time of tests that move many blocks.
+ * no reason to look through all that was loaded for each sixty of them, which is what Node does otherwise. Together this
+ * saves up to a third of the time of tests that move many blocks.
  */
 const COLLECTION = [
   '--single-threaded-gc',
