@@ -33,6 +33,10 @@ const TREE = {
   'mine-not/file': `${SECRETS.theirs} beside`,
   [`mine-not/${SECRETS.theirs}`]: 'a name',
 };
+/** The contents of its files. */
+export const PLANTED: readonly string[] = Object.values(TREE).filter(
+  (content) => typeof content === 'string',
+);
 const STATE = '.sealift';
 /** Turns of the loop before another second passes. */
 const TURNS_PER_SECOND = 200;
