@@ -75,6 +75,8 @@ test('an upload stays with the server that has begun it, on all its connections'
   const onRetry = ({ retry }: { retry: number }) => (one.proxy.faults = { refuse: retry === 1 });
   const source = await one.local(content);
   const { receipt, retries } = await send(connector, source, 'file', { streams: 2, onRetry });
-  expect([receipt.size, retries]).toEqual([content.length, 2]);
+  expect(receipt.size).toBe(content.length);
+  // More, where the stream that was left has got on meanwhile: then its way back is barred once again.
+  expect(retries).toBeGreaterThanOrEqual(2);
   expect(two.proxy.connections).toBe(0);
 });
