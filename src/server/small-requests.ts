@@ -9,6 +9,10 @@ import { answerToGet } from './handlers/get.ts';
 import { answerToPut, checkedPut } from './handlers/put.ts';
 import type { SessionRecord } from './session-record.ts';
 
+/** So many go together, and so many batches are under way: while the disk has one, another is understood and a third answered. */
+const BATCH = 32;
+const MAX_BATCHES = 3;
+
 /** What a session does for its small requests. */
 export interface SmallRequestsParts {
   state: SessionState;
@@ -42,7 +46,8 @@ interface SmallRequest {
 export class SmallRequests {
   readonly #parts: SmallRequestsParts;
   #waiting: SmallRequest[] = [];
-  #isWorking = false;
+  #isDue = false;
+  #atWork = 0;
 
   constructor(parts: SmallRequestsParts) {
     this.#parts = parts;
@@ -67,7 +72,7 @@ export class SmallRequests {
       // What is wrong with it is told by the usual way.
       return false;
     }
-    if (!this.#isWorking) this.#parts.onWorking(this.#workOn());
+    if (!this.#isDue) this.#parts.onWorking(this.#beginSoon());
     return true;
   }
 
@@ -94,16 +99,24 @@ export class SmallRequests {
     };
   }
 
-  async #workOn(): Promise<void> {
-    this.#isWorking = true;
+  async #beginSoon(): Promise<void> {
+    this.#isDue = true;
     // What else has come in this turn goes with the first.
     await nextTurn();
-    while (this.#waiting.length > 0) {
-      const requests = this.#waiting;
-      this.#waiting = [];
-      await this.#workOnAll(requests);
+    this.#isDue = false;
+    this.#beginAll();
+  }
+
+  #beginAll(): void {
+    while (this.#waiting.length > 0 && this.#atWork < MAX_BATCHES) {
+      const batch = this.#waiting.splice(0, BATCH);
+      this.#atWork += 1;
+      const working = this.#workOnAll(batch).finally(() => {
+        this.#atWork -= 1;
+        this.#beginAll();
+      });
+      this.#parts.onWorking(working);
     }
-    this.#isWorking = false;
   }
 
   async #workOnAll(requests: readonly SmallRequest[]): Promise<void> {

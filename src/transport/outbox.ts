@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import type { Clock } from '../clock.ts';
+import { nextTurn, type Clock } from '../clock.ts';
 
 /** Bytes handed to the socket at once. Each such piece that the kernel takes is progress, so on a slow link this, over the stall timeout, is the slowest pace that still counts as alive. */
 const PIECE_BYTES = 262_144;
@@ -23,6 +23,7 @@ export class Outbox {
   readonly #onProgress: (isWaiting: boolean) => void;
   readonly #queue: Outgoing[] = [];
   #isWriting = false;
+  #isGathering = false;
   #pieceBytes = PIECE_BYTES;
   #isEnding = false;
   #failure: Error | undefined;
@@ -34,25 +35,31 @@ export class Outbox {
     this.#onProgress = onProgress;
   }
 
-  /** Sends `parts`, which leave without anything in between. */
+  /** Sends `parts`, which leave without anything in between, with what else is posted in this turn of the event loop. */
   post(...parts: Uint8Array[]): void {
-    this.#add(parts, undefined);
+    this.#push(parts, undefined);
+    if (this.#isGathering || this.#isWriting) return;
+    this.#isGathering = true;
+    void nextTurn().then(() => {
+      this.#isGathering = false;
+      if (!this.#isWriting) this.#writeNext();
+    });
   }
 
   /** The same; resolves when the kernel has taken all of them. */
   send(...parts: Uint8Array[]): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#add(parts, (error) => (error ? reject(error) : resolve()));
+    this.#push(parts, (error) => (error ? reject(error) : resolve()));
+    if (!this.#isWriting) this.#writeNext();
     return promise;
   }
 
-  #add(parts: readonly Uint8Array[], settle: Outgoing['settle']): void {
+  #push(parts: readonly Uint8Array[], settle: Outgoing['settle']): void {
     if (this.#failure) return;
     const filled = parts.filter((part) => part.length > 0);
     for (const [index, bytes] of filled.entries())
       this.#queue.push({ bytes, settle: index === filled.length - 1 ? settle : undefined });
-    if (!this.#isWriting) this.#writeNext();
   }
 
   /** Ends the stream once everything that waits is sent. May be called again. */
