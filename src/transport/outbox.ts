@@ -22,6 +22,7 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #onProgress: (isWaiting: boolean) => void;
   readonly #queue: Outgoing[] = [];
+  #waitingBytes = 0;
   #isWriting = false;
   #isGathering = false;
   #pieceBytes = PIECE_BYTES;
@@ -35,14 +36,16 @@ export class Outbox {
     this.#onProgress = onProgress;
   }
 
-  /** Sends `parts`, which leave without anything in between, with what else is posted in this turn of the event loop. */
+  /** Sends `parts`, which leave without anything in between, with what else is posted in this turn of the event loop, unless that is much. */
   post(...parts: Uint8Array[]): void {
     this.#push(parts, undefined);
-    if (this.#isGathering || this.#isWriting) return;
+    if (this.#isWriting) return;
+    if (this.#waitingBytes >= GATHER_BYTES) return this.#writeNext();
+    if (this.#isGathering) return;
     this.#isGathering = true;
     void nextTurn().then(() => {
       this.#isGathering = false;
-      if (!this.#isWriting) this.#writeNext();
+      if (!this.#isWriting && this.#waitingBytes > 0) this.#writeNext();
     });
   }
 
@@ -58,8 +61,10 @@ export class Outbox {
   #push(parts: readonly Uint8Array[], settle: Outgoing['settle']): void {
     if (this.#failure) return;
     const filled = parts.filter((part) => part.length > 0);
-    for (const [index, bytes] of filled.entries())
+    for (const [index, bytes] of filled.entries()) {
       this.#queue.push({ bytes, settle: index === filled.length - 1 ? settle : undefined });
+      this.#waitingBytes += bytes.length;
+    }
   }
 
   /** Ends the stream once everything that waits is sent. May be called again. */
@@ -71,6 +76,7 @@ export class Outbox {
   /** Everything that waits, and all that comes later, fails with `error`. May be called again. */
   fail(error: Error): void {
     this.#failure ??= error;
+    this.#waitingBytes = 0;
     for (const { settle } of this.#queue.splice(0)) settle?.(this.#failure);
   }
 
@@ -81,6 +87,7 @@ export class Outbox {
       return;
     }
     const { bytes, settled } = this.#takePiece();
+    this.#waitingBytes -= bytes.length;
     this.#isWriting = true;
     const startMs = this.#clock.monotonicMs();
     this.#onProgress(true);
