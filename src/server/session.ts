@@ -2,42 +2,24 @@ import { nextTurn } from '../clock.ts';
 import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
 import { withFields, type Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
-import {
-  BLOCK_BYTES,
-  HELLO_TIMEOUT_MS,
-  MAX_ANSWER_BYTES_IN_FLIGHT,
-  MAX_CONTENT_BYTES,
-  MAX_CONTENT_BYTES_IN_FLIGHT,
-  MAX_REQUESTS,
-} from '../protocol/limits.ts';
-import {
-  CONTENT_ENCODINGS,
-  parseRequest,
-  requestId,
-  type Action,
-  type Request,
-} from '../protocol/requests.ts';
+import { HELLO_TIMEOUT_MS, MAX_ANSWER_BYTES_IN_FLIGHT, MAX_CONTENT_BYTES } from '../protocol/limits.ts';
+import { parseRequest, requestId, type Request } from '../protocol/requests.ts';
 import { endsStream } from '../protocol/wire-errors.ts';
+import { Budget } from '../transport/budget.ts';
 import { Compressor } from '../transport/compressor.ts';
 import type { Connection } from '../transport/connection.ts';
-import { chooseEncoding, decodedContent } from '../transport/content-encoding.ts';
+import { chooseEncoding } from '../transport/content-encoding.ts';
 import { networkOf, type Peer } from '../transport/peer.ts';
 import { Answers } from './answers.ts';
 import type { Identity } from './authentication.ts';
-import { authorize } from './authorization.ts';
 import { BlockTracker } from './block-tracker.ts';
-import { Cancellation } from './cancellation.ts';
-import { blockBuffers } from '../transport/block-buffers.ts';
-import { Budget } from '../transport/budget.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
-import { ProgressTeller, type Answer, type Exchange, type Handler, type SessionState } from './exchange.ts';
-import { HANDLERS } from './handlers/index.ts';
+import { ProgressTeller, type SessionState } from './exchange.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
 import { Login, type LoginParts } from './login.ts';
 import type { PlainSinks } from './plain-sinks.ts';
-import { SessionRecord, type OnSent, type SessionObservers } from './session-record.ts';
-import { SmallRequests } from './small-requests.ts';
-import { blockFields } from './told-errors.ts';
+import { SessionRecord, type SessionObservers } from './session-record.ts';
+import { SessionRequests } from './session-requests.ts';
 import { answerTutorial } from './tutorial.ts';
 import { Unsynced } from './unsynced.ts';
 
@@ -54,20 +36,7 @@ export interface SessionParts extends LoginParts, SessionObservers {
   helloTimeoutMs?: number | undefined;
 }
 
-const ACCEPTED = { accepted: CONTENT_ENCODINGS, code: 'bad-request' } as const;
 const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
-
-/** What an operator wants to find in the log: what was fetched, and what changed. */
-const LOGGED: ReadonlySet<Action> = new Set([
-  'put',
-  'commit',
-  'get',
-  'mkdir',
-  'symlink',
-  'set',
-  'remove',
-  'move',
-]);
 
 /** One client's connection: next message → state → handler → answer, until either side ends it. */
 export class Session {
@@ -75,20 +44,12 @@ export class Session {
   readonly #connection: Connection;
   readonly #answers: Answers;
   readonly #peer: Peer;
-  readonly #requests = new Budget(MAX_REQUESTS);
-  // Of their own, since a client cancels when all places are taken; bounded all the same, for their answers wait too.
-  readonly #cancels = new Budget(MAX_REQUESTS);
-  readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
-  readonly #working = new Map<number, Cancellation>();
-  readonly #tasks = new Set<Promise<void>>();
   /** Fires when the connection is closed. */
   readonly #gone = new AbortController();
   readonly #record: SessionRecord;
   readonly #progress: ProgressTeller;
-  #state: SessionState | undefined;
-  #smallRequests: SmallRequests | undefined;
+  #requests: SessionRequests | undefined;
   #login: Login | undefined;
-  #isDraining = false;
   #logger: Logger;
 
   /** `number` tells the connections of a server apart. */
@@ -109,11 +70,11 @@ export class Session {
     // Also where the client had ended its side before, and what it asked for was still being worked on.
     void this.#connection.closed.then(() => {
       this.#gone.abort(CONNECTION_ENDED);
-      this.#abortAll(CONNECTION_ENDED);
+      this.#requests?.abortAll(CONNECTION_ENDED);
     });
     try {
       await this.#serve();
-      await Promise.all(this.#tasks);
+      await this.#requests?.settled();
       await this.#connection.finish();
     } catch (error) {
       await this.#endStream(toSealiftError(error));
@@ -123,8 +84,8 @@ export class Session {
 
   /** Takes no new requests, ends when those under way have; a client that asks meanwhile is told to come back. */
   drain(): void {
-    this.#isDraining = true;
-    if (this.#tasks.size === 0) void this.#connection.finish();
+    if (this.#requests === undefined) void this.#connection.finish();
+    else this.#requests.drain();
   }
 
   /** Ends at once. */
@@ -139,7 +100,7 @@ export class Session {
     try {
       login.judgeAgain();
       login.whenItEnds(() => this.judgeAgain());
-      if (this.#state !== undefined) this.#state.grant = login.identity.grant;
+      if (this.#requests !== undefined) this.#requests.state.grant = login.identity.grant;
     } catch (error) {
       const { message } = toSealiftError(error);
       this.#logger.warn({ reason: message }, 'login ended');
@@ -152,10 +113,10 @@ export class Session {
     for (;;) {
       const message = await this.#connection.receive();
       if (message === undefined) return;
-      if (this.#state === undefined) await this.#beforeHello(message);
+      if (this.#requests === undefined) await this.#beforeHello(message);
       else {
         await this.#paceReceived(message);
-        await this.#begin(message, this.#state);
+        await this.#requests.begin(message);
       }
     }
   }
@@ -182,11 +143,10 @@ export class Session {
       if (header['action'] !== 'hello')
         throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
       const request = parseRequest(header) as Request<'hello'>;
-      const { state, answer } = await this.#record.hello(request, () => this.#hello(request));
+      const { requests, answer } = await this.#record.hello(request, () => this.#hello(request));
       this.#connection.clearDeadline();
       this.#connection.maxContentBytes = MAX_CONTENT_BYTES;
-      this.#state = state;
-      this.#smallRequests = this.#smallRequestsFor(state);
+      this.#requests = requests;
       await this.#answers.send({ id, status: 'ok' }, { fields: answer });
     } catch (error) {
       await this.#tellError(id, error);
@@ -196,7 +156,7 @@ export class Session {
   async #hello({
     fields,
   }: Request<'hello'>): Promise<
-    Pick<Identity, 'principal'> & { state: SessionState; answer: Record<string, unknown> }
+    Pick<Identity, 'principal'> & { requests: SessionRequests; answer: Record<string, unknown> }
   > {
     const { agent, clock, idleTimeoutMs } = this.#parts;
     checkVersion(fields);
@@ -213,7 +173,7 @@ export class Session {
     const { features } = root.store;
     return {
       principal,
-      state: this.#stateFor(login, digest, chooseEncoding(fields.encodings ?? [])),
+      requests: this.#requestsOf(login, digest, chooseEncoding(fields.encodings ?? [])),
       answer: helloAnswer({ agent, identity, joined, digest, clock, features, idleTimeoutMs }),
     };
   }
@@ -225,12 +185,21 @@ export class Session {
     void this.#connection.closed.then(() => counts.leaveAuthenticated(network));
   }
 
-  #stateFor(
-    { identity, root }: Login,
+  #requestsOf(
+    login: Login,
     algorithm: SessionState['algorithm'],
     encoding: SessionState['encoding'],
-  ): SessionState {
-    return {
+  ): SessionRequests {
+    const { identity, root } = login;
+    const parts = {
+      connection: this.#connection,
+      answers: this.#answers,
+      record: this.#record,
+      progress: this.#progress,
+      login,
+      logger: this.#logger,
+    };
+    return new SessionRequests(parts, {
       ...root,
       clock: this.#parts.clock,
       plainSinks: this.#parts.plainSinks,
@@ -245,152 +214,18 @@ export class Session {
       ownUploads: new Set(),
       unsynced: new Unsynced(root.store),
       made: new Map(),
-      cancel: (id) =>
-        this.#working.get(id)?.abort(new SealiftError('cancelled', 'The request was cancelled.')),
-    };
-  }
-
-  #smallRequestsFor(state: SessionState): SmallRequests {
-    return new SmallRequests({
-      state,
-      answers: this.#answers,
-      record: this.#record,
-      progress: this.#progress,
-      onDone: (request, answer) => this.#logDone(request, answer),
-      onWorking: (working) => this.#track(working),
-      alone: (id, message) => {
-        this.#working.delete(id);
-        return this.#work(message, state);
-      },
     });
   }
 
-  // Reading goes on only when the request has its place: that is the pressure that the client feels.
-  async #begin(message: Message, state: SessionState): Promise<void> {
-    const requests = message.header['action'] === 'cancel' ? this.#cancels : this.#requests;
-    const bytes = contentBytes(message);
-    const releaseRequest = requests.takeNow(1) ?? (await requests.take(1));
-    const releaseBytes = this.#contentBytes.takeNow(bytes) ?? (await this.#contentBytes.take(bytes));
-    this.#connection.inFlight += 1;
-    const end = () => {
-      releaseRequest();
-      releaseBytes();
-      blockBuffers.give(message.content);
-      this.#connection.inFlight -= 1;
-    };
-    if (!this.#takeSmall(message, end)) this.#track(this.#work(message, state).finally(end));
-  }
-
-  /** Lets a request for a small file go with others, and calls `end` when it is answered; false if it has to go by itself. */
-  #takeSmall(message: Message, end: () => void): boolean {
-    const id = requestId(message.header);
-    if (id === undefined || this.#working.has(id) || this.#isDraining) return false;
-    const isTaken = this.#smallRequests?.take(id, message, () => {
-      this.#working.delete(id);
-      end();
-    });
-    // It is over too soon to be worth cancelling.
-    if (isTaken === true) this.#working.set(id, new Cancellation());
-    return isTaken === true;
-  }
-
-  #track(task: Promise<void>): void {
-    const tracked = task.finally(() => {
-      this.#tasks.delete(tracked);
-      if (this.#isDraining && this.#tasks.size === 0) void this.#connection.finish();
-    });
-    this.#tasks.add(tracked);
-  }
-
-  // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
-  async #work({ header, content }: Message, state: SessionState): Promise<void> {
-    const id = requestId(header);
-    const cancellation = new Cancellation();
-    try {
-      if (this.#isDraining)
-        throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
-      const request = parseRequest(header);
-      if (id !== undefined) this.#register(id, cancellation);
-      const uploadPath = uploadPathOf(request, state);
-      const known = { path: uploadPath, receivedBytes: content.length };
-      const answer = await this.#record.request(request, known, async (onSent) => {
-        authorize(request, state.grant, { made: state.made, uploadPath });
-        return this.#handle(request, { header, content, state, cancellation }, onSent);
-      });
-      try {
-        this.#logDone(request, answer);
-        if (id !== undefined) await this.#answers.send({ id, status: 'ok' }, answer);
-        else if (request.action === 'block') await this.#answers.tellHeld(request.fields.upload, answer);
-      } finally {
-        answer.release?.();
-      }
-    } catch (error) {
-      await this.#tellError(id, error, blockFields(header));
-    } finally {
-      if (id !== undefined && this.#working.get(id) === cancellation) this.#working.delete(id);
-    }
-  }
-
-  #logDone({ action, fields }: Request, { fields: answer }: Answer): void {
-    if (!LOGGED.has(action) || (action === 'put' && answer?.['upload'] !== undefined)) return;
-    const { path, to } = { path: undefined, to: undefined, ...fields };
-    this.#logger.info({ action, path: path ?? answer?.['path'], to, size: answer?.['size'] }, 'done');
-  }
-
-  #register(id: number, cancellation: Cancellation): void {
-    if (this.#working.has(id))
-      throw new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
-    this.#working.set(id, cancellation);
-  }
-
-  async #handle<A extends Action>(
-    { action, fields, id }: Request<A>,
-    rest: Pick<Exchange<A>, 'header' | 'content' | 'state'> & { cancellation: Cancellation },
-    onSent: OnSent,
-  ): Promise<Answer> {
-    const { header, state, cancellation } = rest;
-    const carriesFile = action === 'put' || action === 'block';
-    const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
-    const part: Exchange<A>['part'] = async (status, answer) => {
-      onSent(answer);
-      await this.#paceSent(answer, cancellation);
-      await this.#answers.send({ id, status }, answer);
-    };
-    const exchange: Exchange<A> = {
-      ...{ action, fields, header, content, state, part },
-      progress: () => ({}),
-      get signal() {
-        return cancellation.signal;
-      },
-    };
-    const handler = HANDLERS[action] as unknown as Handler<A>;
-    // Without an id nobody waits.
-    if (id === undefined) return handler(exchange);
-    // Whatever touches data may take long, on a slow disk if on nothing else.
-    const tell = () => part('progress', { fields: exchange.progress() });
-    return this.#progress.during(tell, async () => {
-      const answer = await handler(exchange);
-      await this.#paceSent(answer, cancellation)?.catch((error: unknown) => {
-        answer.release?.();
-        throw error;
-      });
-      return answer;
-    });
-  }
-
-  #paceSent({ content }: Answer, cancellation: Cancellation): Promise<void> | undefined {
-    return content && this.#login?.pace('sent', content.length, cancellation.signal);
-  }
-
-  async #tellError(id: number | undefined, error: unknown, context?: Record<string, unknown>): Promise<void> {
+  async #tellError(id: number | undefined, error: unknown): Promise<void> {
     this.#record.error(error);
-    await this.#answers.sendError(id, error, this.#logger, context);
+    await this.#answers.sendError(id, error, this.#logger);
   }
 
   async #endStream(error: SealiftError): Promise<void> {
     this.#record.error(error);
     if (!endsStream(error.code)) {
-      this.#abortAll(error);
+      this.#requests?.abortAll(error);
       if (!isSealiftError(error, 'connection-lost', 'shutting-down'))
         this.#logger.error({ err: error }, 'a session failed');
       return this.#connection.destroy(error);
@@ -402,17 +237,19 @@ export class Session {
     // What came in one piece with the fault and takes no time is answered, as if it had come before.
     await nextTurn();
     const told = this.#answers.end(error);
-    this.#abortAll(error);
+    this.#requests?.abortAll(error);
     // Who was reset looks to Node like who has ended its side, and nothing that is sent there is ever taken.
     if (!this.#connection.hasPeerEnded) await told;
     await this.#connection.finish();
   }
 
   async #leave(): Promise<void> {
-    this.#abortAll(CONNECTION_ENDED);
-    await Promise.all(this.#tasks);
-    const state = this.#state;
-    if (state !== undefined) await this.#leaveUploads(state);
+    const requests = this.#requests;
+    if (requests !== undefined) {
+      requests.abortAll(CONNECTION_ENDED);
+      await requests.settled();
+      await this.#leaveUploads(requests.state);
+    }
     this.#progress.stop();
     this.#login?.leave();
     this.#login = undefined;
@@ -424,22 +261,4 @@ export class Session {
     });
     this.#logger.debug({}, 'connection ended');
   }
-
-  #abortAll(reason: SealiftError): void {
-    for (const cancellation of this.#working.values()) cancellation.abort(reason);
-    // Long work for an upload ends when nobody works with it any more.
-    for (const upload of this.#state?.ownUploads ?? []) upload.removeUser(this.#state as SessionState);
-  }
-}
-
-function uploadPathOf({ fields }: Request, { uploads, owner }: SessionState): string | undefined {
-  return 'upload' in fields ? uploads.peek(owner, fields.upload)?.request.path : undefined;
-}
-
-// Compressed, a content weighs what it becomes: but for one that declares nonsense, which is never decoded.
-function contentBytes({ header, content }: Message): number {
-  const decoded = header['decoded-length'];
-  const isCompressed = header['content-encoding'] !== 'binary';
-  if (!isCompressed || typeof decoded !== 'number' || !Number.isSafeInteger(decoded)) return content.length;
-  return Math.max(content.length, Math.min(decoded, BLOCK_BYTES));
 }

@@ -206,6 +206,14 @@ describe('small files that come together', () => {
     expect(JSON.parse(content.toString())).toMatchObject({ entries: { length: COUNT + 3 } });
   });
 
+  test('are answered to a client that says no more after them', async () => {
+    const { login } = await startWithThread();
+    const client = await login();
+    const ids = NAMES.map((name) => begin(client, name));
+    client.end();
+    for (const id of ids) expect((await client.answer(id)).header['status']).toBe('ok');
+  });
+
   test('are answered before the server ends', async () => {
     const { root, server, login } = await startWithThread();
     const client = await login();

@@ -1,0 +1,237 @@
+import { SealiftError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { Message } from '../protocol/decoder.ts';
+import { BLOCK_BYTES, MAX_CONTENT_BYTES_IN_FLIGHT, MAX_REQUESTS } from '../protocol/limits.ts';
+import {
+  CONTENT_ENCODINGS,
+  parseRequest,
+  requestId,
+  type Action,
+  type Request,
+} from '../protocol/requests.ts';
+import { blockBuffers } from '../transport/block-buffers.ts';
+import { Budget } from '../transport/budget.ts';
+import type { Connection } from '../transport/connection.ts';
+import { decodedContent } from '../transport/content-encoding.ts';
+import type { Answers } from './answers.ts';
+import { authorize } from './authorization.ts';
+import { Cancellation } from './cancellation.ts';
+import type { Answer, Exchange, Handler, ProgressTeller, SessionState } from './exchange.ts';
+import { HANDLERS } from './handlers/index.ts';
+import type { Login } from './login.ts';
+import type { OnSent, SessionRecord } from './session-record.ts';
+import { SmallRequests } from './small-requests.ts';
+import { blockFields } from './told-errors.ts';
+
+/** What the requests of one connection need of it. */
+export interface SessionRequestsParts {
+  connection: Connection;
+  answers: Answers;
+  record: SessionRecord;
+  progress: ProgressTeller;
+  login: Login;
+  logger: Logger;
+}
+
+const ACCEPTED = { accepted: CONTENT_ENCODINGS, code: 'bad-request' } as const;
+
+/** What an operator wants to find in the log: what was fetched, and what changed. */
+const LOGGED: ReadonlySet<Action> = new Set([
+  'put',
+  'commit',
+  'get',
+  'mkdir',
+  'symlink',
+  'set',
+  'remove',
+  'move',
+]);
+
+/** The requests of one connection, once its hello is finished: each is worked on beside the others, as far as there is room. */
+export class SessionRequests {
+  readonly state: SessionState;
+  readonly #parts: SessionRequestsParts;
+  readonly #places = new Budget(MAX_REQUESTS);
+  // Of their own, since a client cancels when all places are taken; bounded all the same, for their answers wait too.
+  readonly #cancels = new Budget(MAX_REQUESTS);
+  readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
+  readonly #working = new Map<number, Cancellation>();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #small: SmallRequests;
+  #isDraining = false;
+
+  constructor(parts: SessionRequestsParts, state: Omit<SessionState, 'cancel'>) {
+    this.#parts = parts;
+    this.state = Object.assign(state, {
+      cancel: (id: number) =>
+        this.#working.get(id)?.abort(new SealiftError('cancelled', 'The request was cancelled.')),
+    });
+    const { answers, record, progress } = parts;
+    this.#small = new SmallRequests({
+      ...{ state: this.state, answers, record, progress },
+      onDone: (request, answer) => this.#logDone(request, answer),
+      onWorking: (working) => this.#track(working),
+      alone: (id, message) => {
+        this.#working.delete(id);
+        return this.#work(message);
+      },
+    });
+  }
+
+  /** Begins to work on a request, and answers it. Resolves when the next may be read: that is the pressure that the client feels. */
+  async begin(message: Message): Promise<void> {
+    const { connection } = this.#parts;
+    const places = message.header['action'] === 'cancel' ? this.#cancels : this.#places;
+    const bytes = contentBytes(message);
+    const releasePlace = places.takeNow(1) ?? (await places.take(1));
+    const releaseBytes = this.#contentBytes.takeNow(bytes) ?? (await this.#contentBytes.take(bytes));
+    connection.inFlight += 1;
+    const end = () => {
+      releasePlace();
+      releaseBytes();
+      blockBuffers.give(message.content);
+      connection.inFlight -= 1;
+    };
+    if (!this.#takeSmall(message, end)) this.#track(this.#work(message).finally(end));
+  }
+
+  /** Takes no new requests; ends the connection when those under way are answered. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#finishIfDrained();
+  }
+
+  /** Resolves when no request is worked on any more. */
+  async settled(): Promise<void> {
+    // What is worked on may begin more.
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  }
+
+  abortAll(reason: SealiftError): void {
+    for (const cancellation of this.#working.values()) cancellation.abort(reason);
+    // Long work for an upload ends when nobody works with it any more.
+    for (const upload of this.state.ownUploads) upload.removeUser(this.state);
+  }
+
+  /** Lets a request for a small file go with others, and calls `end` when it is answered; false if it has to go by itself. */
+  #takeSmall(message: Message, end: () => void): boolean {
+    const id = requestId(message.header);
+    if (id === undefined || this.#working.has(id) || this.#isDraining) return false;
+    const isTaken = this.#small.take(id, message, () => {
+      this.#working.delete(id);
+      end();
+    });
+    // It is over too soon to be worth cancelling.
+    if (isTaken) this.#working.set(id, new Cancellation());
+    return isTaken;
+  }
+
+  #track(task: Promise<void>): void {
+    const tracked = task.finally(() => {
+      this.#tasks.delete(tracked);
+      this.#finishIfDrained();
+    });
+    this.#tasks.add(tracked);
+  }
+
+  #finishIfDrained(): void {
+    if (this.#isDraining && this.#tasks.size === 0) void this.#parts.connection.finish();
+  }
+
+  // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
+  async #work({ header, content }: Message): Promise<void> {
+    const { answers, record } = this.#parts;
+    const { state } = this;
+    const id = requestId(header);
+    const cancellation = new Cancellation();
+    try {
+      if (this.#isDraining)
+        throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
+      const request = parseRequest(header);
+      if (id !== undefined) this.#register(id, cancellation);
+      const uploadPath = uploadPathOf(request, state);
+      const known = { path: uploadPath, receivedBytes: content.length };
+      const answer = await record.request(request, known, async (onSent) => {
+        authorize(request, state.grant, { made: state.made, uploadPath });
+        return this.#handle(request, { header, content, cancellation }, onSent);
+      });
+      try {
+        this.#logDone(request, answer);
+        if (id !== undefined) await answers.send({ id, status: 'ok' }, answer);
+        else if (request.action === 'block') await answers.tellHeld(request.fields.upload, answer);
+      } finally {
+        answer.release?.();
+      }
+    } catch (error) {
+      record.error(error);
+      await answers.sendError(id, error, this.#parts.logger, blockFields(header));
+    } finally {
+      if (id !== undefined && this.#working.get(id) === cancellation) this.#working.delete(id);
+    }
+  }
+
+  #logDone({ action, fields }: Request, { fields: answer }: Answer): void {
+    if (!LOGGED.has(action) || (action === 'put' && answer?.['upload'] !== undefined)) return;
+    const { path, to } = { path: undefined, to: undefined, ...fields };
+    this.#parts.logger.info({ action, path: path ?? answer?.['path'], to, size: answer?.['size'] }, 'done');
+  }
+
+  #register(id: number, cancellation: Cancellation): void {
+    if (this.#working.has(id))
+      throw new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
+    this.#working.set(id, cancellation);
+  }
+
+  async #handle<A extends Action>(
+    { action, fields, id }: Request<A>,
+    rest: Pick<Exchange<A>, 'header' | 'content'> & { cancellation: Cancellation },
+    onSent: OnSent,
+  ): Promise<Answer> {
+    const { answers, progress } = this.#parts;
+    const { header, cancellation } = rest;
+    const carriesFile = action === 'put' || action === 'block';
+    const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
+    const part: Exchange<A>['part'] = async (status, answer) => {
+      onSent(answer);
+      await this.#paceSent(answer, cancellation);
+      await answers.send({ id, status }, answer);
+    };
+    const exchange: Exchange<A> = {
+      ...{ action, fields, header, content, part },
+      state: this.state,
+      progress: () => ({}),
+      get signal() {
+        return cancellation.signal;
+      },
+    };
+    const handler = HANDLERS[action] as unknown as Handler<A>;
+    // Without an id nobody waits.
+    if (id === undefined) return handler(exchange);
+    // Whatever touches data may take long, on a slow disk if on nothing else.
+    const tell = () => part('progress', { fields: exchange.progress() });
+    return progress.during(tell, async () => {
+      const answer = await handler(exchange);
+      await this.#paceSent(answer, cancellation)?.catch((error: unknown) => {
+        answer.release?.();
+        throw error;
+      });
+      return answer;
+    });
+  }
+
+  #paceSent({ content }: Answer, cancellation: Cancellation): Promise<void> | undefined {
+    return content && this.#parts.login.pace('sent', content.length, cancellation.signal);
+  }
+}
+
+function uploadPathOf({ fields }: Request, { uploads, owner }: SessionState): string | undefined {
+  return 'upload' in fields ? uploads.peek(owner, fields.upload)?.request.path : undefined;
+}
+
+// Compressed, a content weighs what it becomes: but for one that declares nonsense, which is never decoded.
+function contentBytes({ header, content }: Message): number {
+  const decoded = header['decoded-length'];
+  const isCompressed = header['content-encoding'] !== 'binary';
+  if (!isCompressed || typeof decoded !== 'number' || !Number.isSafeInteger(decoded)) return content.length;
+  return Math.max(content.length, Math.min(decoded, BLOCK_BYTES));
+}
