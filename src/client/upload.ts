@@ -3,7 +3,7 @@ import { isSealiftError, SealiftError } from '../errors.ts';
 import { systemRandom } from '../random.ts';
 import type { RequestFields } from '../protocol/requests.ts';
 import { readAnswer, UPLOAD_ANSWER, type Receipt } from '../protocol/responses.ts';
-import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
+import { DigestListReader, type BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, MAX_FILE_BYTES } from '../transfer/blocks.ts';
 import { blockDigest, fileDigest, formatBlockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import type { EncodedContent } from '../transport/compressor.ts';
@@ -13,6 +13,7 @@ import { sendBlock } from './block-sender.ts';
 import type { Client, PutOptions } from './client.ts';
 import type { Connector } from './connector.ts';
 import { newResumeKey, type ResumeKeys } from './resume-keys.ts';
+import { SourceDigests } from './source-digests.ts';
 import { workOverStreams } from './streams.ts';
 import { retrying, type TransferOptions } from './transfer-options.ts';
 import { mapConcurrently } from './tree/concurrency.ts';
@@ -102,11 +103,7 @@ class UploadRun {
   readonly #path: string;
   readonly #resumeKey: string;
   readonly #options: UploadOptions & { clock: Clock };
-  /** The digests of the source's blocks as far as they were read: read once, compared in every attempt. */
-  #digests = new BlockMap();
-  #algorithm: DigestAlgorithm | undefined;
-  /** Bytes of the source that were read so far; in the end its size. */
-  #bytesRead = 0;
+  #digests: SourceDigests | undefined;
   readonly #sentBlocks = new Set<number>();
   /** The most blocks that the server was ever known to hold. */
   #mostHeld = 0;
@@ -135,20 +132,25 @@ class UploadRun {
 
   async attempt(client: Client, progressed: () => void): Promise<Receipt> {
     this.client = client;
-    if (this.#algorithm !== client.algorithm) {
-      this.#digests = new BlockMap();
-      this.#unanswered = undefined;
-    }
-    this.#algorithm = client.algorithm;
+    const digests = this.#digestsBy(client.algorithm);
     if (isInline(this.#source)) return this.#putWhole(client);
     const settled = await this.#commitAgain(client);
     if (settled !== undefined) return settled;
     const unanswered = this.#unanswered;
-    if (unanswered === undefined || unanswered === 'inline') return this.#sendBlocks(client, progressed);
+    if (unanswered === undefined || unanswered === 'inline')
+      return this.#sendBlocks(client, digests, progressed);
     // The server judges the condition when the upload begins, too, and may meet what our own commit left there.
     return this.#orEarlierSuccess(client, unanswered.size, unanswered.digest, () =>
-      this.#sendBlocks(client, progressed),
+      this.#sendBlocks(client, digests, progressed),
     );
+  }
+
+  #digestsBy(algorithm: DigestAlgorithm): SourceDigests {
+    if (this.#digests?.algorithm !== algorithm) {
+      this.#digests = new SourceDigests(this.#source, algorithm);
+      this.#unanswered = undefined;
+    }
+    return this.#digests;
   }
 
   async #putWhole(client: Client): Promise<Receipt> {
@@ -169,9 +171,9 @@ class UploadRun {
     return receipt;
   }
 
-  async #sendBlocks(client: Client, progressed: () => void): Promise<Receipt> {
+  async #sendBlocks(client: Client, digests: SourceDigests, progressed: () => void): Promise<Receipt> {
     const { id, held } = await whileBusy(
-      (over) => this.#hashUntil(over),
+      (over) => digests.readUntil(over),
       () => this.#begin(client, progressed),
     );
     this.#inPlaceBytes = 0;
@@ -180,7 +182,7 @@ class UploadRun {
     try {
       await workOverStreams(
         {
-          tasks: this.#encoded(this.#missing(held), client),
+          tasks: this.#encoded(this.#missing(held, digests), client),
           carry: (block, on) => this.#send(block, { ...on, id, held, progressed }),
         },
         { ...this.#options, streams, connector: this.#connector, client, run: this },
@@ -197,29 +199,11 @@ class UploadRun {
     await this.#source.assertUnchanged();
     // Every block was acknowledged. Of several connections, the first may be another one by now.
     if (streams > 1) this.client = await this.#connector.use(this.#options.signal);
-    const size = this.#source.size ?? this.#bytesRead;
-    return this.#commit(this.client, {
-      upload: id,
-      size,
-      digest: fileDigest(client.algorithm, this.#digests.digests(blockCount(size))),
-    });
-  }
-
-  /** The server hashes what it holds, and meanwhile the digests are taken here that are then compared with those. */
-  async #hashUntil(over: AbortSignal): Promise<void> {
-    const { size, isRepeatable } = this.#source;
-    if (!isRepeatable || size === null) return;
-    for (let index = 0; index < blockCount(size) && !over.aborted; index += 1) {
-      if (this.#digests.has(index)) continue;
-      const bytes = await this.#source.block(index);
-      if (bytes === undefined) return;
-      this.#digestOf(index, bytes, this.#algorithm as DigestAlgorithm);
-      this.#source.release(index, bytes);
-    }
+    return this.#commit(this.client, { upload: id, size: digests.size, digest: digests.whole() });
   }
 
   /** The blocks that the server does not hold, read one after the other. */
-  async *#missing(held: BlockMap): AsyncGenerator<ReadBlock> {
+  async *#missing(held: BlockMap, digests: SourceDigests): AsyncGenerator<ReadBlock> {
     const { signal } = this.#options;
     const found = (index: number, length: number) => {
       this.#inPlaceBytes += length;
@@ -228,10 +212,10 @@ class UploadRun {
     };
     for (let index = 0; ; index += 1) {
       // What was read in an earlier attempt and is held need not be read again.
-      if (this.#isHeld(held, index)) {
+      if (digests.isKnownAs(held, index)) {
         // Its answer may have been lost, so that it is kept still.
         this.#source.release(index);
-        found(index, blockLength(this.#source.size ?? this.#bytesRead, index));
+        found(index, blockLength(digests.size, index));
         continue;
       }
       const release = await this.#connector.blocks.take(1);
@@ -239,7 +223,7 @@ class UploadRun {
       // A stream may keep us waiting for ever.
       const bytes = await abortable(this.#source.block(index), signal);
       if (bytes === undefined) return;
-      const raw = this.#digestOf(index, bytes, this.#algorithm as DigestAlgorithm);
+      const raw = digests.take(index, bytes);
       if (held.digest(index)?.equals(raw) !== true) {
         yield { index, raw, bytes, release };
         continue;
@@ -270,7 +254,7 @@ class UploadRun {
     const { id, held, client, progressed, ...rest } = on;
     this.#sentBlocks.add(index);
     this.sentBytes += bytes.length;
-    const digest = formatBlockDigest(this.#algorithm as DigestAlgorithm, raw);
+    const digest = formatBlockDigest(client.algorithm, raw);
     const content = client.takes(encoded) ? encoded : { content: bytes };
     await sendBlock(client, { upload: id, index, digest }, { ...content, ...rest });
     held.set(index, raw);
@@ -373,19 +357,6 @@ class UploadRun {
       ...(etag === undefined ? {} : { etag }),
       ...(signal === undefined ? {} : { signal }),
     };
-  }
-
-  #isHeld(held: BlockMap, index: number): boolean {
-    const digest = this.#digests.digest(index);
-    return digest !== undefined && held.digest(index)?.equals(digest) === true;
-  }
-
-  #digestOf(index: number, block: Buffer, algorithm: DigestAlgorithm): Buffer {
-    const raw = blockDigest(algorithm, block);
-    if (!this.#digests.has(index))
-      this.#bytesRead = Math.max(this.#bytesRead, index * BLOCK_BYTES + block.length);
-    this.#digests.set(index, raw);
-    return raw;
   }
 
   #noteHeld(count: number, progressed: () => void): void {
