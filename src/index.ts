@@ -1,4 +1,5 @@
-export { connect, Client, type ConnectOptions, type PutOptions } from './client/client.ts';
+export { Client, type PutOptions } from './client/client.ts';
+export { connect, type ConnectOptions } from './client/connect.ts';
 export { Connector, type Alternatives } from './client/connector.ts';
 export { balanced, type Balance } from './client/balance.ts';
 export { openFileSource, streamSource, type BlockSource } from './client/block-source.ts';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { balanced, type Balance } from '../client/balance.ts';
-import type { ConnectOptions } from '../client/client.ts';
+import type { ConnectOptions } from '../client/connect.ts';
 import type { Connector } from '../client/connector.ts';
 import type { RetryPolicy } from '../client/retry.ts';
 import { SealiftError, systemCode } from '../errors.ts';

@@ -2,7 +2,8 @@ import { toSealiftError, type SealiftError } from '../errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Peer } from '../transport/peer.ts';
 import { abortable } from './abortable.ts';
-import { connect, type Client, type ConnectOptions } from './client.ts';
+import type { Client } from './client.ts';
+import { connect, type ConnectOptions } from './connect.ts';
 
 /** Blocks of uploads in memory at once, over all files and connections: as many as eight connections of 20 MB/s have on a way of 400 ms. */
 const MAX_BLOCKS = 128;

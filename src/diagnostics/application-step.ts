@@ -1,4 +1,4 @@
-import { connect, type ConnectOptions } from '../client/client.ts';
+import { connect, type ConnectOptions } from '../client/connect.ts';
 import type { Clock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
 import type { HelloAnswer } from '../protocol/responses.ts';

@@ -1,4 +1,4 @@
-import type { ConnectOptions } from '../client/client.ts';
+import type { ConnectOptions } from '../client/connect.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
 import { ALPN_ID } from '../protocol/limits.ts';

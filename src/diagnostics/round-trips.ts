@@ -1,4 +1,4 @@
-import type { ConnectOptions } from '../client/client.ts';
+import type { ConnectOptions } from '../client/connect.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { systemRandom } from '../random.ts';

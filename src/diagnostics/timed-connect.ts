@@ -1,4 +1,5 @@
-import { connect, type Client, type ConnectOptions } from '../client/client.ts';
+import type { Client } from '../client/client.ts';
+import { connect, type ConnectOptions } from '../client/connect.ts';
 import { systemClock } from '../clock.ts';
 import type { Peer } from '../transport/peer.ts';
 import type { Probe } from './ping.ts';

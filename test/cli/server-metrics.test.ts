@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 
 import { parseMetricsAddress } from '../../src/cli/server-metrics.ts';
-import { connect } from '../../src/client/client.ts';
+import { connect } from '../../src/client/connect.ts';
 import { CliHome } from '../support/cli.ts';
 import { codeThrownBy } from '../thrown.ts';
 

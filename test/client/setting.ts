@@ -5,7 +5,7 @@ import { expect, onTestFinished } from 'vitest';
 
 import { fileSink } from '../../src/client/block-sink.ts';
 import { openFileSource } from '../../src/client/block-source.ts';
-import type { ConnectOptions } from '../../src/client/client.ts';
+import type { ConnectOptions } from '../../src/client/connect.ts';
 import { Connector } from '../../src/client/connector.ts';
 import { download, type DownloadOptions, type DownloadResult } from '../../src/client/download.ts';
 import { PartialFile } from '../../src/client/partial-file.ts';

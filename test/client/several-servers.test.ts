@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 
-import type { ConnectOptions } from '../../src/client/client.ts';
+import type { ConnectOptions } from '../../src/client/connect.ts';
 import { Connector } from '../../src/client/connector.ts';
 import { formatAddress } from '../../src/transport/address.ts';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 
-import type { ConnectOptions } from '../../client/client.ts';
+import type { ConnectOptions } from '../../client/connect.ts';
 import { abortedError, systemClock } from '../../clock.ts';
 import { latencyOf } from '../../diagnostics/latency.ts';
 import { ping, type PingOptions } from '../../diagnostics/ping.ts';

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 
 import { Command } from 'commander';
 
-import { connect } from '../../client/client.ts';
+import { connect } from '../../client/connect.ts';
 import { SealiftError } from '../../errors.ts';
 import { DEFAULT_PORT } from '../../protocol/limits.ts';
 import { isPin } from '../../trust/pins.ts';

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 
 import { Command } from 'commander';
 
-import type { ConnectOptions } from '../../client/client.ts';
+import type { ConnectOptions } from '../../client/connect.ts';
 import { systemClock } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
 import { formatAddress, type Address } from '../../transport/address.ts';

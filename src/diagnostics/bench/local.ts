@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { ConnectOptions } from '../../client/client.ts';
+import type { ConnectOptions } from '../../client/connect.ts';
 import { systemClock } from '../../clock.ts';
 import { isSealiftError } from '../../errors.ts';
 import { systemRandom } from '../../random.ts';

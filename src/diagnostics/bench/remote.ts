@@ -1,4 +1,5 @@
-import { connect, type Client, type ConnectOptions } from '../../client/client.ts';
+import type { Client } from '../../client/client.ts';
+import { connect, type ConnectOptions } from '../../client/connect.ts';
 import { Connector } from '../../client/connector.ts';
 import { systemClock } from '../../clock.ts';
 import { systemRandom } from '../../random.ts';

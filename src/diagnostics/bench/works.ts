@@ -1,4 +1,5 @@
-import type { Client, ConnectOptions } from '../../client/client.ts';
+import type { Client } from '../../client/client.ts';
+import type { ConnectOptions } from '../../client/connect.ts';
 import type { Connector } from '../../client/connector.ts';
 import { BLOCK_BYTES } from '../../protocol/limits.ts';
 import { readAnswer, UPLOAD_ANSWER } from '../../protocol/responses.ts';

@@ -1,0 +1,55 @@
+import { BlockMap } from '../transfer/block-map.ts';
+import { BLOCK_BYTES, blockCount } from '../transfer/blocks.ts';
+import { blockDigest, fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
+import type { BlockSource } from './block-source.ts';
+
+/** The digests of a source's blocks, as far as they were read: read once, compared in every attempt. */
+export class SourceDigests {
+  readonly algorithm: DigestAlgorithm;
+  readonly #source: BlockSource;
+  readonly #digests = new BlockMap();
+  #bytesRead = 0;
+
+  constructor(source: BlockSource, algorithm: DigestAlgorithm) {
+    this.#source = source;
+    this.algorithm = algorithm;
+  }
+
+  /** Bytes of the source, as far as is known. */
+  get size(): number {
+    return this.#source.size ?? this.#bytesRead;
+  }
+
+  /** Takes note of a block that was read; returns its raw digest. */
+  take(index: number, block: Buffer): Buffer {
+    const raw = blockDigest(this.algorithm, block);
+    if (!this.#digests.has(index))
+      this.#bytesRead = Math.max(this.#bytesRead, index * BLOCK_BYTES + block.length);
+    this.#digests.set(index, raw);
+    return raw;
+  }
+
+  /** Whether a block was read before and is held as it was then: it need not be read again. */
+  isKnownAs(held: BlockMap, index: number): boolean {
+    const digest = this.#digests.digest(index);
+    return digest !== undefined && held.digest(index)?.equals(digest) === true;
+  }
+
+  /** The digest of the whole, once all of it was read. */
+  whole(): string {
+    return fileDigest(this.algorithm, this.#digests.digests(blockCount(this.size)));
+  }
+
+  /** Reads ahead, while the server takes the digests of what it holds, until `over` fires. */
+  async readUntil(over: AbortSignal): Promise<void> {
+    const { size, isRepeatable } = this.#source;
+    if (!isRepeatable || size === null) return;
+    for (let index = 0; index < blockCount(size) && !over.aborted; index += 1) {
+      if (this.#digests.has(index)) continue;
+      const bytes = await this.#source.block(index);
+      if (bytes === undefined) return;
+      this.take(index, bytes);
+      this.#source.release(index, bytes);
+    }
+  }
+}
