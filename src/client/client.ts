@@ -29,7 +29,7 @@ import { Compressor, type EncodedContent } from '../transport/compressor.ts';
 import { chooseEncoding, decodedContent, type ContentEncoding } from '../transport/content-encoding.ts';
 import type { Peer } from '../transport/peer.ts';
 import { pagesOf } from './pages.ts';
-import type { Requests} from './requests.ts';
+import type { Requests } from './requests.ts';
 import { type RequestOptions } from './requests.ts';
 
 /** How a file is to stand on the server. */

@@ -23,6 +23,9 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** So many bytes may wait to be sent before `sendNow` leaves it to `send`, which waits. */
+const MAX_WAITING_BYTES = 1_048_576;
+
 /** Who waits for an answer. */
 interface Pending {
   resolve: (answer: Message) => void;
@@ -77,6 +80,8 @@ export class Requests {
     { content, signal }: { content?: Buffer; signal?: AbortSignal | undefined },
   ): Promise<Message> | undefined {
     if (this.#failure !== undefined || signal?.aborted === true) return undefined;
+    // Answers may come to what has not left: that alone must not make room for more.
+    if (this.#connection.waitingBytes > MAX_WAITING_BYTES) return undefined;
     const release = this.#places.takeNow(1);
     if (release === undefined) return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<Message>();

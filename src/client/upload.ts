@@ -23,6 +23,8 @@ export interface UploadOptions extends TransferOptions, Omit<PutOptions, 'signal
   base?: RequestFields<'put'>['base'];
   /** Where resume keys are kept between runs, and under what name; none: only this call resumes. */
   resume?: { keys: ResumeKeys; name: string } | undefined;
+  /** How a first attempt failed that was made elsewhere, and may have succeeded for all that. */
+  failure?: SealiftError | undefined;
   /** Called when all is sent and before the name is taken: for whatever has to make room. */
   beforePublishing?: ((client: Client) => Promise<void>) | undefined;
 }
@@ -55,9 +57,13 @@ export async function upload(
     ? ''
     : await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random));
   const run = new UploadRun(connector, source, path, resumeKey, { ...options, clock });
-  const receipt = await retrying(options, run, async (progressed) =>
-    run.attempt(await connector.use(signal), progressed),
-  );
+  let { failure } = options;
+  const receipt = await retrying(options, run, async (progressed) => {
+    const earlier = failure;
+    failure = undefined;
+    if (earlier !== undefined) throw earlier;
+    return run.attempt(await connector.use(signal), progressed);
+  });
   // The file stands. A key that cannot be removed is of no use any more, and of no harm.
   if (!isInline(source)) await resume?.keys.done(resume.name).catch(() => undefined);
   const { client, sentBytes, resumedBytes, retries } = run;
@@ -128,6 +134,7 @@ class UploadRun {
     this.#path = path;
     this.#resumeKey = resumeKey;
     this.#options = options;
+    if (options.failure !== undefined) this.#unanswered = 'inline';
   }
 
   async attempt(client: Client, progressed: () => void): Promise<Receipt> {
@@ -147,8 +154,8 @@ class UploadRun {
 
   #digestsBy(algorithm: DigestAlgorithm): SourceDigests {
     if (this.#digests?.algorithm !== algorithm) {
+      if (this.#digests !== undefined) this.#unanswered = undefined;
       this.#digests = new SourceDigests(this.#source, algorithm);
-      this.#unanswered = undefined;
     }
     return this.#digests;
   }

@@ -24,14 +24,13 @@ export class Answers {
     await this.#connection.send({ fields: { ...fields, ...more }, ...content });
   }
 
-  /** Sends several answers, one behind the other; resolves when the kernel took them. */
-  async sendAll(answers: readonly Omit<Answer, 'release'>[]): Promise<void> {
+  /** As `send`, with what else is answered in this turn of the event loop. */
+  async sendSoon(
+    fields: Record<string, unknown>,
+    { fields: more, release: _, ...content }: Answer,
+  ): Promise<void> {
     if (this.#hasEnded) return;
-    for (const [index, { fields = {}, ...content }] of answers.entries()) {
-      const message = { fields, ...content };
-      if (index < answers.length - 1) this.#connection.post(message);
-      else await this.#connection.send(message);
-    }
+    await this.#connection.sendSoon({ fields: { ...fields, ...more }, ...content });
   }
 
   /** Tells what ended the stream, and from then on nothing more. Never rejects. */

@@ -1,4 +1,4 @@
-import { SealiftError } from '../errors.ts';
+import { SealiftError, toSealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_BYTES, MAX_CONTENT_BYTES_IN_FLIGHT, MAX_REQUESTS } from '../protocol/limits.ts';
@@ -20,7 +20,7 @@ import type { Answer, Exchange, Handler, ProgressTeller, SessionState } from './
 import { HANDLERS } from './handlers/index.ts';
 import type { Login } from './login.ts';
 import type { OnSent, SessionRecord } from './session-record.ts';
-import { SmallRequests } from './small-requests.ts';
+import { beginSmall, type SmallRequest } from './small-requests.ts';
 import { blockFields } from './told-errors.ts';
 
 /** What the requests of one connection need of it. */
@@ -57,7 +57,6 @@ export class SessionRequests {
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
   readonly #working = new Map<number, Cancellation>();
   readonly #tasks = new Set<Promise<void>>();
-  readonly #small: SmallRequests;
   #isDraining = false;
 
   constructor(parts: SessionRequestsParts, state: Omit<SessionState, 'cancel'>) {
@@ -65,16 +64,6 @@ export class SessionRequests {
     this.state = Object.assign(state, {
       cancel: (id: number) =>
         this.#working.get(id)?.abort(new SealiftError('cancelled', 'The request was cancelled.')),
-    });
-    const { answers, record, progress } = parts;
-    this.#small = new SmallRequests({
-      ...{ state: this.state, answers, record, progress },
-      onDone: (request, answer) => this.#logDone(request, answer),
-      onWorking: (working) => this.#track(working),
-      alone: (id, message) => {
-        this.#working.delete(id);
-        return this.#work(message);
-      },
     });
   }
 
@@ -92,7 +81,8 @@ export class SessionRequests {
       blockBuffers.give(message.content);
       connection.inFlight -= 1;
     };
-    if (!this.#takeSmall(message, end)) this.#track(this.#work(message).finally(end));
+    const work = this.#workSmall(message) ?? this.#work(message, new Cancellation());
+    this.#track(work.finally(end));
   }
 
   /** Takes no new requests; ends the connection when those under way are answered. */
@@ -113,17 +103,47 @@ export class SessionRequests {
     for (const upload of this.state.ownUploads) upload.removeUser(this.state);
   }
 
-  /** Lets a request for a small file go with others, and calls `end` when it is answered; false if it has to go by itself. */
-  #takeSmall(message: Message, end: () => void): boolean {
+  /** The quick way for small files; undefined for whatever goes the usual way from the beginning. */
+  #workSmall(message: Message): Promise<void> | undefined {
     const id = requestId(message.header);
-    if (id === undefined || this.#working.has(id) || this.#isDraining) return false;
-    const isTaken = this.#small.take(id, message, () => {
-      this.#working.delete(id);
-      end();
-    });
-    // It is over too soon to be worth cancelling.
-    if (isTaken) this.#working.set(id, new Cancellation());
-    return isTaken;
+    if (id === undefined || this.#working.has(id) || this.#isDraining) return undefined;
+    const cancellation = new Cancellation();
+    const beganMs = this.state.clock.monotonicMs();
+    const small = beginSmall(message, this.state, cancellation);
+    if (small === undefined) return undefined;
+    this.#working.set(id, cancellation);
+    return this.#answerSmall(id, message, { ...small, cancellation, beganMs });
+  }
+
+  // Never rejects, as `#work`.
+  async #answerSmall(
+    id: number,
+    message: Message,
+    {
+      request,
+      answering,
+      cancellation,
+      beganMs,
+    }: SmallRequest & { cancellation: Cancellation; beganMs: number },
+  ): Promise<void> {
+    const { answers, record, progress, logger } = this.#parts;
+    const known = { path: undefined, receivedBytes: message.content.length };
+    try {
+      const tell = () => answers.send({ id, status: 'progress' }, {});
+      const answer = await progress.during(tell, () => answering);
+      if (answer === undefined) return await this.#work(message, cancellation);
+      record.begin(request, known, beganMs)?.end({ answer });
+      this.#logDone(request, answer);
+      // Who is gone is told nothing.
+      await answers.sendSoon({ id, status: 'ok' }, answer).catch(() => undefined);
+      answer.release?.();
+    } catch (error) {
+      record.begin(request, known, beganMs)?.end({ error: toSealiftError(error) });
+      record.error(error);
+      await answers.sendError(id, error, logger);
+    } finally {
+      if (this.#working.get(id) === cancellation) this.#working.delete(id);
+    }
   }
 
   #track(task: Promise<void>): void {
@@ -139,16 +159,17 @@ export class SessionRequests {
   }
 
   // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
-  async #work({ header, content }: Message): Promise<void> {
+  async #work({ header, content }: Message, cancellation: Cancellation): Promise<void> {
     const { answers, record } = this.#parts;
     const { state } = this;
     const id = requestId(header);
-    const cancellation = new Cancellation();
+    // It took the quick way before.
+    const isBegun = id !== undefined && this.#working.get(id) === cancellation;
     try {
-      if (this.#isDraining)
+      if (this.#isDraining && !isBegun)
         throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
       const request = parseRequest(header);
-      if (id !== undefined) this.#register(id, cancellation);
+      if (id !== undefined && !isBegun) this.#register(id, cancellation);
       const uploadPath = uploadPathOf(request, state);
       const known = { path: uploadPath, receivedBytes: content.length };
       const answer = await record.request(request, known, async (onSent) => {

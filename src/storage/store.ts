@@ -38,10 +38,10 @@ export interface Store extends AsyncDisposable {
   /** Publishes a file of at most one block. The digest was checked by the caller. */
   put(publication: Publication, content: Buffer): Promise<Entry>;
 
-  /** As `put`, for one of many small files (`SMALL_FILE_BYTES`) of which several are published at once: undefined if it has to be put the other way, whether or not that succeeds. Never rejects. */
+  /** As `put`, for one of many small files (`SMALL_FILE_BYTES`) of which those that are asked for in one turn of the event loop go together: undefined if it has to be put the other way. */
   putSmall?(publication: Publication, content: Buffer): Promise<Entry | undefined>;
 
-  /** One of many small files, read whole: undefined if it has to be opened, whether or not that succeeds. Never rejects. */
+  /** One of many small files, read whole: undefined if it has to be opened. */
   readSmall?(path: string): Promise<{ entry: Entry; content: Buffer } | undefined>;
 
   /**

@@ -36,9 +36,36 @@ export class Outbox {
     this.#onProgress = onProgress;
   }
 
+  /** Bytes that wait. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
   /** Sends `parts`, which leave without anything in between, with what else is posted in this turn of the event loop, unless that is much. */
   post(...parts: Uint8Array[]): void {
     this.#push(parts, undefined);
+    this.#writeSoon();
+  }
+
+  /** The same; resolves when the kernel has taken all of them. */
+  sendSoon(...parts: Uint8Array[]): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#push(parts, (error) => (error ? reject(error) : resolve()));
+    this.#writeSoon();
+    return promise;
+  }
+
+  /** The same at once; resolves when the kernel has taken all of them. */
+  send(...parts: Uint8Array[]): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#push(parts, (error) => (error ? reject(error) : resolve()));
+    if (!this.#isWriting) this.#writeNext();
+    return promise;
+  }
+
+  #writeSoon(): void {
     if (this.#isWriting) return;
     if (this.#waitingBytes >= GATHER_BYTES) return this.#writeNext();
     if (this.#isGathering) return;
@@ -47,15 +74,6 @@ export class Outbox {
       this.#isGathering = false;
       if (!this.#isWriting && this.#waitingBytes > 0) this.#writeNext();
     });
-  }
-
-  /** The same; resolves when the kernel has taken all of them. */
-  send(...parts: Uint8Array[]): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#push(parts, (error) => (error ? reject(error) : resolve()));
-    if (!this.#isWriting) this.#writeNext();
-    return promise;
   }
 
   #push(parts: readonly Uint8Array[], settle: Outgoing['settle']): void {

@@ -31,7 +31,8 @@ async function startWithThread(options: TestServerOptions = {}, begin: BeginThre
     const results = together.flatMap(({ mock }) =>
       mock.results.map(({ value }) => value as Promise<unknown>),
     );
-    return (await Promise.all(results)).filter((result) => result !== undefined).length;
+    const settled = await Promise.allSettled(results);
+    return settled.filter((each) => each.status === 'fulfilled' && each.value !== undefined).length;
   };
   return { root, countTogether, ...(await startTestServer({ store, ...options })) };
 }

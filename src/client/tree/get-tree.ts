@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 
-import { isSealiftError, SealiftError } from '../../errors.ts';
+import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
 import { BLOCK_BYTES, SMALL_FILE_BYTES } from '../../transfer/blocks.ts';
 import { isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
@@ -193,14 +193,20 @@ export class GetTree implements TreeDirection {
       movedBytes += file.content.length;
       return file;
     };
+    const now = await this.#getNow(action);
+    let failure = isSealiftError(now) ? now : undefined;
     const attempt = async () => {
+      const earlier = failure;
+      failure = undefined;
+      if (earlier !== undefined) throw earlier;
       const client = await connector.use(signal);
       await throttle?.(entry.size);
       return moved(await client.get(this.#remote(entry.path), signal === undefined ? {} : { signal }));
     };
-    const now = await this.#getNow(action);
     const { content, digest, mtimeMs, mode, etag } =
-      now === undefined ? await retrying({ ...this.#options, onRetry }, run, attempt) : moved(now);
+      now === undefined || isSealiftError(now)
+        ? await retrying({ ...this.#options, onRetry }, run, attempt)
+        : moved(now);
     await this.#target.writeFile(to, content, this.#completion(action, { mtimeMs, mode }));
     const size = content.length;
     onProgress({ totalBytes: size, doneBytes: size, resumedBytes: 0, movedBytes });
@@ -215,15 +221,18 @@ export class GetTree implements TreeDirection {
     };
   }
 
-  /** Fetches a small file with as little as possible for each of many; undefined if that does not go so, or went wrong: then it shows how when it is fetched the other way. */
-  async #getNow({ entry }: SendAction): Promise<WholeFile | undefined> {
+  /** Fetches a small file with as little as possible for each of many; undefined if that does not go so, or not at all: then it shows why when it is fetched the other way. Resolves with what went wrong where another attempt may mend it. */
+  async #getNow({ entry }: SendAction): Promise<WholeFile | SealiftError | undefined> {
     const { connector, throttle, sharedProgress, signal } = this.#options;
     if (entry.size > SMALL_FILE_BYTES || throttle !== undefined) return undefined;
-    const file = await connector.present
-      ?.getNow(this.#remote(entry.path), { signal })
-      ?.catch(() => undefined);
-    if (file !== undefined && sharedProgress !== undefined) sharedProgress.count += 1;
-    return file;
+    try {
+      const file = await connector.present?.getNow(this.#remote(entry.path), { signal });
+      if (file !== undefined && sharedProgress !== undefined) sharedProgress.count += 1;
+      return file;
+    } catch (error) {
+      const failure = toSealiftError(error);
+      return failure.retryable ? failure : undefined;
+    }
   }
 
   async #sendLarge(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {

@@ -126,7 +126,7 @@ export class PutTree implements TreeDirection {
     const links = { followsLinks: entry.path === '' };
     const small = entry.size > BLOCK_BYTES ? undefined : readFileSource(local, links);
     const sent = small && (await this.#sendNow(action, small, hooks));
-    if (sent !== undefined) return sent;
+    if (sent !== undefined && !isSealiftError(sent)) return sent;
     const source = small ?? (await openFileSource(local, links));
     try {
       const isLarge = entry.size > BLOCK_BYTES;
@@ -137,6 +137,7 @@ export class PutTree implements TreeDirection {
         ...hooks,
         ...(signal === undefined ? {} : { signal }),
         ...(source.mode === undefined ? {} : { mode: this.#sentMode(source.mode) }),
+        failure: sent,
         durability: 'memory',
         ...(isDelta ? { base: 'existing' } : {}),
         ...(mustBeNew && existing === undefined && !again ? { if: 'absent' } : {}),
@@ -161,12 +162,12 @@ export class PutTree implements TreeDirection {
     }
   }
 
-  /** Sends a small file with as little as possible for each of many; undefined if that does not go so, or went wrong in a way that another attempt may mend. */
+  /** Sends a small file with as little as possible for each of many; undefined if that does not go so. Resolves with what went wrong where another attempt may mend it. */
   async #sendNow(
     { to, existing }: SendAction,
     source: ReadSource,
     { onProgress }: SendHooks,
-  ): Promise<FileOutcome | undefined> {
+  ): Promise<FileOutcome | SealiftError | undefined> {
     const { connector, mustBeNew = false, backupDirectory, throttle, sharedProgress, signal } = this.#options;
     const client = connector.present;
     const isKept = backupDirectory !== undefined && existing !== undefined;
@@ -187,8 +188,9 @@ export class PutTree implements TreeDirection {
       const moved = { movedBytes: size, resumedBytes: 0, retries: 0 };
       return { path, size, digest, etag, durability, ...moved, unsynced: client };
     } catch (error) {
-      if (toSealiftError(error).retryable) return undefined;
-      throw error;
+      const failure = toSealiftError(error);
+      if (failure.retryable) return failure;
+      throw failure;
     }
   }
 

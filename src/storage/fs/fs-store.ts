@@ -169,11 +169,11 @@ export class FileStore implements Store {
       // The thread may have begun.
       if (entry === undefined) await unlinkIfThere(this.#files, systemPath);
       return entry;
-    }).catch(() => undefined);
+    });
   }
 
   async readSmall(path: string): Promise<ReadFile | undefined> {
-    return this.#smallFiles?.read(path).catch(() => undefined);
+    return this.#smallFiles?.read(path);
   }
 
   async openUpload(key: string, options: OpenUploadOptions): Promise<StoredUpload> {
