@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import type { AuditEntry } from '../../src/server/audit.ts';
@@ -34,7 +34,7 @@ async function startWithThread(options: TestServerOptions = {}, begin: BeginThre
     const settled = await Promise.allSettled(results);
     return settled.filter((each) => each.status === 'fulfilled' && each.value !== undefined).length;
   };
-  return { root, countTogether, ...(await startTestServer({ store, ...options })) };
+  return { root, countTogether, ...(await startTestServer({ store, ...options })), store };
 }
 
 function begin(
@@ -205,6 +205,53 @@ describe('small files that come together', () => {
     for (const name of NAMES) expect((await readFile(root.at(name))).equals(contentOf(name))).toBe(true);
     const { content } = await client.askOk('list', { path: '', recursive: true });
     expect(JSON.parse(content.toString())).toMatchObject({ entries: { length: COUNT + 3 } });
+  });
+
+  test('can be cancelled, where they turn out to be no small ones', async () => {
+    const { root, login } = await startWithThread();
+    await writeFile(root.at('large'), '');
+    await truncate(root.at('large'), 64 * BLOCK_BYTES);
+    const client = await login();
+    const get = { action: 'get', id: 1_000, path: 'large' };
+    const cancel = { action: 'cancel', id: 1_001, target: 1_000 };
+    client.write(Buffer.concat([get, cancel].map((fields) => encodeMessage({ fields }))));
+    expect((await client.answer(1_000)).header).toMatchObject({ status: 'error', code: 'cancelled' });
+  });
+
+  test('are finished when the server drains, also the other way', async () => {
+    const { root, store, server, login } = await startWithThread();
+    await writeFile(root.at('a'), 'old');
+    const client = await login();
+    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    // What replaces a file has to be put the other way.
+    vi.spyOn(store, 'putSmall').mockImplementationOnce(async () => {
+      begun.resolve();
+      await gate.promise;
+      return undefined;
+    });
+    const id = begin(client, 'a');
+    await begun.promise;
+    const closing = server.close();
+    gate.resolve();
+    expect((await client.answer(id)).header).toMatchObject({ status: 'ok' });
+    await closing;
+    expect((await readFile(root.at('a'))).equals(contentOf('a'))).toBe(true);
+  });
+
+  test('do not wait for each other', async () => {
+    const { store, login } = await startWithThread();
+    const client = await login();
+    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    vi.spyOn(store, 'putSmall').mockImplementationOnce(async () => {
+      begun.resolve();
+      await gate.promise;
+      return undefined;
+    });
+    const stuck = begin(client, 'stuck');
+    await begun.promise;
+    for (const header of await putAll(client)) expect(header).toMatchObject({ status: 'ok' });
+    gate.resolve();
+    expect((await client.answer(stuck)).header).toMatchObject({ status: 'ok' });
   });
 
   test('are answered to a client that says no more after them', async () => {
