@@ -21,7 +21,7 @@ export class Tally {
   unchanged = 0;
   links = 0;
   directories = 0;
-  /** Of which only the time or the permission bits were set. */
+  /** Files of which only the time or the permission bits were set. */
   attributes = 0;
   moved = 0;
   deleted = 0;
@@ -132,7 +132,8 @@ export class Tally {
     // What was not tried any more failed for the last reason.
     const failures = [...failed, ...new Array<number>(untried).fill(failed.at(-1) ?? 0)];
     const { files, skipped, unchanged, links, directories, attributes, moved, deleted } = this;
-    const successes = files + skipped + unchanged + links + directories + attributes + moved + deleted;
+    // Directories are made for what is in them: with none of that, nothing is done.
+    const successes = files + skipped + unchanged + links + attributes + moved + deleted;
     const exitCode = this.#judgeRate(judge(combinedExitCode(failures, successes)), seconds);
     terminal.event('summary', {
       files,
@@ -155,7 +156,7 @@ export class Tally {
       peerPin: peer?.certificate === undefined ? undefined : certificatePin(peer.certificate),
       exitCode,
     });
-    if (planned > 1 || successes > files + skipped || failures.length > 1)
+    if (planned > 1 || successes + directories > files + skipped || failures.length > 1)
       terminal.note(this.#summaryLine(planned, failures.length, seconds));
     this.#recallFailures();
     return exitCode;
