@@ -136,7 +136,7 @@ export function isDiskFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
 }
 
-/** Whether a `link` failed because there are none: some file systems have no links (FAT, some network ones), and no file has any number of them. */
+/** Whether a `link` failed for want of links: FAT and some network file systems have none, and elsewhere a file can have only so many. */
 export function cannotLink(error: unknown): boolean {
   return ['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '');
 }

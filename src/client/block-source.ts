@@ -94,7 +94,7 @@ function changedError(path: string, how: string): SealiftError {
 export function readFileSource(
   path: string,
   { followsLinks = true }: { followsLinks?: boolean } = {},
-): ReadSource | undefined {
+): BlockSource | undefined {
   let fd: number;
   try {
     fd = openSync(path, openFlags(followsLinks));
@@ -127,22 +127,22 @@ export function readFileSource(
 }
 
 /** A file that was read whole, while it stood still. */
-export class ReadSource implements BlockSource {
+class ReadSource implements BlockSource {
   readonly isRepeatable = true;
-  readonly content: Buffer;
   readonly size: number;
   readonly mtimeMs: number;
   readonly mode: number;
+  readonly #content: Buffer;
 
   constructor(content: Buffer, stats: BigIntStats) {
-    this.content = content;
+    this.#content = content;
     this.size = content.length;
     this.mtimeMs = floorMilliseconds(stats.mtimeNs);
     this.mode = Number(stats.mode) & 0o777;
   }
 
   block(index: number): Promise<Buffer | undefined> {
-    return Promise.resolve(index === 0 && this.size > 0 ? this.content : undefined);
+    return Promise.resolve(index === 0 && this.size > 0 ? this.#content : undefined);
   }
 
   release(): void {

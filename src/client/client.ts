@@ -29,8 +29,7 @@ import { Compressor, type EncodedContent } from '../transport/compressor.ts';
 import { chooseEncoding, decodedContent, type ContentEncoding } from '../transport/content-encoding.ts';
 import type { Peer } from '../transport/peer.ts';
 import { pagesOf } from './pages.ts';
-import type { Requests } from './requests.ts';
-import { type RequestOptions } from './requests.ts';
+import type { RequestOptions, Requests } from './requests.ts';
 
 /** How a file is to stand on the server. */
 export type PutOptions = Pick<RequestFields<'put'>, 'mtimeMs' | 'mode' | 'durability' | 'if' | 'etag'> & {
@@ -186,26 +185,6 @@ export class Client implements AsyncDisposable {
     );
   }
 
-  /** The same for one of many small files, with as little as possible for each. Undefined if it would have to wait for others, or to be compressed. */
-  putNow(
-    path: string,
-    content: Buffer,
-    { signal, ...options }: PutOptions = {},
-  ): Promise<Receipt> | undefined {
-    if (this.#smallFiles.isActive) return undefined;
-    const raw = blockDigest(this.algorithm, content);
-    const fields = { ...options, path, size: content.length, digest: formatBlockDigest(this.algorithm, raw) };
-    return this.#requests
-      .sendNow('put', fields, { content, signal })
-      ?.then(({ header }) =>
-        this.checkedReceipt(
-          header,
-          content.length,
-          fileDigest(this.algorithm, content.length === 0 ? [] : [raw]),
-        ),
-      );
-  }
-
   /** Fetches a file, or a former `version` of it, of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */
   async get(
     path: string,
@@ -220,22 +199,8 @@ export class Client implements AsyncDisposable {
       { path, blockCount: 1, ...(version === undefined ? {} : { version }) },
       { signal, onPart: () => Promise.reject(tooLarge) },
     );
-    return this.#checkedFile(answer, await this.fileBytes(answer));
-  }
-
-  /** The same for one of many small files, with as little as possible for each. Undefined if it would have to wait for others, or may come compressed; rejects with `protocol-violation` also where the file is larger. */
-  getNow(
-    path: string,
-    { signal }: { signal?: AbortSignal | undefined } = {},
-  ): Promise<WholeFile> | undefined {
-    if (this.#encodings.length > 0) return undefined;
-    return this.#requests
-      .sendNow('get', { path, blockCount: 1 }, { signal })
-      ?.then((answer) => this.#checkedFile(answer, answer.content));
-  }
-
-  #checkedFile({ header }: Message, content: Buffer): WholeFile {
-    const { digest, size, ...attributes } = readAnswer(FILE_ANSWER, header);
+    const { digest, size, ...attributes } = readAnswer(FILE_ANSWER, answer.header);
+    const content = await this.fileBytes(answer);
     if (digest === undefined || size !== content.length) {
       throw new SealiftError('protocol-violation', 'The server answered with a file that is not whole.');
     }

@@ -53,16 +53,10 @@ export class Connector implements AsyncDisposable {
     return this.#peer;
   }
 
-  /** The client whose connection stands, if one does. */
-  get present(): Client | undefined {
-    return this.#present?.isAlive === true ? this.#present : undefined;
-  }
-
   /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`. */
   async use(signal?: AbortSignal): Promise<Client> {
     // The usual case, for each of many small files.
-    const { present } = this;
-    if (present !== undefined && signal?.aborted !== true) return present;
+    if (this.#present?.isAlive === true && signal?.aborted !== true) return this.#present;
     this.#waiting += 1;
     try {
       return await abortable(this.#use(), signal);

@@ -14,7 +14,7 @@ import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/prom
 import { dirname } from 'node:path';
 
 import { systemClock } from '../clock.ts';
-import { isDiskFull, SealiftError, systemCode } from '../errors.ts';
+import { cannotLink, isDiskFull, SealiftError, systemCode } from '../errors.ts';
 
 /** How a fetched file is to stand under its name. */
 export interface Completion {
@@ -110,7 +110,7 @@ async function nameNew(temporary: string, target: string): Promise<void> {
     await link(temporary, target);
   } catch (error) {
     // Some file systems have no links: there a name that appears in the same moment would be replaced.
-    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '')) throw error;
+    if (!cannotLink(error)) throw error;
     if (await lstat(target).catch(() => undefined))
       throw new SealiftError('local-exists', `${target} exists already.`);
     return rename(temporary, target);

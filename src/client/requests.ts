@@ -23,15 +23,10 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** So many bytes may wait to be sent before `sendNow` leaves it to `send`, which waits. */
-const MAX_WAITING_BYTES = 1_048_576;
-
-/** Who waits for an answer. */
 interface Pending {
-  resolve: (answer: Message) => void;
-  reject: (error: unknown) => void;
-  onPart?: RequestOptions['onPart'];
-  onReceived?: RequestOptions['onReceived'];
+  settle: PromiseWithResolvers<Message>;
+  onPart: RequestOptions['onPart'];
+  onReceived: RequestOptions['onReceived'];
 }
 
 /** Requests and their answers on one connection, any number at once. */
@@ -65,55 +60,12 @@ export class Requests {
     fields: RequestFields<A>,
     options: RequestOptions = {},
   ): Promise<Message> {
-    const release = await this.#places.take(1);
+    const release = this.#places.takeNow(1) ?? (await this.#places.take(1));
     try {
       return await this.#exchange(action, fields, options);
     } finally {
       release();
     }
-  }
-
-  /** The same for one of many small requests, with as little as possible for each; its content must not change any more. Undefined if it would have to wait for others. */
-  sendNow<A extends Action>(
-    action: A,
-    fields: RequestFields<A>,
-    { content, signal }: { content?: Buffer; signal?: AbortSignal | undefined },
-  ): Promise<Message> | undefined {
-    if (this.#failure !== undefined || signal?.aborted === true) return undefined;
-    // Answers may come to what has not left: that alone must not make room for more.
-    if (this.#connection.waitingBytes > MAX_WAITING_BYTES) return undefined;
-    const release = this.#places.takeNow(1);
-    if (release === undefined) return undefined;
-    const { promise, resolve, reject } = Promise.withResolvers<Message>();
-    const end = () => {
-      takeBack?.();
-      this.#end(id);
-      release();
-    };
-    const fail = (error: unknown) => {
-      end();
-      reject(error);
-    };
-    const id = this.#begin({
-      resolve: (answer) => {
-        end();
-        resolve(answer);
-      },
-      reject: fail,
-    });
-    const takeBack = this.#cancellers.add(signal, (error) => {
-      fail(error);
-      this.#cancel(id);
-    });
-    try {
-      this.#connection.post({
-        fields: requestHeader(action, id, fields),
-        ...(content === undefined ? {} : { content }),
-      });
-    } catch (error) {
-      fail(error);
-    }
-    return promise;
   }
 
   async #exchange<A extends Action>(
@@ -125,10 +77,12 @@ export class Requests {
       options;
     if (this.#failure) throw this.#failure;
     if (signal?.aborted === true) throw abortedError(signal);
-    const { promise, resolve, reject } = Promise.withResolvers<Message>();
-    const id = this.#begin({ resolve, reject, onPart, onReceived });
+    const id = this.#nextId++;
+    const settle = Promise.withResolvers<Message>();
+    this.#pending.set(id, { settle, onPart, onReceived });
+    this.#connection.inFlight = this.#pending.size;
     const takeBack = this.#cancellers.add(signal, (error) => {
-      reject(error);
+      settle.reject(error);
       this.#cancel(id);
     });
     try {
@@ -140,33 +94,22 @@ export class Requests {
       };
       // An error that the server sends while we are still sending is the one to tell.
       const sending = this.#connection.send(message);
-      sending.then(onSent, (error: unknown) => this.#onSendFailed(reject, error));
-      const answer = await promise;
+      sending.then(onSent, (error: unknown) => this.#onSendFailed(settle, error));
+      const answer = await settle.promise;
       // A server may answer before it has all: the content is the caller's again only when none of it waits here.
       await sending;
       return answer;
     } finally {
       takeBack?.();
-      this.#end(id);
+      this.#pending.delete(id);
+      this.#connection.inFlight = this.#pending.size;
     }
   }
 
-  #begin(pending: Pending): number {
-    const id = this.#nextId++;
-    this.#pending.set(id, pending);
-    this.#connection.inFlight = this.#pending.size;
-    return id;
-  }
-
-  #end(id: number): void {
-    this.#pending.delete(id);
-    this.#connection.inFlight = this.#pending.size;
-  }
-
   // The reader may still find the server's last words: only if it finds none, the failed sending is the cause.
-  #onSendFailed(reject: Pending['reject'], error: unknown): void {
+  #onSendFailed(settle: PromiseWithResolvers<Message>, error: unknown): void {
     const known = toSealiftError(error);
-    if (known.code !== 'connection-lost') reject(known);
+    if (known.code !== 'connection-lost') settle.reject(known);
   }
 
   #cancel(target: number): void {
@@ -194,18 +137,18 @@ export class Requests {
     const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
     // An answer to what was cancelled, or a `progress` that nobody asked for.
     if (typeof id !== 'number' || pending === undefined) return;
-    if (status === 'ok') pending.resolve(message);
-    else if (status === 'error') pending.reject(errorFromFields(message.header));
+    if (status === 'ok') pending.settle.resolve(message);
+    else if (status === 'error') pending.settle.reject(errorFromFields(message.header));
     else if (status === 'progress') {
       if (message.header['received'] === true) pending.onReceived?.();
     } else await this.#deliverPart(id, pending, message);
   }
 
-  async #deliverPart(id: number, { onPart, reject }: Pending, part: Message): Promise<void> {
+  async #deliverPart(id: number, { onPart, settle }: Pending, part: Message): Promise<void> {
     try {
       await onPart?.(part);
     } catch (error) {
-      reject(error);
+      settle.reject(error);
       // The rest, which may be gigabytes, would only be thrown away.
       this.#cancel(id);
     }
@@ -213,7 +156,7 @@ export class Requests {
 
   #fail(error: SealiftError): void {
     this.#failure = error;
-    for (const { reject } of [...this.#pending.values()]) reject(error);
+    for (const { settle } of this.#pending.values()) settle.reject(error);
     this.#connection.destroy(error);
   }
 }

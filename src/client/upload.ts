@@ -23,8 +23,6 @@ export interface UploadOptions extends TransferOptions, Omit<PutOptions, 'signal
   base?: RequestFields<'put'>['base'];
   /** Where resume keys are kept between runs, and under what name; none: only this call resumes. */
   resume?: { keys: ResumeKeys; name: string } | undefined;
-  /** How a first attempt failed that was made elsewhere, and may have succeeded for all that. */
-  failure?: SealiftError | undefined;
   /** Called when all is sent and before the name is taken: for whatever has to make room. */
   beforePublishing?: ((client: Client) => Promise<void>) | undefined;
 }
@@ -57,13 +55,9 @@ export async function upload(
     ? ''
     : await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random));
   const run = new UploadRun(connector, source, path, resumeKey, { ...options, clock });
-  let { failure } = options;
-  const receipt = await retrying(options, run, async (progressed) => {
-    const earlier = failure;
-    failure = undefined;
-    if (earlier !== undefined) throw earlier;
-    return run.attempt(await connector.use(signal), progressed);
-  });
+  const receipt = await retrying(options, run, async (progressed) =>
+    run.attempt(await connector.use(signal), progressed),
+  );
   // The file stands. A key that cannot be removed is of no use any more, and of no harm.
   if (!isInline(source)) await resume?.keys.done(resume.name).catch(() => undefined);
   const { client, sentBytes, resumedBytes, retries } = run;
@@ -92,6 +86,8 @@ interface Sending {
   /** The upload, and what the server holds of it. */
   id: string;
   held: BlockMap;
+  /** Of its digests; the connection of a stream may have another one. */
+  algorithm: DigestAlgorithm;
   client: Client;
   signal: AbortSignal | undefined;
   onReceived?: () => void;
@@ -134,7 +130,6 @@ class UploadRun {
     this.#path = path;
     this.#resumeKey = resumeKey;
     this.#options = options;
-    if (options.failure !== undefined) this.#unanswered = 'inline';
   }
 
   async attempt(client: Client, progressed: () => void): Promise<Receipt> {
@@ -190,7 +185,8 @@ class UploadRun {
       await workOverStreams(
         {
           tasks: this.#encoded(this.#missing(held, digests), client),
-          carry: (block, on) => this.#send(block, { ...on, id, held, progressed }),
+          carry: (block, on) =>
+            this.#send(block, { ...on, id, held, algorithm: digests.algorithm, progressed }),
         },
         { ...this.#options, streams, connector: this.#connector, client, run: this },
       );
@@ -258,10 +254,10 @@ class UploadRun {
   }
 
   async #send({ index, raw, bytes, encoded, release }: Block, on: Sending): Promise<void> {
-    const { id, held, client, progressed, ...rest } = on;
+    const { id, held, algorithm, client, progressed, ...rest } = on;
     this.#sentBlocks.add(index);
     this.sentBytes += bytes.length;
-    const digest = formatBlockDigest(client.algorithm, raw);
+    const digest = formatBlockDigest(algorithm, raw);
     const content = client.takes(encoded) ? encoded : { content: bytes };
     await sendBlock(client, { upload: id, index, digest }, { ...content, ...rest });
     held.set(index, raw);

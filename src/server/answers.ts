@@ -24,15 +24,6 @@ export class Answers {
     await this.#connection.send({ fields: { ...fields, ...more }, ...content });
   }
 
-  /** As `send`, with what else is answered in this turn of the event loop. */
-  async sendSoon(
-    fields: Record<string, unknown>,
-    { fields: more, release: _, ...content }: Answer,
-  ): Promise<void> {
-    if (this.#hasEnded) return;
-    await this.#connection.sendSoon({ fields: { ...fields, ...more }, ...content });
-  }
-
   /** Tells what ended the stream, and from then on nothing more. Never rejects. */
   async end(error: SealiftError): Promise<void> {
     this.#hasEnded = true;

@@ -40,11 +40,6 @@ export class Quotas {
     this.#uploads = new UploadRooms(parts);
   }
 
-  /** Whether anybody's count has to do with a change: if not, `change` only makes it. */
-  concern(by: Changer, change: Change): boolean {
-    return hasQuota(by.grant) || this.#concernedBy(change).length > 0;
-  }
-
   /** Runs `task`, which makes the change, where there is room for it, and keeps count. If the `etag` that it resolves with stood before, nothing was changed. */
   async change<T>(by: Changer, change: Change, task: () => Promise<T>): Promise<T> {
     const own = await this.#usageOf(by);

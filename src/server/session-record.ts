@@ -18,12 +18,6 @@ type Outcome = { answer: Answer } | { error: SealiftError };
 /** Is told each part of an answer that was sent. */
 export type OnSent = (answer: Answer) => void;
 
-/** A request that is being taken down. */
-export interface RunningRequest {
-  onSent: OnSent;
-  end: (outcome: Outcome) => void;
-}
-
 /** Who is told what happens on the connections of a server. */
 export interface SessionObservers {
   audit: AuditLog | undefined;
@@ -88,51 +82,39 @@ export class SessionRecord {
     this.#metrics?.error(toSealiftError(error).code);
   }
 
-  /** Takes down how a request ends. `path`: where the upload goes that it names. */
+  /** Takes down how a request ended. `path`: where the upload goes that it names. */
   async request(
     request: Request,
-    known: { path: string | undefined; receivedBytes: number },
+    { path, receivedBytes }: { path: string | undefined; receivedBytes: number },
     work: (onSent: OnSent) => Promise<Answer>,
   ): Promise<Answer> {
-    const running = this.begin(request, known);
-    if (running === undefined) return work(nobodyAsks);
-    try {
-      const answer = await work((sent) => running.onSent(sent));
-      running.end({ answer });
-      return answer;
-    } catch (error) {
-      running.end({ error: toSealiftError(error) });
-      throw error;
-    }
-  }
-
-  /** Begins to take down a request; undefined if nobody wants to know. */
-  begin(
-    request: Request,
-    { path, receivedBytes }: { path: string | undefined; receivedBytes: number },
-    beganMs = this.#clock.monotonicMs(),
-  ): RunningRequest | undefined {
-    if (this.#log === undefined && this.#metrics === undefined) return undefined;
+    if (this.#log === undefined && this.#metrics === undefined) return work(nobodyAsks);
+    const beganMs = this.#clock.monotonicMs();
     let bytes = 0;
-    this.#metrics?.content('received', receivedBytes);
     const onSent = (answer: Answer) => {
       bytes += contentBytes(answer);
       this.#metrics?.content('sent', answer.content?.length ?? 0);
     };
-    return {
-      onSent,
-      end: (outcome) => {
-        if ('answer' in outcome) onSent(outcome.answer);
-        const event = this.#eventOf(request, outcome);
-        const seconds = this.#secondsSince(beganMs);
-        this.#metrics?.request(countedOf(request, event, outcome, seconds));
-        if (event !== undefined)
-          this.#record(event, {
-            ...entryOf(request, path, outcome, bytes),
-            seconds: Math.round(seconds * 1_000) / 1_000,
-          });
-      },
+    const record = (outcome: Outcome) => {
+      const event = this.#eventOf(request, outcome);
+      const seconds = this.#secondsSince(beganMs);
+      this.#metrics?.request(countedOf(request, event, outcome, seconds));
+      if (event !== undefined)
+        this.#record(event, {
+          ...entryOf(request, path, outcome, bytes),
+          seconds: Math.round(seconds * 1_000) / 1_000,
+        });
     };
+    this.#metrics?.content('received', receivedBytes);
+    try {
+      const answer = await work(onSent);
+      onSent(answer);
+      record({ answer });
+      return answer;
+    } catch (error) {
+      record({ error: toSealiftError(error) });
+      throw error;
+    }
   }
 
   #eventOf({ action, fields }: Request, outcome: Outcome): AuditEvent | undefined {

@@ -1,4 +1,4 @@
-import { SealiftError, toSealiftError } from '../errors.ts';
+import { SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_BYTES, MAX_CONTENT_BYTES_IN_FLIGHT, MAX_REQUESTS } from '../protocol/limits.ts';
@@ -20,7 +20,6 @@ import type { Answer, Exchange, Handler, ProgressTeller, SessionState } from './
 import { HANDLERS } from './handlers/index.ts';
 import type { Login } from './login.ts';
 import type { OnSent, SessionRecord } from './session-record.ts';
-import { beginSmall, type SmallRequest } from './small-requests.ts';
 import { blockFields } from './told-errors.ts';
 
 /** What the requests of one connection need of it. */
@@ -81,8 +80,7 @@ export class SessionRequests {
       blockBuffers.give(message.content);
       connection.inFlight -= 1;
     };
-    const work = this.#workSmall(message) ?? this.#work(message, new Cancellation());
-    this.#track(work.finally(end));
+    this.#track(this.#work(message).finally(end));
   }
 
   /** Takes no new requests; ends the connection when those under way are answered. */
@@ -103,49 +101,6 @@ export class SessionRequests {
     for (const upload of this.state.ownUploads) upload.removeUser(this.state);
   }
 
-  /** The quick way for small files; undefined for whatever goes the usual way from the beginning. */
-  #workSmall(message: Message): Promise<void> | undefined {
-    const id = requestId(message.header);
-    if (id === undefined || this.#working.has(id) || this.#isDraining) return undefined;
-    const cancellation = new Cancellation();
-    const beganMs = this.state.clock.monotonicMs();
-    const small = beginSmall(message, this.state, cancellation);
-    if (small === undefined) return undefined;
-    this.#working.set(id, cancellation);
-    return this.#answerSmall(id, message, { ...small, cancellation, beganMs });
-  }
-
-  // Never rejects, as `#work`.
-  async #answerSmall(
-    id: number,
-    message: Message,
-    {
-      request,
-      answering,
-      cancellation,
-      beganMs,
-    }: SmallRequest & { cancellation: Cancellation; beganMs: number },
-  ): Promise<void> {
-    const { answers, record, progress, logger } = this.#parts;
-    const known = { path: undefined, receivedBytes: message.content.length };
-    try {
-      const tell = () => answers.send({ id, status: 'progress' }, {});
-      const answer = await progress.during(tell, () => answering);
-      if (answer === undefined) return await this.#work(message, cancellation);
-      record.begin(request, known, beganMs)?.end({ answer });
-      this.#logDone(request, answer);
-      // Who is gone is told nothing.
-      await answers.sendSoon({ id, status: 'ok' }, answer).catch(() => undefined);
-      answer.release?.();
-    } catch (error) {
-      record.begin(request, known, beganMs)?.end({ error: toSealiftError(error) });
-      record.error(error);
-      await answers.sendError(id, error, logger);
-    } finally {
-      if (this.#working.get(id) === cancellation) this.#working.delete(id);
-    }
-  }
-
   #track(task: Promise<void>): void {
     const tracked = task.finally(() => {
       this.#tasks.delete(tracked);
@@ -159,17 +114,16 @@ export class SessionRequests {
   }
 
   // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
-  async #work({ header, content }: Message, cancellation: Cancellation): Promise<void> {
+  async #work({ header, content }: Message): Promise<void> {
     const { answers, record } = this.#parts;
     const { state } = this;
     const id = requestId(header);
-    // It took the quick way before.
-    const isBegun = id !== undefined && this.#working.get(id) === cancellation;
+    const cancellation = new Cancellation();
     try {
-      if (this.#isDraining && !isBegun)
+      if (this.#isDraining)
         throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
       const request = parseRequest(header);
-      if (id !== undefined && !isBegun) this.#register(id, cancellation);
+      if (id !== undefined) this.#register(id, cancellation);
       const uploadPath = uploadPathOf(request, state);
       const known = { path: uploadPath, receivedBytes: content.length };
       const answer = await record.request(request, known, async (onSent) => {

@@ -38,12 +38,6 @@ export interface Store extends AsyncDisposable {
   /** Publishes a file of at most one block. The digest was checked by the caller. */
   put(publication: Publication, content: Buffer): Promise<Entry>;
 
-  /** As `put`, for one of many small files (`SMALL_FILE_BYTES`) of which those that are asked for in one turn of the event loop go together: undefined if it has to be put the other way. */
-  putSmall?(publication: Publication, content: Buffer): Promise<Entry | undefined>;
-
-  /** One of many small files, read whole: undefined if it has to be opened. */
-  readSmall?(path: string): Promise<{ entry: Entry; content: Buffer } | undefined>;
-
   /**
    * Opens the upload `key` (of `[0-9a-f-]`, at most 120 characters; before the first `-` stands whom it
    * belongs to) to write blocks into it. What a former process left under that key is found again and hashed,

@@ -1,9 +1,6 @@
 /** Bytes of a block: the unit of transfer, of digests and of resuming (SPEC.md, "Vocabulary"). */
 export const BLOCK_BYTES = 1_048_576;
 
-/** Files up to this size have a quicker way on either side: many of them come together, and each is over soon. */
-export const SMALL_FILE_BYTES = 65_536;
-
 /** The largest file, in bytes: 16 TiB, the limit of ext4. Its digest list takes 512 MiB. */
 export const MAX_FILE_BYTES = 16 * 2 ** 40;
 

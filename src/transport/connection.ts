@@ -100,22 +100,14 @@ export class Connection implements AsyncDisposable {
 
   /** Sends a message; resolves when the kernel took it all. The content must not change before. */
   async send(message: OutgoingMessage): Promise<void> {
-    await this.#told(this.#outbox.send(encodeHead(message), message.content ?? NOTHING));
-  }
-
-  /** As `send`, with what else is sent so in this turn of the event loop. */
-  async sendSoon(message: OutgoingMessage): Promise<void> {
-    await this.#told(this.#outbox.sendSoon(encodeHead(message), message.content ?? NOTHING));
-  }
-
-  /** As `send`, where nobody waits for it to be taken: that it is not shows when the connection ends. */
-  post(message: OutgoingMessage): void {
-    this.#outbox.post(encodeHead(message), message.content ?? NOTHING);
-  }
-
-  /** Bytes that wait to be sent. */
-  get waitingBytes(): number {
-    return this.#outbox.waitingBytes;
+    const head = encodeHead(message);
+    try {
+      await this.#outbox.send(head, message.content ?? NOTHING);
+    } catch (error) {
+      // What was being written when the connection ended fails with an error of the system, before or after the
+      // cause is known.
+      throw this.#failure ?? lostConnection(error);
+    }
   }
 
   /** The longest content taken from now on, in bytes. */
@@ -182,15 +174,6 @@ export class Connection implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.destroy();
     await this.closed;
-  }
-
-  // What was being written when the connection ended fails with an error of the system, before or after the cause is known.
-  async #told(sending: Promise<void>): Promise<void> {
-    try {
-      await sending;
-    } catch (error) {
-      throw this.#failure ?? lostConnection(error);
-    }
   }
 
   #onData(chunk: Buffer): void {

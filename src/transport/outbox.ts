@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import { nextTurn, type Clock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 
 /** Bytes handed to the socket at once. Each such piece that the kernel takes is progress, so on a slow link this, over the stall timeout, is the slowest pace that still counts as alive. */
 const PIECE_BYTES = 262_144;
@@ -13,7 +13,7 @@ const GATHER_BYTES = 65_536;
 interface Outgoing {
   bytes: Uint8Array;
   /** Called when the kernel has taken the last of the bytes, or with why it never will. */
-  settle?: ((error?: Error) => void) | undefined;
+  settle: (error?: Error) => void;
 }
 
 /** What waits to be sent on a socket, in order; the kernel's pace is the pace of `send`. */
@@ -22,9 +22,7 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #onProgress: (isWaiting: boolean) => void;
   readonly #queue: Outgoing[] = [];
-  #waitingBytes = 0;
   #isWriting = false;
-  #isGathering = false;
   #pieceBytes = PIECE_BYTES;
   #isEnding = false;
   #failure: Error | undefined;
@@ -36,53 +34,17 @@ export class Outbox {
     this.#onProgress = onProgress;
   }
 
-  /** Bytes that wait. */
-  get waitingBytes(): number {
-    return this.#waitingBytes;
-  }
-
-  /** Sends `parts`, which leave without anything in between, with what else is posted in this turn of the event loop, unless that is much. */
-  post(...parts: Uint8Array[]): void {
-    this.#push(parts, undefined);
-    this.#writeSoon();
-  }
-
-  /** The same; resolves when the kernel has taken all of them. */
-  sendSoon(...parts: Uint8Array[]): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#push(parts, (error) => (error ? reject(error) : resolve()));
-    this.#writeSoon();
-    return promise;
-  }
-
-  /** The same at once; resolves when the kernel has taken all of them. */
+  /** Resolves when the kernel has taken all of `parts`, which leave without anything in between. */
   send(...parts: Uint8Array[]): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#push(parts, (error) => (error ? reject(error) : resolve()));
+    const filled = parts.filter((part) => part.length > 0);
+    filled.forEach((bytes, index) => {
+      const isLast = index === filled.length - 1;
+      this.#queue.push({ bytes, settle: (error) => (error ? reject(error) : isLast && resolve()) });
+    });
     if (!this.#isWriting) this.#writeNext();
     return promise;
-  }
-
-  #writeSoon(): void {
-    if (this.#isWriting) return;
-    if (this.#waitingBytes >= GATHER_BYTES) return this.#writeNext();
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    void nextTurn().then(() => {
-      this.#isGathering = false;
-      if (!this.#isWriting && this.#waitingBytes > 0) this.#writeNext();
-    });
-  }
-
-  #push(parts: readonly Uint8Array[], settle: Outgoing['settle']): void {
-    if (this.#failure) return;
-    const filled = parts.filter((part) => part.length > 0);
-    for (const [index, bytes] of filled.entries()) {
-      this.#queue.push({ bytes, settle: index === filled.length - 1 ? settle : undefined });
-      this.#waitingBytes += bytes.length;
-    }
   }
 
   /** Ends the stream once everything that waits is sent. May be called again. */
@@ -94,8 +56,7 @@ export class Outbox {
   /** Everything that waits, and all that comes later, fails with `error`. May be called again. */
   fail(error: Error): void {
     this.#failure ??= error;
-    this.#waitingBytes = 0;
-    for (const { settle } of this.#queue.splice(0)) settle?.(this.#failure);
+    for (const { settle } of this.#queue.splice(0)) settle(this.#failure);
   }
 
   #writeNext(): void {
@@ -105,7 +66,6 @@ export class Outbox {
       return;
     }
     const { bytes, settled } = this.#takePiece();
-    this.#waitingBytes -= bytes.length;
     this.#isWriting = true;
     const startMs = this.#clock.monotonicMs();
     this.#onProgress(true);
@@ -113,7 +73,7 @@ export class Outbox {
       this.#isWriting = false;
       this.#pieceBytes = this.#clock.monotonicMs() - startMs < FAST_MS ? FAST_PIECE_BYTES : PIECE_BYTES;
       if (error) this.fail(error);
-      for (const settle of settled) settle?.(error ?? undefined);
+      for (const settle of settled) settle(error ?? undefined);
       if (!error) this.#writeNext();
     });
   }

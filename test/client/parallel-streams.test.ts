@@ -188,3 +188,16 @@ test('what is fetched into a stream comes in its order, on one connection', asyn
   expect(Buffer.concat(pieces).equals(content)).toBe(true);
   expect(proxy.connections).toBe(1);
 });
+
+test('blocks keep the digests of their upload on a connection that agreed on others', async () => {
+  const setting = await startSetting();
+  let connections = 0;
+  const connector = setting.connector();
+  // Asked anew for each connection.
+  Object.defineProperty(connector.options, 'digest', {
+    enumerable: true,
+    get: () => ((connections += 1) === 1 ? 'sha256' : 'blake3'),
+  });
+  expect(await move(setting, 'put', connector, { streams: 3 })).toEqual({ movedBytes: SIZE, retries: 0 });
+  expect(connections).toBe(3);
+});

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import type { Client } from '../../src/client/client.ts';
 import { startScriptedServer, HELLO, type Script, type ScriptedRequest } from '../support/scripted-server.ts';
@@ -203,44 +203,4 @@ test('a server that found us too slow is worth another connection', async () => 
     },
   });
   expect(await failureOf(client.ping())).toMatchObject({ code: 'stalled', retryable: true });
-});
-
-describe('a put of one of many small files', () => {
-  const content = Buffer.from('small');
-
-  test('goes at once or not at all: as many as the server takes', async () => {
-    const { client } = await connected({
-      hello: ({ answer }) => answer({ ...HELLO, 'max-requests': 3 }),
-      put: async () => undefined,
-    });
-    const [first, second, third] = ['a', 'b', 'c'].map((path) => client.putNow(path, content));
-    expect([typeof first, typeof second, third]).toEqual(['object', 'object', undefined]);
-    const lost = [first, second].map((put) => failureOf(put as Promise<unknown>));
-    await client.close();
-    for (const error of await Promise.all(lost)) expect(error.code).toBe('connection-lost');
-    expect(client.putNow('a', content)).toBeUndefined();
-  });
-
-  test('gives its place back when it cannot be said, is refused, or is given up', async () => {
-    const cancelled = Promise.withResolvers<unknown>();
-    const { client } = await connected({
-      hello: ({ answer }) => answer({ ...HELLO, 'max-requests': 2 }),
-      put: async ({ header, answer }) => {
-        if (header['path'] === 'refused')
-          await answer({ status: 'error', code: 'forbidden', message: 'No.' });
-      },
-      cancel: ({ header }) => Promise.resolve(cancelled.resolve(header['target'])),
-    });
-    const failure = (path: string, signal?: AbortSignal) =>
-      failureOf(client.putNow(path, content, signal && { signal }) as Promise<unknown>);
-    expect((await failure('x'.repeat(20_000))).code).toBe('header-too-large');
-    expect((await failure('refused')).code).toBe('forbidden');
-    const abort = new AbortController();
-    const given = failure('waits', abort.signal);
-    abort.abort();
-    expect((await given).code).toBe('aborted');
-    expect(await cancelled.promise).toEqual(expect.any(Number));
-    expect(client.putNow('a', content, { signal: abort.signal })).toBeUndefined();
-    expect((await failure('refused')).code).toBe('forbidden');
-  });
 });

@@ -16,7 +16,7 @@ const COUNT = 40;
 const NAMES = Array.from({ length: COUNT }, (_, index) => `d${index % 3}/file-${index}`);
 const contentOf = (name: string) => bytesOf(100 + name.length * 7, name.length);
 
-/** A server for a directory with a thread for small files, and a look at what it put together. */
+/** A server for a directory with a thread for small files. */
 async function startWithThread(options: TestServerOptions = {}, begin: BeginThread = beginThread) {
   const root = temporaryRoot();
   const store = await FileStore.open({ root: root.path, beginThread: begin });
@@ -25,16 +25,7 @@ async function startWithThread(options: TestServerOptions = {}, begin: BeginThre
     await store[Symbol.asyncDispose]();
     root.remove();
   });
-  const together = [vi.spyOn(store, 'putSmall'), vi.spyOn(store, 'readSmall')];
-  /** How many were put together, and not by themselves. */
-  const countTogether = async () => {
-    const results = together.flatMap(({ mock }) =>
-      mock.results.map(({ value }) => value as Promise<unknown>),
-    );
-    const settled = await Promise.allSettled(results);
-    return settled.filter((each) => each.status === 'fulfilled' && each.value !== undefined).length;
-  };
-  return { root, countTogether, ...(await startTestServer({ store, ...options })), store };
+  return { root, ...(await startTestServer({ store, ...options })), store };
 }
 
 function begin(
@@ -57,8 +48,8 @@ async function putAll(client: RawClient, paths: readonly string[] = NAMES) {
 }
 
 describe('small files that come together', () => {
-  test('are put together, each with its receipt', async () => {
-    const { root, countTogether, login } = await startWithThread();
+  test('are put, each with its receipt', async () => {
+    const { root, login } = await startWithThread();
     const client = await login();
     for (const [index, header] of (await putAll(client)).entries()) {
       const path = NAMES[index] as string;
@@ -73,7 +64,6 @@ describe('small files that come together', () => {
       });
       expect((await readFile(root.at(path))).equals(content)).toBe(true);
     }
-    expect(await countTogether()).toBe(COUNT);
     await client.askOk('sync');
     const { content } = await client.askOk('list', { path: '', recursive: true });
     expect(JSON.parse(content.toString())).toMatchObject({ entries: { length: COUNT + 3 } });
@@ -140,11 +130,10 @@ describe('small files that come together', () => {
 
   test('are each in the audit log', async () => {
     const entries: AuditEntry[] = [];
-    const { countTogether, login } = await startWithThread({
+    const { login } = await startWithThread({
       audit: { record: (entry) => void entries.push(entry) },
     });
     await putAll(await login());
-    expect(await countTogether()).toBe(COUNT);
     const transfers = entries.filter(({ event }) => event === 'transfer');
     expect(transfers.map(({ path }) => path).sort()).toEqual([...NAMES].sort());
     expect(transfers[0]).toMatchObject({ action: 'put', result: 'ok', principal: 'tester' });
@@ -163,12 +152,11 @@ describe('small files that come together', () => {
     expect(codes.filter((code) => code === 'quota-exceeded')).toHaveLength(10);
   });
 
-  test('are fetched together, and do not suffer from those that are no small files', async () => {
-    const { root, countTogether, login } = await startWithThread();
+  test('are fetched, and do not suffer from those that are no small files', async () => {
+    const { root, login } = await startWithThread();
     const client = await login();
     await putAll(client);
     await writeFile(root.at('large'), bytesOf(2 * BLOCK_BYTES));
-    const before = await countTogether();
     const others: [string, string][] = [
       ['missing', 'not-found'],
       ['d0', 'is-directory'],
@@ -186,7 +174,6 @@ describe('small files that come together', () => {
     for (const { id, code } of wrong)
       expect((await client.answer(id)).header).toMatchObject({ status: 'error', code });
     expect((await client.answer(large)).parts.filter(({ content }) => content.length > 0)).toHaveLength(2);
-    expect((await countTogether()) - before).toBe(COUNT);
   });
 
   test('are put all the same when their thread ends', async () => {
@@ -218,40 +205,24 @@ describe('small files that come together', () => {
     expect((await client.answer(1_000)).header).toMatchObject({ status: 'error', code: 'cancelled' });
   });
 
-  test('are finished when the server drains, also the other way', async () => {
+  test('are finished when the server drains, and do not wait for each other', async () => {
     const { root, store, server, login } = await startWithThread();
-    await writeFile(root.at('a'), 'old');
     const client = await login();
     const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    // What replaces a file has to be put the other way.
-    vi.spyOn(store, 'putSmall').mockImplementationOnce(async () => {
+    const put = store.put.bind(store);
+    vi.spyOn(store, 'put').mockImplementationOnce(async (...publication) => {
       begun.resolve();
       await gate.promise;
-      return undefined;
-    });
-    const id = begin(client, 'a');
-    await begun.promise;
-    const closing = server.close();
-    gate.resolve();
-    expect((await client.answer(id)).header).toMatchObject({ status: 'ok' });
-    await closing;
-    expect((await readFile(root.at('a'))).equals(contentOf('a'))).toBe(true);
-  });
-
-  test('do not wait for each other', async () => {
-    const { store, login } = await startWithThread();
-    const client = await login();
-    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    vi.spyOn(store, 'putSmall').mockImplementationOnce(async () => {
-      begun.resolve();
-      await gate.promise;
-      return undefined;
+      return put(...publication);
     });
     const stuck = begin(client, 'stuck');
     await begun.promise;
     for (const header of await putAll(client)) expect(header).toMatchObject({ status: 'ok' });
+    const closing = server.close();
     gate.resolve();
     expect((await client.answer(stuck)).header).toMatchObject({ status: 'ok' });
+    await closing;
+    expect((await readFile(root.at('stuck'))).equals(contentOf('stuck'))).toBe(true);
   });
 
   test('are answered to a client that says no more after them', async () => {

@@ -67,37 +67,6 @@ test('progress is told with each piece, and that nothing waits any more at the e
   expect(progress.slice(4)).toEqual([true, true, false]);
 });
 
-test('what is posted in one turn leaves together, and at once where it is much', async () => {
-  const { outbox, peer, progress } = await outboxed();
-  const small = Array.from({ length: 100 }, (_, n) => Buffer.alloc(10, n));
-  const receiving = bytesFrom(peer, 1_000);
-  for (const part of small) outbox.post(part);
-  expect(progress).toEqual([]);
-  expect((await receiving).equals(Buffer.concat(small))).toBe(true);
-  expect(progress).toEqual([true, false]);
-  peer.resume();
-  for (let n = 0; n < 6; n += 1) outbox.post(Buffer.alloc(20_000));
-  expect(progress).toEqual([true, false, true]);
-  await outbox.send(Buffer.alloc(1));
-});
-
-test('what is posted leaves before the end, and not after a failure', async () => {
-  const { outbox, socket, peer } = await outboxed();
-  const ended = once(peer, 'end');
-  const receiving = bytesFrom(peer, 6);
-  outbox.post(Buffer.from('abc'), Buffer.from('def'));
-  outbox.end();
-  expect((await receiving).toString()).toBe('abcdef');
-  peer.resume();
-  await ended;
-  const other = await outboxed();
-  other.outbox.post(Buffer.from('abc'));
-  other.outbox.fail(new Error('lost'));
-  other.outbox.post(Buffer.from('def'));
-  await expect(other.outbox.send(Buffer.from('ghi'))).rejects.toThrow('lost');
-  expect([socket.bytesWritten, other.socket.bytesWritten]).toEqual([6, 0]);
-});
-
 test('pieces are larger where they are taken fast', async () => {
   const { outbox, peer, progress } = await outboxed();
   peer.resume();

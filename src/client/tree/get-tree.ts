@@ -1,11 +1,11 @@
 import { basename, join } from 'node:path';
 
-import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
-import { BLOCK_BYTES, SMALL_FILE_BYTES } from '../../transfer/blocks.ts';
+import { isSealiftError, SealiftError } from '../../errors.ts';
+import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { fileSink } from '../block-sink.ts';
-import type { Client, WholeFile } from '../client.ts';
+import type { Client } from '../client.ts';
 import type { Connector } from '../connector.ts';
 import { download } from '../download.ts';
 import type { Completion } from '../local-publish.ts';
@@ -189,50 +189,21 @@ export class GetTree implements TreeDirection {
     const { connector, signal, throttle } = this.#options;
     const run = { retries: 0 };
     let movedBytes = 0;
-    const moved = (file: WholeFile) => {
-      movedBytes += file.content.length;
-      return file;
-    };
-    const now = await this.#getNow(action);
-    let failure = isSealiftError(now) ? now : undefined;
-    const attempt = async () => {
-      const earlier = failure;
-      failure = undefined;
-      if (earlier !== undefined) throw earlier;
-      const client = await connector.use(signal);
-      await throttle?.(entry.size);
-      return moved(await client.get(this.#remote(entry.path), signal === undefined ? {} : { signal }));
-    };
-    const { content, digest, mtimeMs, mode, etag } =
-      now === undefined || isSealiftError(now)
-        ? await retrying({ ...this.#options, onRetry }, run, attempt)
-        : moved(now);
+    const { content, digest, mtimeMs, mode, etag } = await retrying(
+      { ...this.#options, onRetry },
+      run,
+      async () => {
+        const client = await connector.use(signal);
+        await throttle?.(entry.size);
+        const answer = await client.get(this.#remote(entry.path), signal === undefined ? {} : { signal });
+        movedBytes += answer.content.length;
+        return answer;
+      },
+    );
     await this.#target.writeFile(to, content, this.#completion(action, { mtimeMs, mode }));
     const size = content.length;
     onProgress({ totalBytes: size, doneBytes: size, resumedBytes: 0, movedBytes });
-    return {
-      path: this.#shown(to),
-      size,
-      digest,
-      etag,
-      movedBytes,
-      resumedBytes: 0,
-      retries: run.retries,
-    };
-  }
-
-  /** Fetches a small file with as little as possible for each of many; undefined if that does not go so, or not at all: then it shows why when it is fetched the other way. Resolves with what went wrong where another attempt may mend it. */
-  async #getNow({ entry }: SendAction): Promise<WholeFile | SealiftError | undefined> {
-    const { connector, throttle, sharedProgress, signal } = this.#options;
-    if (entry.size > SMALL_FILE_BYTES || throttle !== undefined) return undefined;
-    try {
-      const file = await connector.present?.getNow(this.#remote(entry.path), { signal });
-      if (file !== undefined && sharedProgress !== undefined) sharedProgress.count += 1;
-      return file;
-    } catch (error) {
-      const failure = toSealiftError(error);
-      return failure.retryable ? failure : undefined;
-    }
+    return { path: this.#shown(to), size, digest, etag, movedBytes, resumedBytes: 0, retries: run.retries };
   }
 
   async #sendLarge(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {

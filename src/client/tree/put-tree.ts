@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path';
 
-import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
+import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
-import { BLOCK_BYTES, SMALL_FILE_BYTES } from '../../transfer/blocks.ts';
+import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { openFileSource, readFileSource, type ReadSource } from '../block-source.ts';
+import { openFileSource, readFileSource } from '../block-source.ts';
 import type { Client } from '../client.ts';
 import type { Connector } from '../connector.ts';
 import type { ResumeKeys } from '../resume-keys.ts';
@@ -114,7 +114,7 @@ export class PutTree implements TreeDirection {
     const {
       connector,
       root,
-      archive: _archive,
+      archive = true,
       mustBeNew = false,
       resumeKeys,
       signal,
@@ -125,8 +125,6 @@ export class PutTree implements TreeDirection {
     const remote = this.#remote(to);
     const links = { followsLinks: entry.path === '' };
     const small = entry.size > BLOCK_BYTES ? undefined : readFileSource(local, links);
-    const sent = small && (await this.#sendNow(action, small, hooks));
-    if (sent !== undefined && !isSealiftError(sent)) return sent;
     const source = small ?? (await openFileSource(local, links));
     try {
       const isLarge = entry.size > BLOCK_BYTES;
@@ -136,8 +134,9 @@ export class PutTree implements TreeDirection {
         ...transfer,
         ...hooks,
         ...(signal === undefined ? {} : { signal }),
-        ...(source.mode === undefined ? {} : { mode: this.#sentMode(source.mode) }),
-        failure: sent,
+        ...(source.mode === undefined
+          ? {}
+          : { mode: archive ? source.mode : source.mode & ~process.umask() }),
         durability: 'memory',
         ...(isDelta ? { base: 'existing' } : {}),
         ...(mustBeNew && existing === undefined && !again ? { if: 'absent' } : {}),
@@ -160,42 +159,6 @@ export class PutTree implements TreeDirection {
     } finally {
       await source[Symbol.asyncDispose]();
     }
-  }
-
-  /** Sends a small file with as little as possible for each of many; undefined if that does not go so. Resolves with what went wrong where another attempt may mend it. */
-  async #sendNow(
-    { to, existing }: SendAction,
-    source: ReadSource,
-    { onProgress }: SendHooks,
-  ): Promise<FileOutcome | SealiftError | undefined> {
-    const { connector, mustBeNew = false, backupDirectory, throttle, sharedProgress, signal } = this.#options;
-    const client = connector.present;
-    const isKept = backupDirectory !== undefined && existing !== undefined;
-    if (mustBeNew || isKept || throttle !== undefined) return undefined;
-    if (client === undefined || source.size > SMALL_FILE_BYTES) return undefined;
-    const { content, mtimeMs } = source;
-    try {
-      const receipt = await client.putNow(this.#remote(to), content, {
-        mtimeMs,
-        mode: this.#sentMode(source.mode),
-        durability: 'memory',
-        ...(signal === undefined ? {} : { signal }),
-      });
-      if (receipt === undefined) return undefined;
-      if (sharedProgress !== undefined) sharedProgress.count += 1;
-      const { path, size, digest, etag, durability } = receipt;
-      onProgress({ totalBytes: size, doneBytes: size, resumedBytes: 0, movedBytes: size });
-      const moved = { movedBytes: size, resumedBytes: 0, retries: 0 };
-      return { path, size, digest, etag, durability, ...moved, unsynced: client };
-    } catch (error) {
-      const failure = toSealiftError(error);
-      if (failure.retryable) return failure;
-      throw failure;
-    }
-  }
-
-  #sentMode(mode: number): number {
-    return (this.#options.archive ?? true) ? mode : mode & ~process.umask();
   }
 
   /** What stands on the server tells what it holds only to who may read it. */

@@ -7,7 +7,7 @@ import { blockCount, blockLength } from '../../transfer/blocks.ts';
 import { blockDigest, fileDigest, formatBlockDigest } from '../../transfer/digests.ts';
 import { blockBuffers } from '../../transport/block-buffers.ts';
 import { Compressor, type EncodedContent } from '../../transport/compressor.ts';
-import type { Answer, Exchange, SessionState } from '../exchange.ts';
+import type { Answer, Exchange } from '../exchange.ts';
 
 /** `get`: a whole small file, or version of one, in one answer, or the blocks of a larger one as they are read. */
 export async function get(exchange: Exchange<'get'>): Promise<Answer> {
@@ -35,18 +35,13 @@ async function whole({ state }: Exchange<'get'>, file: StoredFile): Promise<Answ
     await file.assertUnchanged();
     // Here, since once the answer is made nothing may fail: its content is in the budget until it is sent.
     await file.close();
-    const { fields = {} } = answerToGet(entry, content, state);
+    const raw = blockDigest(state.algorithm, content);
+    const fields = { ...attributes(entry), digest: formatBlockDigest(state.algorithm, raw) };
     return { ...encodedAnswer(fields, await state.smallFiles.compress(content)), release };
   } catch (error) {
     release();
     throw error;
   }
-}
-
-/** A file of at most one block, whole. */
-export function answerToGet(entry: Entry, content: Buffer, { algorithm }: SessionState): Answer {
-  const digest = formatBlockDigest(algorithm, blockDigest(algorithm, content));
-  return { fields: { ...attributes(entry), digest }, content };
 }
 
 async function blocks(exchange: Exchange<'get'>, file: StoredFile): Promise<Answer> {

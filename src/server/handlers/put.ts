@@ -4,8 +4,8 @@ import { BLOCK_BYTES } from '../../protocol/limits.ts';
 import type { Action, RequestFields } from '../../protocol/requests.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { checkFileReplacement } from '../../storage/replacement.ts';
-import type { Condition, Entry, Publication } from '../../storage/store.ts';
-import { blockDigest, fileDigest, parseBlockDigest, type DigestAlgorithm } from '../../transfer/digests.ts';
+import type { Condition, Publication } from '../../storage/store.ts';
+import { blockDigest, fileDigest, parseBlockDigest } from '../../transfer/digests.ts';
 import { noteMade, type Answer, type Exchange, type SessionState } from '../exchange.ts';
 import { assertFileSize } from '../file-size.ts';
 import { receiptOf } from '../upload.ts';
@@ -22,55 +22,27 @@ export async function put(exchange: Exchange<'put'>): Promise<Answer> {
 }
 
 async function putInline({ fields, content, state }: Exchange<'put'>, digest: string): Promise<Answer> {
-  const checked = checkedPut({ ...fields, digest }, content, state);
-  const { publication } = checked;
-  const entry = await state.quotas.change(
-    state,
-    { type: 'put', path: fields.path, bytes: content.length },
-    () => state.store.put(publication, content),
-  );
-  if (publication.durability === 'memory') await state.unsynced.add(fields.path);
-  return answerToPut(checked, entry, state);
-}
-
-/** A whole small file as it came, and the raw digest of it. */
-export interface CheckedPut {
-  publication: Publication;
-  content: Buffer;
-  algorithm: DigestAlgorithm;
-  raw: Buffer;
-}
-
-/** Throws `bad-request`, `digest-mismatch` or `too-large` where a file is not what its request says, or may not be. */
-export function checkedPut(
-  fields: RequestFields<'put'> & { digest: string },
-  content: Buffer,
-  state: SessionState,
-): CheckedPut {
-  const parsed = parseBlockDigest(fields.digest);
+  const parsed = parseBlockDigest(digest);
   if (parsed === undefined || fields.size !== content.length || content.length > BLOCK_BYTES) {
     throw new SealiftError(
       'bad-request',
       `The put declares ${fields.size ?? 'no'} bytes and brings ${content.length}.`,
     );
   }
-  const { algorithm } = parsed;
-  const raw = blockDigest(algorithm, content);
+  const raw = blockDigest(parsed.algorithm, content);
   if (!raw.equals(parsed.raw))
     throw new SealiftError('digest-mismatch', 'The content does not have the digest that came with it.');
   assertFileSize(content.length, state.grant);
-  return { publication: publicationOf(fields, state), content, algorithm, raw };
-}
-
-/** The receipt for what stands now; takes note of it. */
-export function answerToPut(
-  { publication, content, ...checked }: CheckedPut,
-  entry: Entry,
-  state: SessionState,
-): Answer {
+  const publication = publicationOf(fields, state);
+  const entry = await state.quotas.change(
+    state,
+    { type: 'put', path: fields.path, bytes: content.length },
+    () => state.store.put(publication, content),
+  );
+  if (publication.durability === 'memory') await state.unsynced.add(fields.path);
   noteMade(state, entry);
   const { algorithm } = state;
-  const own = checked.algorithm === algorithm ? checked.raw : blockDigest(algorithm, content);
+  const own = parsed.algorithm === algorithm ? raw : blockDigest(algorithm, content);
   const whole = fileDigest(algorithm, content.length === 0 ? [] : [own]);
   state.fileDigests.remember(entry, whole, algorithm);
   return { fields: writeFields(receiptOf(entry, whole, publication.durability)) };

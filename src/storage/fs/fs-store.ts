@@ -32,7 +32,7 @@ import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
 import { publishContent, refuseWithoutParents, replacing, type Publisher } from './publish.ts';
 import { removeTree, renameEntry } from './read-only-directories.ts';
-import { SmallFiles, type BeginThread, type ReadFile } from './small-files.ts';
+import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
 import { explaining, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
@@ -146,34 +146,22 @@ export class FileStore implements Store {
       checkStorePath(path, { allowRoot: true });
       return explaining(path, async () => openVersion(this.#versionParts(), path, version));
     }
-    const small = await this.readSmall(path);
-    if (small !== undefined) return small;
+    const quick = await this.#smallFiles?.read(path);
+    if (quick !== undefined) return quick;
     return this.#tree.at(path, (place) => openStoredFile(this.#files, place, path));
   }
 
   async put(publication: Publication, content: Buffer): Promise<Entry> {
     const { path } = publication;
-    const small = await this.putSmall(publication, content);
-    if (small !== undefined) return small;
-    return this.#withTemporary('inline', path, (systemPath) =>
-      publishContent(this.#publisher, systemPath, publication, content),
-    );
-  }
-
-  async putSmall(publication: Publication, content: Buffer): Promise<Entry | undefined> {
-    const smallFiles = this.#smallFiles;
-    if (smallFiles === undefined) return undefined;
-    const { path } = publication;
     return this.#withTemporary('inline', path, async (systemPath) => {
-      const entry = await this.#names.run(path, () => smallFiles.put(systemPath, publication, content));
+      const quick = await this.#names.run(path, async () =>
+        this.#smallFiles?.put(systemPath, publication, content),
+      );
+      if (quick !== undefined) return quick;
       // The thread may have begun.
-      if (entry === undefined) await unlinkIfThere(this.#files, systemPath);
-      return entry;
+      if (this.#smallFiles !== undefined) await unlinkIfThere(this.#files, systemPath);
+      return publishContent(this.#publisher, systemPath, publication, content);
     });
-  }
-
-  async readSmall(path: string): Promise<ReadFile | undefined> {
-    return this.#smallFiles?.read(path);
   }
 
   async openUpload(key: string, options: OpenUploadOptions): Promise<StoredUpload> {

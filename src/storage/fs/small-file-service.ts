@@ -9,6 +9,7 @@ import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { publishContent, type Publisher } from './publish.ts';
 import {
+  MAX_SMALL_BYTES,
   type ListingPage,
   type ListRequest,
   type SmallFileAnswer,
@@ -21,7 +22,6 @@ import {
 import { storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { Tree } from './tree.ts';
-import { SMALL_FILE_BYTES } from '../../transfer/blocks.ts';
 
 /** How many entries go over at once. */
 const ENTRIES_PER_PAGE = 512;
@@ -133,7 +133,7 @@ function readWhole(tree: Tree, path: string) {
     const file = await openStoredFile(blockingFiles, place, path);
     try {
       const { entry } = file;
-      if (entry.size > SMALL_FILE_BYTES) return undefined;
+      if (entry.size > MAX_SMALL_BYTES) return undefined;
       const content = Buffer.allocUnsafe(entry.size);
       await file.read(content, 0, entry.size);
       await file.assertUnchanged();

@@ -3,7 +3,9 @@ import { Worker } from 'node:worker_threads';
 import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
 import type { Entry, Publication, StoredFile } from '../store.ts';
-import { SMALL_FILE_BYTES } from '../../transfer/blocks.ts';
+
+/** The largest file that is handled so, in bytes: larger ones would keep those behind them waiting. */
+export const MAX_SMALL_BYTES = 65_536;
 
 /** What the thread is asked: to publish a content, or to read one. */
 export type SmallFileTask =
@@ -105,12 +107,12 @@ export class SmallFiles {
 
   /** Publishes a new file with durability `memory`; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
   async put(systemPath: string, publication: Publication, content: Buffer): Promise<Entry | undefined> {
-    if (publication.durability === 'disk' || content.length > SMALL_FILE_BYTES) return undefined;
+    if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES) return undefined;
     return (await this.#ask({ kind: 'put', systemPath, publication, from: 0, to: 0 }, content))?.entry;
   }
 
   /** A small file, read whole; undefined if it is larger. */
-  async read(path: string): Promise<ReadFile | undefined> {
+  async read(path: string): Promise<StoredFile | undefined> {
     const answer = await this.#ask({ kind: 'read', path }, NOTHING);
     return answer && new ReadFile(answer);
   }
@@ -246,21 +248,21 @@ function errorFrom({ code, message, details }: ToldError): SealiftError {
 const NOTHING = Buffer.alloc(0);
 
 /** A file that was read whole, and was seen not to change meanwhile. */
-export class ReadFile implements StoredFile {
+class ReadFile implements StoredFile {
   readonly entry: Entry;
-  readonly content: Buffer;
+  readonly #content: Buffer;
 
   constructor({ entry, content }: Answered) {
     this.entry = entry;
-    this.content = content;
+    this.#content = content;
   }
 
   read(target: Buffer, position: number, length: number): Promise<void> {
-    if (position + length > this.content.length) {
-      const message = `${JSON.stringify(this.entry.path)} has only ${this.content.length} bytes.`;
+    if (position + length > this.#content.length) {
+      const message = `${JSON.stringify(this.entry.path)} has only ${this.#content.length} bytes.`;
       return Promise.reject(new SealiftError('precondition-failed', message));
     }
-    this.content.copy(target, 0, position, position + length);
+    this.#content.copy(target, 0, position, position + length);
     return Promise.resolve();
   }
 

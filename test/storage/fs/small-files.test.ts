@@ -8,12 +8,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { beginThread, SmallFiles } from '../../../src/storage/fs/small-files.ts';
+import { beginThread, MAX_SMALL_BYTES, SmallFiles } from '../../../src/storage/fs/small-files.ts';
 import type { Publication } from '../../../src/storage/store.ts';
 import { ABSENT, ANY, codeOf, publication } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 import { beginInSameThread } from './same-thread.ts';
-import { SMALL_FILE_BYTES } from '../../../src/transfer/blocks.ts';
 
 describe.each([
   ['in a thread', beginThread],
@@ -71,11 +70,11 @@ describe.each([
     test.each<[string, () => Promise<unknown>]>([
       ['what has to reach the disk at once', () => put('new', 'x', { durability: 'disk' })],
       ['what replaces a file, which would have to be synced', () => put('old', 'x')],
-      ['what is too large to be put', () => put('new', Buffer.alloc(SMALL_FILE_BYTES + 1))],
+      ['what is too large to be put', () => put('new', Buffer.alloc(MAX_SMALL_BYTES + 1))],
       ['what is too large to be read', () => contentOf('large')],
     ])('%s', async (_, task) => {
       writeFileSync(root.at('old'), 'old');
-      writeFileSync(root.at('large'), Buffer.alloc(SMALL_FILE_BYTES + 1));
+      writeFileSync(root.at('large'), Buffer.alloc(MAX_SMALL_BYTES + 1));
       expect(await task()).toBeUndefined();
       expect(readFileSync(root.at('old'), 'utf8')).toBe('old');
       expect(readdirSync(root.path)).not.toContain('new');
