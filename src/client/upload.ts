@@ -17,14 +17,14 @@ import { SourceDigests } from './source-digests.ts';
 import { workOverStreams } from './streams.ts';
 import { retrying, type TransferOptions } from './transfer-options.ts';
 import { mapConcurrently } from './tree/concurrency.ts';
+import { UploadPublishing, type UploadPublishingOptions } from './upload-publishing.ts';
 
-export interface UploadOptions extends TransferOptions, Omit<PutOptions, 'signal'> {
+export interface UploadOptions
+  extends TransferOptions, Omit<PutOptions, 'signal'>, Pick<UploadPublishingOptions, 'beforePublishing'> {
   /** Where the server is to begin: see the protocol's `put`. Default `partial`. */
   base?: RequestFields<'put'>['base'];
   /** Where resume keys are kept between runs, and under what name; none: only this call resumes. */
   resume?: { keys: ResumeKeys; name: string } | undefined;
-  /** Called when all is sent and before the name is taken: for whatever has to make room. */
-  beforePublishing?: ((client: Client) => Promise<void>) | undefined;
 }
 
 /** What an upload did. */
@@ -105,6 +105,7 @@ class UploadRun {
   readonly #path: string;
   readonly #resumeKey: string;
   readonly #options: UploadOptions & { clock: Clock };
+  readonly #publishing: UploadPublishing;
   #digests: SourceDigests | undefined;
   readonly #sentBlocks = new Set<number>();
   /** The most blocks that the server was ever known to hold. */
@@ -115,8 +116,6 @@ class UploadRun {
   /** Gives back what the blocks under way take of the room in memory. */
   readonly #room = new Set<() => void>();
   #toldResumedBytes = 0;
-  /** What was sent and not answered: it may have been done. */
-  #unanswered: { upload: string; size: number; digest: string } | 'inline' | undefined;
 
   constructor(
     connector: Connector,
@@ -130,26 +129,22 @@ class UploadRun {
     this.#path = path;
     this.#resumeKey = resumeKey;
     this.#options = options;
+    this.#publishing = new UploadPublishing(path, options);
   }
 
   async attempt(client: Client, progressed: () => void): Promise<Receipt> {
     this.client = client;
     const digests = this.#digestsBy(client.algorithm);
     if (isInline(this.#source)) return this.#putWhole(client);
-    const settled = await this.#commitAgain(client);
-    if (settled !== undefined) return settled;
-    const unanswered = this.#unanswered;
-    if (unanswered === undefined || unanswered === 'inline')
-      return this.#sendBlocks(client, digests, progressed);
-    // The server judges the condition when the upload begins, too, and may meet what our own commit left there.
-    return this.#orEarlierSuccess(client, unanswered.size, unanswered.digest, () =>
-      this.#sendBlocks(client, digests, progressed),
+    return (
+      (await this.#publishing.commitAgain(client)) ??
+      this.#publishing.whole(client, () => this.#sendBlocks(client, digests, progressed))
     );
   }
 
   #digestsBy(algorithm: DigestAlgorithm): SourceDigests {
     if (this.#digests?.algorithm !== algorithm) {
-      if (this.#digests !== undefined) this.#unanswered = undefined;
+      this.#publishing.forget();
       this.#digests = new SourceDigests(this.#source, algorithm);
     }
     return this.#digests;
@@ -164,10 +159,9 @@ class UploadRun {
       content.length === 0 ? [] : [blockDigest(client.algorithm, content)],
     );
     this.sentBytes += content.length;
-    const receipt = await this.#orEarlierSuccess(client, content.length, digest, () => {
-      this.#unanswered = 'inline';
-      return client.put(this.#path, content, this.#attributes());
-    });
+    const receipt = await this.#publishing.inline(client, { size: content.length, digest }, () =>
+      client.put(this.#path, content, this.#attributes()),
+    );
     this.#inPlaceBytes = content.length;
     this.#tellDone();
     return receipt;
@@ -202,7 +196,7 @@ class UploadRun {
     await this.#source.assertUnchanged();
     // Every block was acknowledged. Of several connections, the first may be another one by now.
     if (streams > 1) this.client = await this.#connector.use(this.#options.signal);
-    return this.#commit(this.client, { upload: id, size: digests.size, digest: digests.whole() });
+    return this.#publishing.commit(this.client, { upload: id, size: digests.size, digest: digests.whole() });
   }
 
   /** The blocks that the server does not hold, read one after the other. */
@@ -288,66 +282,6 @@ class UploadRun {
     });
     this.#noteHeld(reader.map.heldCount, progressed);
     return { id: readAnswer(UPLOAD_ANSWER, header).upload, held: reader.map };
-  }
-
-  async #commit(client: Client, commit: { upload: string; size: number; digest: string }): Promise<Receipt> {
-    try {
-      return await this.#orEarlierSuccess(client, commit.size, commit.digest, async () => {
-        this.#unanswered = commit;
-        const { header } = await client.request('commit', commit, { signal: this.#options.signal });
-        return client.checkedReceipt(header, commit.size, commit.digest);
-      });
-    } catch (error) {
-      // It will never get this name: what was sent would only lie on the server until it is old.
-      if (isSealiftError(error, 'exists', 'precondition-failed', 'forbidden')) {
-        await client.request('abort', { upload: commit.upload }).catch(() => undefined);
-      }
-      throw error;
-    }
-  }
-
-  // The answer to a commit was lost: said again it gives the same receipt, unless the server knows nothing of it.
-  async #commitAgain(client: Client): Promise<Receipt | undefined> {
-    if (this.#unanswered === undefined || this.#unanswered === 'inline') return undefined;
-    try {
-      return await this.#commit(client, this.#unanswered);
-    } catch (error) {
-      if (isSealiftError(error, 'unknown-upload', 'incomplete', 'superseded', 'digest-mismatch'))
-        return undefined;
-      throw error;
-    }
-  }
-
-  // A retry that finds its own digest in the way has been preceded by itself.
-  async #orEarlierSuccess(
-    client: Client,
-    size: number,
-    digest: string,
-    publish: () => Promise<Receipt>,
-  ): Promise<Receipt> {
-    const isRepeated = this.#unanswered !== undefined;
-    if (!isRepeated) await this.#options.beforePublishing?.(client);
-    try {
-      const receipt = await publish();
-      this.#unanswered = undefined;
-      return receipt;
-    } catch (error) {
-      if (
-        !isRepeated ||
-        !isSealiftError(error, 'exists', 'precondition-failed') ||
-        error.details['digest'] !== digest
-      )
-        throw error;
-      const { mtimeMs, etag = '' } = await client.stat(this.#path);
-      return {
-        path: this.#path,
-        size,
-        digest,
-        mtimeMs,
-        etag,
-        durability: this.#options.durability ?? 'disk',
-      };
-    }
   }
 
   #attributes(): PutOptions {
