@@ -30,7 +30,7 @@ export function programBuild(directory: string): BuildOptions {
           // What commands have in common, except what brings along much that not all of them need: TLS, a parser.
           {
             name: 'common',
-            test: /src.(?!server|storage|diagnostics|transport.(?!address)|client.(client|connector|download)\.ts|cli.toml\.ts)/,
+            test: /src.(?!server|storage|diagnostics|transport.(?!address)|client.(client|connect|connector|download)\.ts|cli.toml\.ts)/,
             minShareCount: 2,
           },
         ],

@@ -21,6 +21,8 @@ export class Tally {
   unchanged = 0;
   links = 0;
   directories = 0;
+  /** Those of them that stood before, and took over a time or permission bits. */
+  adjustedDirectories = 0;
   /** Files of which only the time or the permission bits were set. */
   attributes = 0;
   moved = 0;
@@ -132,8 +134,9 @@ export class Tally {
     // What was not tried any more failed for the last reason.
     const failures = [...failed, ...new Array<number>(untried).fill(failed.at(-1) ?? 0)];
     const { files, skipped, unchanged, links, directories, attributes, moved, deleted } = this;
-    // Directories are made for what is in them: with none of that, nothing is done.
-    const successes = files + skipped + unchanged + links + attributes + moved + deleted;
+    // That a directory takes over a time is nothing by itself: it hangs on what is done in it.
+    const made = directories - this.adjustedDirectories;
+    const successes = files + skipped + unchanged + links + made + attributes + moved + deleted;
     const exitCode = this.#judgeRate(judge(combinedExitCode(failures, successes)), seconds);
     terminal.event('summary', {
       files,
@@ -156,7 +159,7 @@ export class Tally {
       peerPin: peer?.certificate === undefined ? undefined : certificatePin(peer.certificate),
       exitCode,
     });
-    if (planned > 1 || successes + directories > files + skipped || failures.length > 1)
+    if (planned > 1 || successes > files + skipped || failures.length > 1)
       terminal.note(this.#summaryLine(planned, failures.length, seconds));
     this.#recallFailures();
     return exitCode;

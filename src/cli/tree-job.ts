@@ -145,8 +145,11 @@ function countDone(action: Action, tally: Tally): void {
   if (action.kind === 'skip') {
     if (action.reason === 'unchanged') tally.unchanged += 1;
     else tally.skipped += 1;
-  } else if (action.kind === 'directory') tally.directories += isChange(action) ? 1 : 0;
-  else if (action.kind === 'link') tally.links += 1;
+  } else if (action.kind === 'directory') {
+    if (!isChange(action)) return;
+    tally.directories += 1;
+    if (action.existing?.type === 'directory') tally.adjustedDirectories += 1;
+  } else if (action.kind === 'link') tally.links += 1;
   else if (action.kind === 'attributes') tally.attributes += 1;
   else if (action.kind === 'move') tally.moved += 1;
   else if (action.kind === 'delete') tally.deleted += 1;

@@ -14,23 +14,22 @@ export async function abortable<T>(task: T | Promise<T>, signal: AbortSignal | u
   }
 }
 
-/** Runs `task`, and meanwhile `work`, whose signal fires when the task has ended. Settles when both have: as the task does, or with what went wrong with the work. */
+/**
+ * Runs `task`, and beside it `work`, which is of use only meanwhile: the signal of the work fires when the task has ended.
+ * What goes wrong with the work ends both, by the signal of the task. Settles when both have.
+ */
 export async function whileBusy<T>(
   work: (over: AbortSignal) => Promise<void>,
-  task: () => Promise<T>,
+  task: (failed: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
-  const working = work(over.signal);
-  // It is looked at once the task has ended.
-  working.catch(() => undefined);
+  const failed = new AbortController();
+  const working = work(over.signal).catch((error: unknown) => failed.abort(error));
   try {
-    const result = await task();
+    return await task(failed.signal);
+  } finally {
     over.abort();
     await working;
-    return result;
-  } catch (error) {
-    over.abort();
-    await working.catch(() => undefined);
-    throw error;
+    failed.signal.throwIfAborted();
   }
 }

@@ -17,7 +17,7 @@ export interface BlockSource extends AsyncDisposable {
   readonly isRepeatable: boolean;
   /** Block `index`, or undefined beyond the end. A source that is not repeatable is read in order, and gives again only what was not released. */
   block(index: number): Promise<Buffer | undefined>;
-  /** The server holds block `index`: it need not be kept to be given again. `block`: the buffer in which it was given, if it still was in use. */
+  /** Block `index` is held by the server, or can be read again: it need not be kept to be given again. `block`: the buffer in which it was given, if it still was in use. */
   release(index: number, block?: Buffer): void;
   /** Throws `source-changed` if what was read is not what stands there now. */
   assertUnchanged(): Promise<void>;

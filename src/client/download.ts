@@ -181,11 +181,15 @@ class DownloadRun {
     await workOverStreams(
       {
         tasks: pieces(ranges, most),
-        carry: async (range, { client: stream, signal }) => {
+        carry: async (range, { client: stream, signal, onPartDone }) => {
           const left = this.#missingOf(range);
           if (left.count === 0) return;
           const fields = { fromBlock: left.first, blockCount: left.count, ifMatch: etag };
-          await this.#fetch(stream, fields, { ...fetching, signal });
+          const both = () => {
+            progressed();
+            onPartDone?.();
+          };
+          await this.#fetch(stream, fields, { ...fetching, signal, progressed: both });
         },
       },
       { ...this.#options, streams, connector: this.#connector, client, run: this },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { systemClock, type Clock } from '../clock.ts';
@@ -7,7 +7,7 @@ import { SealiftError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { readPrivateFile, writePrivateFile } from '../trust/private-file.ts';
 
-/** Keys that nobody asked for so long are of no use: servers do not keep what was begun under them. A program that is killed once a transfer is committed leaves its key. */
+/** Keys that nobody asked for so long are forgotten: servers seldom keep what was begun under them. A program that is killed once a transfer is committed leaves its key. */
 const MAX_AGE_MS = 30 * 86_400_000;
 
 /** A new resume key: 128 random bits in hex. */
@@ -30,20 +30,29 @@ export class ResumeKeys {
     this.#clock = clock;
   }
 
-  /** The key for `name`, which says source and target: the one that is kept, or a new one that now is. */
-  async keyFor(name: string, random: Random): Promise<string> {
+  /** The key that is kept for `name`, which says source and target; undefined if none is. */
+  async find(name: string): Promise<string | undefined> {
     const file = this.#file(name);
-    const kept = await readPrivateFile(file);
-    const key = kept?.trim();
-    if (key !== undefined && /^[0-9a-f]{32}$/.test(key)) return key;
-    if (key !== undefined && key !== '') {
+    const key = (await readPrivateFile(file))?.trim();
+    if (key === undefined || key === '') return undefined;
+    if (!/^[0-9a-f]{32}$/.test(key)) {
       throw new SealiftError('bad-configuration', `${file} should hold a resume key and does not.`, {
         hint: `Remove it; the transfer then begins anew.`,
       });
     }
+    // It is asked for: only a key of which that cannot be noted is forgotten early.
+    const now = new Date(this.#clock.now());
+    await utimes(file, now, now).catch(() => undefined);
+    return key;
+  }
+
+  /** The same, or a new one that now is kept. */
+  async keyFor(name: string, random: Random): Promise<string> {
+    const kept = await this.find(name);
+    if (kept !== undefined) return kept;
     await (this.#swept ??= this.#sweep());
     const made = newResumeKey(random);
-    await writePrivateFile(file, `${made}\n`, random);
+    await writePrivateFile(this.#file(name), `${made}\n`, random);
     return made;
   }
 

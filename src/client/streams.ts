@@ -12,11 +12,16 @@ export interface StreamedWork<T extends object> {
   tasks: AsyncIterable<T>;
   /**
    * Does one task; `signal` fires when it is not wanted any more. May be called again for a task that failed.
-   * `onReceived`: as for `Carry`.
+   * `onReceived`: as for `Carry`. `onPartDone`: to be called when some of the task is done for good.
    */
   carry: (
     task: T,
-    stream: { client: Client; signal: AbortSignal | undefined; onReceived?: () => void },
+    stream: {
+      client: Client;
+      signal: AbortSignal | undefined;
+      onReceived?: () => void;
+      onPartDone?: () => void;
+    },
   ) => Promise<void>;
 }
 
@@ -101,7 +106,7 @@ class Streams<T extends object> {
     // What a server has received, but may not hold yet, another connection would send once more if this one broke: here
     // only what is done leaves room for more.
     const carry = async (task: T) => {
-      await this.#carry(task, { client, signal: this.#signal });
+      await this.#carry(task, { client, signal: this.#signal, onPartDone: progressed });
       progressed();
     };
     try {

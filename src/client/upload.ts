@@ -51,10 +51,17 @@ export async function upload(
   options: UploadOptions = {},
 ): Promise<UploadResult> {
   const { resume, clock = systemClock, random = systemRandom, signal } = options;
+  const kept = isInline(source) ? undefined : await resume?.keys.find(resume.name);
   const resumeKey = isInline(source)
     ? ''
-    : await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random));
-  const run = new UploadRun(connector, source, path, resumeKey, { ...options, clock });
+    : (kept ?? (await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random))));
+  const run = new UploadRun(
+    connector,
+    source,
+    path,
+    { ...options, clock },
+    { resumeKey, isBegun: kept !== undefined },
+  );
   const receipt = await retrying(options, run, async (progressed) =>
     run.attempt(await connector.use(signal), progressed),
   );
@@ -104,6 +111,8 @@ class UploadRun {
   readonly #source: BlockSource;
   readonly #path: string;
   readonly #resumeKey: string;
+  /** Whether the server may hold some of it: then both sides take digests at the same time. */
+  #mayBeHeld: boolean;
   readonly #options: UploadOptions & { clock: Clock };
   readonly #publishing: UploadPublishing;
   #digests: SourceDigests | undefined;
@@ -121,13 +130,14 @@ class UploadRun {
     connector: Connector,
     source: BlockSource,
     path: string,
-    resumeKey: string,
     options: UploadOptions & { clock: Clock },
+    { resumeKey, isBegun }: { resumeKey: string; isBegun: boolean },
   ) {
     this.#connector = connector;
     this.#source = source;
     this.#path = path;
     this.#resumeKey = resumeKey;
+    this.#mayBeHeld = isBegun || options.base === 'existing';
     this.#options = options;
     this.#publishing = new UploadPublishing(path, options);
   }
@@ -168,9 +178,11 @@ class UploadRun {
   }
 
   async #sendBlocks(client: Client, digests: SourceDigests, progressed: () => void): Promise<Receipt> {
+    const mayBeHeld = this.#mayBeHeld;
+    this.#mayBeHeld = true;
     const { id, held } = await whileBusy(
-      (over) => digests.readUntil(over),
-      () => this.#begin(client, progressed),
+      async (over) => (mayBeHeld ? digests.readUntil(over) : undefined),
+      (failed) => this.#begin(client, progressed, failed),
     );
     this.#inPlaceBytes = 0;
     this.resumedBytes = 0;
@@ -263,7 +275,11 @@ class UploadRun {
     this.#tellDone();
   }
 
-  async #begin(client: Client, progressed: () => void): Promise<{ id: string; held: BlockMap }> {
+  async #begin(
+    client: Client,
+    progressed: () => void,
+    failed: AbortSignal,
+  ): Promise<{ id: string; held: BlockMap }> {
     const { base, signal } = this.#options;
     const reader = new DigestListReader();
     const fields = {
@@ -274,7 +290,7 @@ class UploadRun {
       ...(base === undefined ? {} : { base }),
     };
     const { header } = await client.request('put', fields, {
-      signal,
+      signal: AbortSignal.any([failed, ...(signal === undefined ? [] : [signal])]),
       onPart: ({ content }) => {
         if (!reader.push(content, blockCount(this.#source.size ?? MAX_FILE_BYTES)))
           throw new SealiftError('protocol-violation', 'The server sent a digest list that is none.');

@@ -58,7 +58,7 @@ export interface Exchange<A extends Action> {
   /** Decoded, if it came compressed. */
   readonly content: Buffer;
   readonly state: SessionState;
-  /** Fires when the client cancels the request or is gone; made when it is asked for. */
+  /** Fires when the client cancels the request or is gone. */
   readonly signal: AbortSignal;
   /** What a `progress` says of this request besides that it is worked on; a handler may put its own here. */
   progress: () => Readonly<Record<string, unknown>>;

@@ -15,7 +15,6 @@ import type { Connection } from '../transport/connection.ts';
 import { decodedContent } from '../transport/content-encoding.ts';
 import type { Answers } from './answers.ts';
 import { authorize } from './authorization.ts';
-import { Cancellation } from './cancellation.ts';
 import type { Answer, Exchange, Handler, ProgressTeller, SessionState } from './exchange.ts';
 import { HANDLERS } from './handlers/index.ts';
 import type { Login } from './login.ts';
@@ -54,7 +53,7 @@ export class SessionRequests {
   // Of their own, since a client cancels when all places are taken; bounded all the same, for their answers wait too.
   readonly #cancels = new Budget(MAX_REQUESTS);
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
-  readonly #working = new Map<number, Cancellation>();
+  readonly #working = new Map<number, AbortController>();
   readonly #tasks = new Set<Promise<void>>();
   #isDraining = false;
 
@@ -91,12 +90,11 @@ export class SessionRequests {
 
   /** Resolves when no request is worked on any more. */
   async settled(): Promise<void> {
-    // What is worked on may begin more.
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    await Promise.all(this.#tasks);
   }
 
   abortAll(reason: SealiftError): void {
-    for (const cancellation of this.#working.values()) cancellation.abort(reason);
+    for (const abort of this.#working.values()) abort.abort(reason);
     // Long work for an upload ends when nobody works with it any more.
     for (const upload of this.state.ownUploads) upload.removeUser(this.state);
   }
@@ -118,17 +116,17 @@ export class SessionRequests {
     const { answers, record } = this.#parts;
     const { state } = this;
     const id = requestId(header);
-    const cancellation = new Cancellation();
+    const abort = new AbortController();
     try {
       if (this.#isDraining)
         throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
       const request = parseRequest(header);
-      if (id !== undefined) this.#register(id, cancellation);
+      if (id !== undefined) this.#register(id, abort);
       const uploadPath = uploadPathOf(request, state);
       const known = { path: uploadPath, receivedBytes: content.length };
       const answer = await record.request(request, known, async (onSent) => {
         authorize(request, state.grant, { made: state.made, uploadPath });
-        return this.#handle(request, { header, content, cancellation }, onSent);
+        return this.#handle(request, { header, content, signal: abort.signal }, onSent);
       });
       try {
         this.#logDone(request, answer);
@@ -141,7 +139,7 @@ export class SessionRequests {
       record.error(error);
       await answers.sendError(id, error, this.#parts.logger, blockFields(header));
     } finally {
-      if (id !== undefined && this.#working.get(id) === cancellation) this.#working.delete(id);
+      if (id !== undefined && this.#working.get(id) === abort) this.#working.delete(id);
     }
   }
 
@@ -151,33 +149,30 @@ export class SessionRequests {
     this.#parts.logger.info({ action, path: path ?? answer?.['path'], to, size: answer?.['size'] }, 'done');
   }
 
-  #register(id: number, cancellation: Cancellation): void {
+  #register(id: number, abort: AbortController): void {
     if (this.#working.has(id))
       throw new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
-    this.#working.set(id, cancellation);
+    this.#working.set(id, abort);
   }
 
   async #handle<A extends Action>(
     { action, fields, id }: Request<A>,
-    rest: Pick<Exchange<A>, 'header' | 'content'> & { cancellation: Cancellation },
+    rest: Pick<Exchange<A>, 'header' | 'content' | 'signal'>,
     onSent: OnSent,
   ): Promise<Answer> {
     const { answers, progress } = this.#parts;
-    const { header, cancellation } = rest;
+    const { header, signal } = rest;
     const carriesFile = action === 'put' || action === 'block';
     const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
     const part: Exchange<A>['part'] = async (status, answer) => {
       onSent(answer);
-      await this.#paceSent(answer, cancellation);
+      await this.#paceSent(answer, signal);
       await answers.send({ id, status }, answer);
     };
     const exchange: Exchange<A> = {
-      ...{ action, fields, header, content, part },
+      ...{ action, fields, header, content, part, signal },
       state: this.state,
       progress: () => ({}),
-      get signal() {
-        return cancellation.signal;
-      },
     };
     const handler = HANDLERS[action] as unknown as Handler<A>;
     // Without an id nobody waits.
@@ -186,7 +181,7 @@ export class SessionRequests {
     const tell = () => part('progress', { fields: exchange.progress() });
     return progress.during(tell, async () => {
       const answer = await handler(exchange);
-      await this.#paceSent(answer, cancellation)?.catch((error: unknown) => {
+      await this.#paceSent(answer, signal)?.catch((error: unknown) => {
         answer.release?.();
         throw error;
       });
@@ -194,8 +189,8 @@ export class SessionRequests {
     });
   }
 
-  #paceSent({ content }: Answer, cancellation: Cancellation): Promise<void> | undefined {
-    return content && this.#parts.login.pace('sent', content.length, cancellation.signal);
+  #paceSent({ content }: Answer, signal: AbortSignal): Promise<void> | undefined {
+    return content && this.#parts.login.pace('sent', content.length, signal);
   }
 }
 

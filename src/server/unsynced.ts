@@ -5,7 +5,7 @@ import { isWithin } from '../transfer/remote-path.ts';
  * Paths remembered before they are synced unasked, while more are published: so a client that never says `sync` does
  * not fill the memory, and one that does at the end of a large tree finds nearly all of it on disk.
  */
-const MAX_REMEMBERED = 4_096;
+const MAX_REMEMBERED = 1_024;
 
 /** What one connection published with durability `memory`, until it is on disk. */
 export class Unsynced {
@@ -18,11 +18,12 @@ export class Unsynced {
     this.#store = store;
   }
 
-  /** Remembers `path`; resolves when more may come, where so much is waiting that the disk has to be waited for. */
-  add(path: string): Promise<void> | undefined {
+  /** Remembers `path`; resolves at once, unless so much is waiting that the disk has to be waited for. */
+  async add(path: string): Promise<void> {
     this.#paths.add(path);
-    if (this.#paths.size < MAX_REMEMBERED) return undefined;
-    return this.#syncing.then(() => this.#begin());
+    if (this.#paths.size < MAX_REMEMBERED) return;
+    await this.#syncing;
+    this.#begin();
   }
 
   /** What is being synced is, before it goes elsewhere and would not be found. */

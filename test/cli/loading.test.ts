@@ -1,7 +1,8 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands/index.ts';
+import { builtProgram } from '../support/built-program.ts';
 import { CliHome, SOURCE, type ServeProcess } from '../support/cli.ts';
 
 const home = new CliHome();
@@ -22,6 +23,19 @@ const RECORDER = `data:text/javascript,${encodeURIComponent(`
   process.on('exit', () => writeFileSync(process.env.LOADED, [...loaded].join('\\n')));
 `)}`;
 
+/** The files that are loaded when `program` is run so. */
+async function filesLoadedBy(program: string, args: readonly string[]): Promise<string[]> {
+  const LOADED = home.at('loaded');
+  const { code, stderr } = await home.startCommand(
+    [process.execPath, '--import', RECORDER, program, ...args],
+    { env: { LOADED } },
+  ).ended;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return readFileSync(LOADED, 'utf8')
+    .split('\n')
+    .map((url) => url.replace('file://', ''));
+}
+
 interface Loaded {
   /** Names of files in src/cli/commands. */
   commands: string[];
@@ -33,17 +47,7 @@ interface Loaded {
 
 /** What the program loads when it is run so. */
 async function loadedBy(args: readonly string[]): Promise<Loaded> {
-  const record = home.at('loaded');
-  const { code, stderr } = await home.startCommand(
-    [process.execPath, '--import', RECORDER, SOURCE, ...args],
-    {
-      env: { LOADED: record },
-    },
-  ).ended;
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  const paths = readFileSync(record, 'utf8')
-    .split('\n')
-    .map((url) => url.replace('file://', ''));
+  const paths = await filesLoadedBy(SOURCE, args);
   const own = paths
     .filter((path) => path.startsWith(`${SOURCES}/`))
     .map((path) => path.slice(SOURCES.length + 1));
@@ -90,4 +94,18 @@ test('put loads no other command, nothing of the server, and no library that it 
   expect(others).toContain('node:tls');
   for (const name of ['cli-progress', 'pino', '@peculiar/x509', 'smol-toml'])
     expect(others).not.toContain(name);
+});
+
+test('what is published loads no client for a command that needs none', async () => {
+  rmSync(home.at('config/sealift/config.toml'), { force: true });
+  const chunks = (await filesLoadedBy(await builtProgram(), ['config', 'path'])).filter((path) =>
+    existsSync(`${path}.map`),
+  );
+  const sources = chunks.flatMap(
+    (path) => (JSON.parse(readFileSync(`${path}.map`, 'utf8')) as { sources: string[] }).sources,
+  );
+  expect(sources.filter((path) => path.endsWith('src/cli/commands/config.ts'))).toHaveLength(1);
+  expect(sources.filter((path) => /src.client.(client|connect|connector|download)\.ts$/.test(path))).toEqual(
+    [],
+  );
 });

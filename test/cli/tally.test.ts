@@ -43,7 +43,7 @@ describe('the exit code', () => {
     ['one failure of one', {}, ['local-not-found'], 1, 4],
     ['one failure among others', { files: 1 }, ['local-not-found'], 2, 3],
     ['one failure beside what is unchanged', { unchanged: 1 }, ['local-file'], 2, 3],
-    ['one failure in a directory that was made', { directories: 1 }, ['local-file'], 1, 1],
+    ['one failure beside a directory', { directories: 1 }, ['local-file'], 1, 3],
     ['several for one reason', {}, ['exists', 'exists'], 2, 10],
     ['several for several reasons', {}, ['exists', 'local-file'], 2, 3],
     ['a server that is lost after the first', {}, ['connection-lost'], 5, 8],
@@ -54,6 +54,13 @@ describe('the exit code', () => {
     fail(tally, codes);
     expect(tally.summarize(planned)).toBe(exitCode);
     expect(told.at(-1)).toMatchObject({ type: 'summary', ...counts, exitCode });
+  });
+
+  test('of one failure in a directory that stood, and took over a time', () => {
+    const { tally } = setting();
+    Object.assign(tally, { directories: 1, adjustedDirectories: 1 });
+    fail(tally, ['local-no-space']);
+    expect(tally.summarize(1)).toBe(11);
   });
 
   test('counts what was not tried any more as failed, and what a caller makes of it is told', () => {

@@ -201,3 +201,9 @@ test('blocks keep the digests of their upload on a connection that agreed on oth
   expect(await move(setting, 'put', connector, { streams: 3 })).toEqual({ movedBytes: SIZE, retries: 0 });
   expect(connections).toBe(3);
 });
+
+test('each block that comes is progress, also where none of the ranges comes whole', async () => {
+  const setting = await startSetting({ cut: { afterBytes: 1.5 * MIB, mode: 'fin', direction: 'down' } });
+  const bytes = noise(32 * MIB);
+  await move(setting, 'get', setting.connector(), { streams: 2, retry: { ...AT_ONCE, retries: 1 }, bytes });
+});

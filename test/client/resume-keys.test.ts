@@ -50,3 +50,15 @@ test('a key that nobody asked for in a month goes when another is made', async (
   await new ResumeKeys(directory, clock).keyFor('new', systemRandom);
   expect(await readdir(directory)).toHaveLength(1);
 });
+
+test('a key that is asked for stays, however long ago it was made', async () => {
+  const directory = await temporaryDirectory();
+  const clock = new FakeClock(Date.now());
+  const key = await new ResumeKeys(directory, clock).keyFor('goes on each week', systemRandom);
+  for (let week = 0; week < 6; week += 1) {
+    clock.advance(7 * 86_400_000);
+    expect(await new ResumeKeys(directory, clock).find('goes on each week')).toBe(key);
+    await new ResumeKeys(directory, clock).keyFor(`another ${week}`, systemRandom);
+  }
+  expect(await new ResumeKeys(directory, clock).keyFor('goes on each week', systemRandom)).toBe(key);
+});

@@ -2,7 +2,7 @@ import { toSealiftError, type SealiftError } from '../../errors.ts';
 import type { Client } from '../client.ts';
 
 /** After so many receipts, or bytes, a sync is asked for while the work goes on, so that little is void if the connection ends. */
-const SYNC_AFTER = { count: 4_096, bytes: 256 * 2 ** 20 };
+const SYNC_AFTER = { count: 1_024, bytes: 256 * 2 ** 20 };
 
 /** What a server has told to be done with durability `memory`: done only once it has answered a `sync` on the same connection. */
 export class UnsyncedReceipts<T> {

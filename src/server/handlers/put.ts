@@ -96,17 +96,16 @@ export function replaceOptions(
  * published it may have died, or have failed, before that.
  */
 export async function tellingWhatStands<T>(
-  exchange: Pick<Exchange<Action>, 'state' | 'signal'>,
+  { state, signal }: Pick<Exchange<Action>, 'state' | 'signal'>,
   path: string,
   task: () => Promise<T>,
 ): Promise<T> {
   try {
     return await task();
   } catch (error) {
-    const { state } = exchange;
     if (!isSealiftError(error, 'exists', 'precondition-failed') || !state.grant.permissions.has('read'))
       throw error;
-    const digest = await lastingDigest(path, state, exchange.signal).catch(() => undefined);
+    const digest = await lastingDigest(path, state, signal).catch(() => undefined);
     if (digest === undefined) throw error;
     throw new SealiftError(error.code, error.message, {
       cause: error,
