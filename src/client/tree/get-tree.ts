@@ -22,7 +22,7 @@ import {
 } from './direction.ts';
 import { scanLocal, type ScanOptions } from './local-scan.ts';
 import { LocalTarget } from './local-target.ts';
-import { scanRemote } from './remote-scan.ts';
+import { scanRemote, unreadableDirectories } from './remote-scan.ts';
 import { isTemporary, type NameFolding, type TreeEntry } from './tree-entry.ts';
 import { EVERYTHING } from './tree-filter.ts';
 
@@ -59,15 +59,23 @@ export class GetTree implements TreeDirection {
       this.#backupWithin = this.#backup.root.slice(this.#target.root.length + 1);
   }
 
-  async *scanSource({ filter, onLeftOut }: ScanOptions): AsyncGenerator<TreeEntry> {
-    const entries = await this.#ask(async (client) => {
+  async *scanSource({ filter, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry> {
+    const { top: root, signal } = this.#options;
+    const { entries, problems } = await this.#ask(async (client) => {
       const found: TreeEntry[] = [];
-      for await (const entry of scanRemote(client, this.#options.top, this.#options.signal)) {
+      const directories: string[] = [];
+      const filled = new Set<string>();
+      for await (const entry of scanRemote(client, root, signal)) {
+        filled.add(parentPath(entry.path));
+        if (entry.type === 'directory' && filter.entersDirectory(entry.path)) directories.push(entry.path);
         if (entry.path === '' || filter.takes(entry)) found.push(entry);
         else if (entry.type === 'file' && !filter.protects(entry.path, false)) onLeftOut?.(entry.path);
       }
-      return found;
+      const seemEmpty = directories.filter((path) => path !== '' && !filled.has(path));
+      const unreadable = unreadableDirectories(client, root, seemEmpty, signal);
+      return { entries: found, problems: await Array.fromAsync(unreadable) };
     });
+    for (const { error, path } of problems) onProblem(error, path);
     const top = entries[0]?.type;
     // A link that was made of it would be followed by the next run, as those of the user's own are.
     if (top === 'symlink')

@@ -1,7 +1,10 @@
-import { SealiftError } from '../../errors.ts';
-import { isWithin } from '../../transfer/remote-path.ts';
+import { isSealiftError, SealiftError } from '../../errors.ts';
+import { isWithin, joinPath } from '../../transfer/remote-path.ts';
 import type { Client } from '../client.ts';
+import { mapConcurrently } from './concurrency.ts';
 import type { TreeEntry } from './tree-entry.ts';
+
+const MAX_ASKED_AT_ONCE = 32;
 
 /**
  * Everything that stands on a server at and below `top`, the top itself first as `""`, in no promised order.
@@ -28,4 +31,27 @@ export async function* scanRemote(
     told.add(entry.path);
     yield { ...entry, path: top === '' ? entry.path : entry.path.slice(top.length + 1) };
   }
+}
+
+/**
+ * Which of the directories at `paths` the server may not read itself, with what it says of that. A listing of more than one
+ * directory passes over such, so that they look empty: those that do are asked for by themselves.
+ */
+export async function* unreadableDirectories(
+  client: Client,
+  top: string,
+  paths: readonly string[],
+  signal?: AbortSignal,
+): AsyncGenerator<{ path: string; error: SealiftError }> {
+  const problems = mapConcurrently(paths, MAX_ASKED_AT_ONCE, async (path) => {
+    try {
+      for await (const _ of client.list(joinPath(top, path), signal === undefined ? {} : { signal })) break;
+    } catch (error) {
+      if (isSealiftError(error, 'forbidden')) return { path, error };
+      // What has vanished meanwhile is no part of the tree any more.
+      if (!isSealiftError(error, 'not-found', 'not-directory')) throw error;
+    }
+    return undefined;
+  });
+  for await (const problem of problems) if (problem !== undefined) yield problem;
 }

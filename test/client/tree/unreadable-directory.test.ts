@@ -1,0 +1,73 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+
+import { GetTree } from '../../../src/client/tree/get-tree.ts';
+import { SealiftError } from '../../../src/errors.ts';
+import { MemoryStore } from '../../../src/storage/memory-store.ts';
+import type { Entry, ListOptions } from '../../../src/storage/store.ts';
+import { certificatePin } from '../../../src/trust/pins.ts';
+import { loopbackCertificate } from '../../support/certificates.ts';
+import { contentsAt, plantTree } from '../../support/planted-tree.ts';
+import { startTestServer, temporaryDirectory, tokenOf } from '../../support/test-server.ts';
+import { AT_ONCE, connectorTo } from '../setting.ts';
+import { copy, SYNC } from './tree-setting.ts';
+
+/** A store with a directory that its server may not read, as a file system has it: a larger listing passes over it. */
+class PartlyUnreadableStore extends MemoryStore {
+  unreadable: string | undefined;
+
+  override async *list(path: string, options: ListOptions): AsyncGenerator<Entry> {
+    const { unreadable } = this;
+    if (path === unreadable) throw new SealiftError('forbidden', `The server may not read "${path}".`);
+    for await (const entry of super.list(path, options))
+      if (unreadable === undefined || !entry.path.startsWith(`${unreadable}/`)) yield entry;
+  }
+}
+
+async function startStore() {
+  const store = new PartlyUnreadableStore();
+  for (const path of ['tree/a/x', 'tree/b/y', 'tree/top'])
+    await store.put(
+      { path, durability: 'disk', condition: { if: 'any' }, mayReplace: true },
+      Buffer.from(path),
+    );
+  await store.mkdir('tree/empty', {});
+  const { server } = await startTestServer({ store });
+  const pin = certificatePin(new X509Certificate((await loopbackCertificate()).cert));
+  const root = join(await temporaryDirectory(), 'local');
+  const direction = () => {
+    const connector = connectorTo(server.address, pin, { token: tokenOf('tester') });
+    const tree = new GetTree({
+      connector,
+      root,
+      top: 'tree',
+      retry: AT_ONCE,
+      archive: true,
+      mustBeNew: false,
+    });
+    onTestFinished(() => tree[Symbol.asyncDispose]());
+    return tree;
+  };
+  return { store, root, direction };
+}
+
+test('a directory that the server may not read is a failure, and nothing is deleted for it', async () => {
+  const { store, root, direction } = await startStore();
+  const first = await copy(direction(), { rules: SYNC });
+  expect([first.told.failed, first.isComplete]).toEqual([{}, true]);
+  const before = await contentsAt(root);
+  expect(existsSync(join(root, 'b/y'))).toBe(true);
+  store.unreadable = 'tree/b';
+  const second = await copy(direction(), { rules: SYNC });
+  expect([second.told.failed, second.isComplete]).toEqual([{ b: 'forbidden' }, false]);
+  expect(await contentsAt(root)).toEqual(before);
+});
+
+test('one that is empty is none', async () => {
+  const { root, direction } = await startStore();
+  await plantTree(root, { 'empty/old': 'old' });
+  const { told, isComplete } = await copy(direction(), { rules: SYNC });
+  expect([told.failed, isComplete, existsSync(join(root, 'empty/old'))]).toEqual([{}, true, false]);
+});
