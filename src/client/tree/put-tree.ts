@@ -168,8 +168,11 @@ export class PutTree implements TreeDirection {
 
   link({ entry, to, existing }: SendAction): Promise<Client | undefined> {
     const path = this.#remote(to);
+    let isKept = existing === undefined;
     return this.#ask(async (client) => {
-      if (existing !== undefined) await this.#keepBackup(client, existing.path);
+      // Asked again, it would take what was made meanwhile for what stood before, and put that in the place of the backup.
+      if (!isKept) await this.#keepBackup(client, existing?.path ?? '');
+      isKept = true;
       await client.symlink(path, entry.target ?? '');
       await client.set(path, { mtimeMs: entry.mtimeMs });
       return client;

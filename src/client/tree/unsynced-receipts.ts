@@ -45,7 +45,13 @@ export class UnsyncedReceipts<T> {
     try {
       await client.sync();
     } catch (error) {
-      for (const item of items) this.#voided(item, toSealiftError(error));
+      const reason = toSealiftError(error);
+      const later = this.#waiting.get(client) ?? [];
+      this.#waiting.delete(client);
+      for (const item of [...items, ...later]) this.#voided(item, reason);
+      // The server has forgotten what it could not sync, also that of which the receipt is still on its way: on a connection that
+      // is gone none is taken for good.
+      await client.close();
       return;
     }
     for (const item of items) this.#settled(item);

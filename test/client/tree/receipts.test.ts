@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import type { Client } from '../../../src/client/client.ts';
-import { PutTree } from '../../../src/client/tree/put-tree.ts';
+import { PutTree, type PutTreeOptions } from '../../../src/client/tree/put-tree.ts';
 import { UnsyncedReceipts } from '../../../src/client/tree/unsynced-receipts.ts';
 import { SealiftError } from '../../../src/errors.ts';
 import { certificatePin } from '../../../src/trust/pins.ts';
@@ -22,7 +22,8 @@ describe('receipts that are good only when they are synced', () => {
       syncs.push(Promise.withResolvers());
       return syncs.at(-1)?.promise;
     };
-    return { client: { sync } as unknown as Client, syncs };
+    const close = () => Promise.resolve();
+    return { client: { sync, close } as unknown as Client, syncs };
   }
   function receipts() {
     const told: string[] = [];
@@ -59,8 +60,21 @@ describe('receipts that are good only when they are synced', () => {
     expect([a.syncs.length, b.syncs.length]).toEqual([2, 1]);
   });
 
+  test('are void where a sync failed while they came: the server may have forgotten them with the others', async () => {
+    const [{ told, unsynced }, a] = [receipts(), syncing()];
+    unsynced.add(a.client, 'a1', 1);
+    const settled = unsynced.settle();
+    await turn();
+    unsynced.add(a.client, 'a2', 1);
+    a.syncs[0]?.reject(new SealiftError('internal', 'The disk failed.'));
+    await settled;
+    expect(told).toEqual(['a1 internal', 'a2 internal']);
+    await unsynced.settle();
+    expect(a.syncs).toHaveLength(1);
+  });
+
   test.each([
-    ['4,096 of them', 4_096, 1],
+    ['1,024 of them', 1_024, 1],
     ['256 MiB', 2, 128 * MIB],
   ])('are synced unasked after %s', async (_, count, bytes) => {
     const [{ unsynced }, a] = [receipts(), syncing()];
@@ -80,10 +94,10 @@ describe('receipts that are good only when they are synced', () => {
 const TREE: Record<string, Planted> = { 'd/a': 'a', 'd/b': 'b', large: noise(2 * MIB), l: { link: 'd' } };
 
 /** A tree that is to be put on a server whose store can be held, and be made to fail. */
-async function gatedTrees() {
+async function gatedTrees(tree = TREE, options: Partial<PutTreeOptions> = {}) {
   const store = new GatedStore();
   const { server } = await startTestServer({ store });
-  const root = await plantTree(join(await temporaryDirectory(), 'source'), TREE);
+  const root = await plantTree(join(await temporaryDirectory(), 'source'), tree);
   const connector = connectorTo(
     server.address,
     certificatePin(new X509Certificate((await loopbackCertificate()).cert)),
@@ -93,7 +107,7 @@ async function gatedTrees() {
   );
   const direction = new PutTree({
     ...{ connector, root, top: 'tree', retry: AT_ONCE },
-    ...{ archive: true, delta: 'auto', mustBeNew: false },
+    ...{ archive: true, delta: 'auto', mustBeNew: false, ...options },
   });
   return { store, server, direction };
 }
@@ -196,4 +210,29 @@ test('what is sent again leaves what really was there in the backup', async () =
   expect([told.failed, isComplete, cuts]).toEqual([{}, true, 2]);
   expect(await contentsAt(trees.target)).toEqual(await contentsAt(trees.source));
   expect(await contentsAt(join(setting.root, 'backup'))).toEqual(before);
+});
+
+test('a link of which the answer was lost leaves what stood before in the backup', async () => {
+  const { store, server, direction } = await gatedTrees(
+    { l: { link: 'new' } },
+    { backupDirectory: 'backup' },
+  );
+  await store.mkdir('tree', {});
+  const publication = {
+    path: 'tree/l',
+    durability: 'disk',
+    condition: { if: 'any' },
+    mayReplace: true,
+  } as const;
+  await store.put(publication, Buffer.from('old'));
+  const symlink = store.symlink.bind(store);
+  let made = 0;
+  store.symlink = async (...link) => {
+    const entry = await symlink(...link);
+    if ((made += 1) === 1) server.destroyConnections();
+    return entry;
+  };
+  const { told, isComplete } = await copy(direction);
+  expect([told.failed, isComplete, made]).toEqual([{}, true, 2]);
+  expect(await store.stat('backup/l')).toMatchObject({ type: 'file', size: 3 });
 });
