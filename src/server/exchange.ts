@@ -14,7 +14,7 @@ import type { FileDigests } from './file-digests.ts';
 import type { Leases } from './leases.ts';
 import type { PlainSinks } from './plain-sinks.ts';
 import type { Quotas } from './quotas.ts';
-import type { Unsynced } from './unsynced.ts';
+import type { Unsynced, UnsyncedByAll } from './unsynced.ts';
 import type { Upload } from './upload.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -44,6 +44,8 @@ export interface SessionState {
   readonly ownUploads: Set<Upload>;
   /** What was published on this connection with durability `memory` and is not synced yet. */
   readonly unsynced: Unsynced;
+  /** The same of all connections to this store. */
+  readonly unsyncedByAll: UnsyncedByAll;
   /** What was made on this connection by a principal who may not delete, who may change the attributes of this only: the etags that it bore then, by path. */
   readonly made: Map<string, string>;
   /** Ends the request `id` of this connection, if it is still worked on. */

@@ -3,6 +3,7 @@ import type { Store } from '../storage/store.ts';
 import { FileDigests } from './file-digests.ts';
 import { Leases } from './leases.ts';
 import { Quotas } from './quotas.ts';
+import { UnsyncedByAll } from './unsynced.ts';
 import { Uploads, type UploadsOptions } from './uploads.ts';
 import { VersionExpiry } from './version-expiry.ts';
 
@@ -16,6 +17,7 @@ export interface ServedRoot {
   readonly fileDigests: FileDigests;
   readonly leases: Leases;
   readonly quotas: Quotas;
+  readonly unsyncedByAll: UnsyncedByAll;
 }
 
 /** A root that somebody works with. */
@@ -145,6 +147,7 @@ function servedRoot(options: UploadsOptions): ServedRoot {
     fileDigests: new FileDigests(store),
     leases: new Leases(clock),
     quotas: new Quotas(options),
+    unsyncedByAll: new UnsyncedByAll(store),
   };
 }
 

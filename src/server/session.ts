@@ -21,7 +21,6 @@ import type { PlainSinks } from './plain-sinks.ts';
 import { SessionRecord, type SessionObservers } from './session-record.ts';
 import { SessionRequests } from './session-requests.ts';
 import { answerTutorial } from './tutorial.ts';
-import { Unsynced } from './unsynced.ts';
 
 /** What all sessions of a server share. */
 export interface SessionParts extends LoginParts, SessionObservers {
@@ -212,7 +211,7 @@ export class Session {
       answerBytes: new Budget(MAX_ANSWER_BYTES_IN_FLIGHT),
       blocks: new BlockTracker(),
       ownUploads: new Set(),
-      unsynced: new Unsynced(root.store),
+      unsynced: root.unsyncedByAll.enter(),
       made: new Map(),
     });
   }
@@ -248,6 +247,7 @@ export class Session {
     if (requests !== undefined) {
       requests.abortAll(CONNECTION_ENDED);
       await requests.settled();
+      requests.state.unsyncedByAll.leave(requests.state.unsynced);
       await this.#leaveUploads(requests.state);
     }
     this.#progress.stop();

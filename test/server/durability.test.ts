@@ -62,6 +62,32 @@ test('what was moved before it was synced is synced where it stands', async () =
   expect(store.synced[0]).not.toContain('moved/bc');
 });
 
+test('what another connection moves is synced where it stands, and not moved while it is synced', async () => {
+  const other = await server.login();
+  await putInline(client, 'in/a', CONTENT, MEMORY);
+  await putInline(client, 'in/b', CONTENT, MEMORY);
+  await other.askOk('move', { path: 'in/a', to: 'done/a' });
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const sync = store.sync.bind(store);
+  store.sync = async (paths) => {
+    begun.resolve();
+    await gate.promise;
+    // A store passes over what does not stand there any more.
+    await Promise.all(paths.map((path) => store.stat(path).catch(() => undefined)));
+    return sync(paths);
+  };
+  const syncing = client.askOk('sync');
+  await begun.promise;
+  const moving = other.askOk('move', { path: 'in/b', to: 'done/b' });
+  // It is answered by whoever is not behind the move.
+  await client.askOk('ping');
+  expect((await store.stat('in/b')).type).toBe('file');
+  gate.resolve();
+  await Promise.all([syncing, moving]);
+  expect(store.synced[0]).toEqual(expect.arrayContaining(['done/a', 'in/b']));
+  expect((await store.stat('done/b')).type).toBe('file');
+});
+
 test('a sync that failed voids the receipts: the next one does not make up for it', async () => {
   await putInline(client, 'a', CONTENT, MEMORY);
   store.failure = new SealiftError('no-space', 'The disk is full.');

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { Unsynced } from '../../src/server/unsynced.ts';
+import { UnsyncedByAll } from '../../src/server/unsynced.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 
 /** A store that notes what it was told to sync, and fails while it is told to. */
@@ -16,7 +16,7 @@ class NotingStore extends MemoryStore {
 
 test('everything since the last sync is synced, once', async () => {
   const store = new NotingStore();
-  const unsynced = new Unsynced(store);
+  const unsynced = new UnsyncedByAll(store).enter();
   for (const path of ['a', 'b', 'a']) await unsynced.add(path);
   await unsynced.sync();
   await unsynced.add('c');
@@ -26,7 +26,7 @@ test('everything since the last sync is synced, once', async () => {
 
 test('a client that never asks is synced unasked, and nothing is missed', async () => {
   const store = new NotingStore();
-  const unsynced = new Unsynced(store);
+  const unsynced = new UnsyncedByAll(store).enter();
   const paths = Array.from({ length: 10_000 }, (_, index) => `${index}`);
   for (const path of paths) await unsynced.add(path);
   expect(store.synced.length).toBeGreaterThan(0);
@@ -36,9 +36,9 @@ test('a client that never asks is synced unasked, and nothing is missed', async 
 
 test('a failure, also of a sync that nobody asked for, is told by the next one, and once', async () => {
   const store = new NotingStore();
-  const unsynced = new Unsynced(store);
+  const unsynced = new UnsyncedByAll(store).enter();
   store.failure = new Error('EIO');
-  for (let index = 0; index < 4_096; index += 1) await unsynced.add(`${index}`);
+  for (let index = 0; index < 1_024; index += 1) await unsynced.add(`${index}`);
   await unsynced.settled();
   store.failure = undefined;
   await expect(unsynced.sync()).rejects.toThrow('EIO');
@@ -47,9 +47,10 @@ test('a failure, also of a sync that nobody asked for, is told by the next one, 
 
 test('what was moved is synced where it stands', async () => {
   const store = new NotingStore();
-  const unsynced = new Unsynced(store);
+  const byAll = new UnsyncedByAll(store);
+  const unsynced = byAll.enter();
   for (const path of ['d/a', 'da']) await unsynced.add(path);
-  unsynced.moved('d', 'e');
+  await byAll.moving('d', 'e', () => Promise.resolve());
   await unsynced.sync();
   expect(store.synced[0]).toContain('e/a');
   expect(store.synced[0]).not.toContain('ea');

@@ -80,11 +80,11 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   move: async ({ fields, state }) => {
     const { path, to } = fields;
-    await state.unsynced.settled();
-    await state.quotas.change(state, { type: 'move', path, to }, () =>
-      state.store.move(path, to, replaceOptions(fields, state)),
+    await state.unsyncedByAll.moving(path, to, () =>
+      state.quotas.change(state, { type: 'move', path, to }, () =>
+        state.store.move(path, to, replaceOptions(fields, state)),
+      ),
     );
-    state.unsynced.moved(path, to);
     return {};
   },
   sync: async ({ state }) => {
