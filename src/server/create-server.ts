@@ -7,6 +7,7 @@ import { silentLogger } from '../logger.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { systemRandom } from '../random.ts';
 import { FileStore } from '../storage/fs/fs-store.ts';
+import { KeyedMutex } from '../storage/keyed-mutex.ts';
 import { beginThread } from '../storage/fs/small-files.ts';
 import type { Store } from '../storage/store.ts';
 import type { Address } from '../transport/address.ts';
@@ -107,7 +108,8 @@ class DirectoryServer implements CreatedServer {
   static async #listen(given: CreateServerOptions): Promise<DirectoryServer> {
     assertGoTogether(given);
     const options = { clock: systemClock, random: systemRandom, logger: silentLogger, ...given };
-    const opened = await openDirectory(options, options.root);
+    const names = new KeyedMutex();
+    const opened = await openDirectory(options, options.root, names);
     try {
       const files = await ServerFiles.load(options);
       const server = await Server.start({
@@ -116,7 +118,7 @@ class DirectoryServer implements CreatedServer {
         address: addressOf(options),
         tls: { ...files.tls, minVersion: options.minVersion },
         clientTrust: () => files.clientTrust,
-        directories: directoriesOf(options),
+        directories: directoriesOf(options, names),
         join: (offer) => files.join(offer),
       });
       return new DirectoryServer(options, files, opened, server);
@@ -233,10 +235,14 @@ interface OpenedDirectory {
 }
 
 /** Opens the store in a directory for this process alone: two would not know of each other's uploads, and one would sweep the other's away. */
-async function openDirectory(options: Options, directory: string): Promise<OpenedDirectory> {
+async function openDirectory(
+  options: Options,
+  directory: string,
+  names: KeyedMutex,
+): Promise<OpenedDirectory> {
   const { clock, random, keepVersionsMs, decorateStore = (plain: Store) => plain } = options;
   await makeDirectory(directory);
-  const store = await FileStore.open({ root: directory, clock, random, beginThread, keepVersionsMs });
+  const store = await FileStore.open({ root: directory, names, clock, random, beginThread, keepVersionsMs });
   const closeStore = () => store[Symbol.asyncDispose]();
   try {
     const lock = await claimProcessLock(statePaths(directory).lock, `the directory ${directory}`);
@@ -249,7 +255,7 @@ async function openDirectory(options: Options, directory: string): Promise<Opene
   }
 }
 
-function directoriesOf(options: Options): RootDirectories {
+function directoriesOf(options: Options, names: KeyedMutex): RootDirectories {
   return {
     async locate(root) {
       const directory = resolve(options.root, root);
@@ -257,7 +263,7 @@ function directoriesOf(options: Options): RootDirectories {
       const [real, main] = await Promise.all([realpath(directory), realpath(options.root)]);
       return real === main ? undefined : real;
     },
-    open: (directory) => openDirectory(options, directory),
+    open: (directory) => openDirectory(options, directory, names),
   };
 }
 

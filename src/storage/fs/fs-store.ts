@@ -53,6 +53,8 @@ export interface FileStoreOptions {
   files?: FileSystem;
   clock?: Clock;
   random?: Random;
+  /** Shared by stores of which one may lie in another: what is judged and changed under one name is so by one of them at a time. */
+  names?: KeyedMutex;
   /** Handles small files in a thread of their own, with calls that block it. Default: no thread. */
   beginThread?: BeginThread;
   /** How long what is replaced or removed is kept, in milliseconds. Default 0: not at all. What was kept by an earlier store stays where it lies then, and is not reached. */
@@ -67,7 +69,7 @@ export class FileStore implements Store {
   readonly #root: string;
   readonly #tree: Tree;
   readonly #state: StateDirectory;
-  readonly #names = new KeyedMutex();
+  readonly #names: KeyedMutex;
   /** Names of temporary data in use: no leftovers, and not listed as such. */
   readonly #temporaries = new Set<string>();
   readonly #publisher: Publisher;
@@ -86,6 +88,7 @@ export class FileStore implements Store {
     this.#files = options.files ?? systemFiles;
     this.#random = options.random ?? systemRandom;
     this.#root = options.root;
+    this.#names = (options.names ?? new KeyedMutex()).below(`${options.root}/`);
     this.#tree = tree;
     this.#state = state;
     this.#keepVersionsMs = options.keepVersionsMs ?? 0;
