@@ -7,7 +7,7 @@ const ID = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})(\d{3})Z-[0-9a-f]{8}$/;
 /**
  * Makes ids of versions: the moment at which one is retired, and a number that is random at first and counts on within
  * a millisecond, as in `20261121T142608123Z-5a1b9c3d`. So no two are the same, and sorted as texts they are in the order
- * in which they were made.
+ * in which they were made, unless the clock was set back in between: when one expires hangs on its moment.
  */
 export class VersionIds {
   readonly #clock: Clock;
