@@ -10,7 +10,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { systemClock } from '../clock.ts';
@@ -51,7 +51,7 @@ export async function publishFile(
     await handle.truncate(size);
     await handle.chmod(keepsMode ? mode & 0o777 : await modeFor(target, mode));
     await handle.utimes(secondsOf(systemClock.now()), secondsOf(mtimeMs));
-    if (isDurable) await handle.sync();
+    if (isDurable) await syncOrRemove(handle, temporary);
   } finally {
     await handle.close();
   }
@@ -135,6 +135,16 @@ export async function assertReplaceable(path: string, name: string): Promise<voi
 async function modeFor(path: string, mode: number): Promise<number> {
   const existing = await lstat(path).catch(() => undefined);
   return existing?.isFile() === true ? existing.mode & 0o777 : mode & 0o777 & ~process.umask();
+}
+
+// The system says only once that data did not reach the disk, and keeps it in memory as if it had: a later run would believe it.
+async function syncOrRemove(handle: FileHandle, path: string): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    await rm(path, { force: true }).catch(() => undefined);
+    throw error;
+  }
 }
 
 async function syncDirectory(path: string): Promise<void> {

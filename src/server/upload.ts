@@ -235,8 +235,9 @@ export class Upload {
   }
 
   async #writeBlock(index: number, raw: Buffer, content: Buffer): Promise<void> {
-    if (this.#held.digest(index)?.equals(raw) === true) return;
+    // Before what is held is judged: opened again, the data may turn out to be lost.
     const stored = await this.#openStored();
+    if (this.#held.digest(index)?.equals(raw) === true) return;
     // While it is being overwritten nobody knows what the block is.
     this.#held.delete(index);
     try {

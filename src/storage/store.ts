@@ -189,8 +189,8 @@ export interface StoredUpload {
   write(index: number, content: Buffer): Promise<void>;
   /**
    * Publishes the first `size` bytes and closes the upload; the caller has checked that all blocks are held and
-   * the digest is right, and no write is under way. `record` is kept for `published`. If it throws, the data is
-   * kept and the upload is closed.
+   * the digest is right, and no write is under way. `record` is kept for `published`. If it throws, the upload is
+   * closed and its data kept, unless that could not be brought to the disk: then it is gone, and nothing is held.
    */
   publish(publication: Publication, size: number, record: PublishedRecord & { id: string }): Promise<Entry>;
   /** Ends the upload and keeps its data. May be called again. */

@@ -13,7 +13,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import type { Completion } from '../../src/client/local-publish.ts';
 import { PARTIAL_NAME, PartialFile } from '../../src/client/partial-file.ts';
@@ -218,4 +218,17 @@ test('a file where a directory should be is told', async () => {
   expect((await failureOf(PartialFile.open(join(directory, 'file', 'target'), 'host/path'))).code).toMatch(
     /^local-/,
   );
+});
+
+test('data that could not be brought to the disk is not there for the next run', async () => {
+  const { directory, target } = await targetIn();
+  const partial = await filled(target);
+  const probe = await open(join(directory, 'probe'), 'w');
+  await probe.close();
+  vi.spyOn(Object.getPrototypeOf(probe) as typeof probe, 'sync').mockRejectedValueOnce(
+    Object.assign(new Error('made by a test'), { code: 'EIO' }),
+  );
+  expect((await failureOf(partial.complete(whole))).code).toBe('local-file');
+  await partial[Symbol.asyncDispose]();
+  expect(await readdir(directory)).toEqual(['probe']);
 });

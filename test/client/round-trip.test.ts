@@ -1,12 +1,15 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 
+import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { loopbackCertificate } from '../support/certificates.ts';
+import { FaultyFiles } from '../support/faulty-files.ts';
 import { GatedStore } from '../support/gated-store.ts';
-import { startTestServer, tokenOf } from '../support/test-server.ts';
+import { fetched } from '../support/raw-upload.ts';
+import { startTestServer, temporaryDirectory, tokenOf } from '../support/test-server.ts';
 import { connectorTo, fetchTo, MIB, noise, send, startSetting, watchProgress } from './setting.ts';
 
 const SIZES = [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB, 7 * MIB + 12_345];
@@ -120,4 +123,22 @@ test('a server that is slow to write is sent more than two blocks, which it has 
   last.open();
   writing.open();
   expect((await sending).receipt.size).toBe(5 * MIB);
+});
+
+test('a server whose disk did not take the data is sent all of it again', async () => {
+  const files = new FaultyFiles();
+  const store = await FileStore.open({ root: await temporaryDirectory(), files });
+  onTestFinished(() => store[Symbol.asyncDispose]());
+  const { address, login } = await startTestServer({ store });
+  const pin = certificatePin(new X509Certificate((await loopbackCertificate()).cert));
+  const { local } = await startSetting();
+  const content = noise(3 * MIB);
+  files.failNamed('file.sync', 'EIO');
+  const sent = await send(
+    connectorTo(address, pin, { token: tokenOf('tester') }),
+    await local(content),
+    'file',
+  );
+  expect(sent).toMatchObject({ sentBytes: 2 * content.length, retries: 1, receipt: { durability: 'disk' } });
+  expect((await fetched(await login(), 'file'))?.equals(content)).toBe(true);
 });

@@ -18,11 +18,17 @@ export interface FileCall {
 export type Errno = `E${string}`;
 /** What goes wrong with a call: it fails, or, of a write, takes no more than so many bytes. */
 export type Fault = Errno | { takes: number };
+
+/** A file of which a sync that fails loses what was not on the disk, as Linux does it. */
+export interface LosingFile extends OpenFile {
+  loseUnsynced(): void;
+}
+
 type Judge = (call: FileCall, number: number) => Fault | undefined;
 
 /**
  * The file system of this machine, whose calls are recorded and numbered from 1, and fail where a test says so. A
- * call that fails does nothing, except that closing closes. On the disk of this machine nothing is really synced: it
+ * call that fails does nothing, except that closing closes, and that syncing loses what a `LosingFile` had not on the disk. On the disk of this machine nothing is really synced: it
  * does not lose power, and many tests need thousands of calls.
  */
 export class FaultyFiles implements FileSystem {
@@ -30,6 +36,8 @@ export class FaultyFiles implements FileSystem {
   readonly #paths = new Map<number, string>();
   #calls: FileCall[] = [];
   #judge: Judge = () => undefined;
+  /** Whether the process is to have died: then nothing was even asked of the disk. */
+  #isOver = false;
   #maxWriteBytes = Infinity;
 
   constructor(inner: FileSystem = systemFiles) {
@@ -54,6 +62,7 @@ export class FaultyFiles implements FileSystem {
   /** Every call from number `number` on fails, as if the process had died or the disk had gone. */
   failFrom(number: number, errno: Errno): void {
     this.heal((_, each) => (each >= number ? errno : undefined));
+    this.#isOver = true;
   }
 
   /** The `occurrence`-th call of a name fails, of those about a path that ends with `path`. */
@@ -74,6 +83,7 @@ export class FaultyFiles implements FileSystem {
   /** Nothing fails any more (but for what `judge` says), and calls are counted from 1 again. */
   heal(judge: Judge = () => undefined): void {
     this.#judge = judge;
+    this.#isOver = false;
     this.#calls = [];
   }
 
@@ -184,7 +194,12 @@ export class FaultyFiles implements FileSystem {
         await file.setTimes(accessMs, modifiedMs);
       },
       sync: async () => {
-        call('sync');
+        try {
+          call('sync');
+        } catch (error) {
+          if (!this.#isOver) (file as Partial<LosingFile>).loseUnsynced?.();
+          throw error;
+        }
         if (this.#inner !== systemFiles) await file.sync();
       },
       close: async () => {

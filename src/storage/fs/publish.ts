@@ -4,7 +4,7 @@ import { keptMode } from '../kept-mode.ts';
 import type { KeyedMutex } from '../keyed-mutex.ts';
 import { checkFileReplacement } from '../replacement.ts';
 import type { Entry, Publication, ReplaceOptions } from '../store.ts';
-import { entryAt } from './entries.ts';
+import { entryAt, unlinkIfThere } from './entries.ts';
 import { writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 import type { Place, Tree } from './tree.ts';
@@ -47,7 +47,7 @@ export async function publishContent(
 /**
  * Gives a temporary file its name, in the order that loses nothing (hazards: "Publish order"): attributes → sync →
  * close → version of what is replaced → rename, or link where nothing may stand there → sync of the directories. `beforeNaming` runs once the
- * file is as it will stand. Closes the file, also on failure.
+ * file is as it will stand. Closes the file, also on failure. Where the sync or the closing fails, the data is removed.
  */
 export async function publishTemporary(
   publisher: Publisher,
@@ -65,9 +65,10 @@ export async function publishTemporary(
         checkFileReplacement(existing, path, publication);
         await setAttributes(publisher, temporary.file, publication, existing);
         // A file that is replaced must not be lost together with its successor, whatever was asked for.
-        if (durability === 'disk' || existing !== undefined) await temporary.file.sync();
+        if (durability === 'disk' || existing !== undefined)
+          await orWithoutData(files, temporary, () => temporary.file.sync());
         await beforeNaming?.();
-        await temporary.file.close();
+        await orWithoutData(files, temporary, () => temporary.file.close());
         if (condition.if === 'absent') await linkNew(files, temporary.systemPath, place, path);
         else {
           await replacing(publisher, place, existing, () =>
@@ -103,6 +104,25 @@ export async function replacing(
 ): Promise<void> {
   if (versions === undefined || existing?.type !== 'file') return replace();
   return versions.replacing(place, existing.path, replace);
+}
+
+/**
+ * Runs `write`, which brings the data to the disk. The system says only once that it could not, and keeps what it lost
+ * in its memory as if it were written: whoever went on with this data would be told that all is well.
+ */
+async function orWithoutData(
+  files: FileSystem,
+  { systemPath, file }: TemporaryFile,
+  write: () => Promise<void>,
+): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    await unlinkIfThere(files, systemPath)
+      .catch(() => file.truncate(0))
+      .catch(() => undefined);
+    throw error;
+  }
 }
 
 async function setAttributes(

@@ -72,9 +72,13 @@ describe.each(KEPT)('%s', (_, keepVersionsMs) => {
           expect(trial.files.openCount, where).toBe(trial.handles);
           await expectNothingLost(trial, preparation, now, where);
 
-          await sayAgain(trial, preparation, now, where);
+          const isDone = await sayAgain(trial, preparation, now, where);
           const last = await standingOn(trial.disk);
           expect(last, where).toEqual(after);
+          if (isDone && scenario.isDurable === true) {
+            const disk = trial.disk.afterPowerFailure({ random, survival: 0 });
+            expect((await standingOn(disk)).files, where).toEqual(after.files);
+          }
           await expectNothingLost(trial, preparation, last, where);
           await expectNoLeftovers(trial, keepVersionsMs, where);
           held(context, 'failpoints');

@@ -115,17 +115,18 @@ export async function dying<T>(
   return { failure, isOver };
 }
 
-/** Says the same again, where `now` stands: it succeeds, unless it had been done and nobody was told. */
+/** Says the same again, where `now` stands: it succeeds, unless it had been done and nobody was told; then false. */
 export async function sayAgain(
   { store }: Trial,
   { scenario, after }: Prepared,
   now: Standing,
   where: string,
-): Promise<void> {
+): Promise<boolean> {
   const failure = await failureOf(scenario.run(store, BASE));
-  if (failure === undefined) return;
+  if (failure === undefined) return true;
   expect(failure.code, where).toBe(scenario.saidAgain);
   expect(now.files, where).toEqual(after.files);
+  return false;
 }
 
 /** Nothing temporary is left once a server has swept, and is begun again. The store is closed. */

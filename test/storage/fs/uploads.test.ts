@@ -7,7 +7,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { systemFiles } from '../../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { BLOCK_BYTES } from '../../../src/transfer/blocks.ts';
@@ -47,6 +47,38 @@ async function heldAfter(change: () => void): Promise<Record<number, string>> {
   await upload.discard();
   return heldDigests(upload.held);
 }
+
+describe('data that could not be brought to the disk is held no more, and has to be written again', () => {
+  const failedToPublish = async (call: string) => {
+    const upload = await uploadOf(subject.store, options, BLOCKS);
+    files.failNamed(call, 'EIO', { path: KEY });
+    const published = upload.publish(publication('file', { durability: 'disk' }), SIZE, record('file', SIZE));
+    expect(await codeOf(published)).toBe('internal');
+  };
+
+  test.each(['file.sync', 'file.close'])('%s failed', async (call) => {
+    await failedToPublish(call);
+    files.heal();
+    const again = await subject.store.openUpload(KEY, options);
+    expect(again.held.heldCount).toBe(0);
+    for (const [index, content] of Object.entries(BLOCKS)) await again.write(Number(index), content);
+    await again.publish(publication('file', { durability: 'disk' }), SIZE, record('file', SIZE));
+    expect((await contentOf(subject.store, 'file')).equals(Buffer.concat(Object.values(BLOCKS)))).toBe(true);
+  });
+
+  test('also where it cannot be removed', async () => {
+    const upload = await uploadOf(subject.store, options, BLOCKS);
+    files.heal(({ name, path }) =>
+      ['file.sync', 'unlink'].includes(name) && path.endsWith(KEY) ? 'EIO' : undefined,
+    );
+    const published = upload.publish(publication('file', { durability: 'disk' }), SIZE, record('file', SIZE));
+    expect(await codeOf(published)).toBe('internal');
+    files.heal();
+    const again = await subject.store.openUpload(KEY, options);
+    expect(again.held.heldCount).toBe(0);
+    await again.discard();
+  });
+});
 
 test('a tail that did not reach the disk whole is not held', async () => {
   expect(await heldAfter(() => truncateSync(dataPath(), SIZE - 1))).toEqual(

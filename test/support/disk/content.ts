@@ -66,6 +66,11 @@ export class Content {
     this.#size.sync();
   }
 
+  /** A sync has failed: what was not on the disk is still seen, but no later sync brings it there. */
+  loseUnsynced(): void {
+    this.#unsynced.clear();
+  }
+
   /** What is there when the power comes back. */
   after(failure: PowerFailure): Content {
     const content = new Content(this.#size.after(failure));

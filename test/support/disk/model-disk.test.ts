@@ -3,6 +3,7 @@ import { seededRandom } from '../../../src/random.ts';
 import { OPEN } from '../../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { describeStoreContract } from '../../contract/store.ts';
+import { FaultyFiles } from '../faulty-files.ts';
 import { DISK_ROOT, ModelDisk } from './model-disk.ts';
 
 // What a store does on it is what it does on a real one.
@@ -56,6 +57,20 @@ async function syncDirectory(disk: ModelDisk, name = '.'): Promise<void> {
   await directory.sync();
   await directory.close();
 }
+
+test('what a failed sync has lost is seen until the power fails, whatever is synced later', async () => {
+  const disk = new ModelDisk();
+  await made(disk, 'file', 'old');
+  await syncDirectory(disk);
+  const files = new FaultyFiles(disk);
+  const file = await files.open(at('file'), OPEN.update);
+  await file.write(Buffer.from('new'), 0);
+  files.failNamed('file.sync', 'EIO');
+  await expect(file.sync()).rejects.toThrow('EIO');
+  await file.sync();
+  expect(await textOf(disk, 'file')).toBe('new');
+  expect(await outcomes(disk, 'file')).toEqual(new Set(['old']));
+});
 
 test('a file is sure once it is synced, and its name once its directory is', async () => {
   const disk = new ModelDisk();

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import type { FileStats, FileSystem, OpenFile } from '../../../src/storage/fs/file-system.ts';
+import type { LosingFile } from '../faulty-files.ts';
 import { Inode, type InodeType } from './inode.ts';
 import type { PowerFailure } from './kept.ts';
 import { Names } from './names.ts';
@@ -170,7 +171,7 @@ export class ModelDisk implements FileSystem {
     this.#setTime(this.#existing(path).inode, modifiedMs);
   }
 
-  #openFile(fd: number, inode: Inode): OpenFile {
+  #openFile(fd: number, inode: Inode): LosingFile {
     const opened = <T>(task: () => T): Promise<T> =>
       this.#handles.has(fd) ? Promise.resolve(task()) : Promise.reject(failure('EBADF', `handle ${fd}`));
     const changed = () => {
@@ -202,6 +203,7 @@ export class ModelDisk implements FileSystem {
           inode.sync();
           if (inode.type === 'directory') this.#names.sync(inode);
         }),
+      loseUnsynced: () => inode.content.loseUnsynced(),
       close: async () => void this.#handles.delete(fd),
     };
   }
