@@ -97,10 +97,8 @@ export class FileStore implements Store {
     this.#publisher = { ...parts, tree, names: this.#names, versions };
     this.#publications = new Publications(this.#publisher, state, uniqueName(this.#random));
     const isOfThisMachine = this.#files === systemFiles && this.#publisher.clock === systemClock;
-    if (options.beginThread !== undefined && isOfThisMachine) {
-      const onMade = (path: string) => tree.directoryMade(path);
-      this.#smallFiles = new SmallFiles(options.root, onMade, options.beginThread);
-    }
+    if (options.beginThread !== undefined && isOfThisMachine)
+      this.#smallFiles = new SmallFiles(options.root, tree, options.beginThread);
   }
 
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to, and `local-no-space` where the disk is full. */

@@ -69,6 +69,14 @@ export function beginThread(root: string): SmallFileThread {
   });
 }
 
+/** Is told of the directories that the thread makes. */
+export interface DirectoryMaking {
+  /** From now on it may make some, of which nothing is known yet. */
+  makingElsewhere(): void;
+  /** Now it makes none any more, and has made these; undefined if it ended before it could say which. */
+  madeElsewhere(paths: readonly string[] | undefined): void;
+}
+
 interface Waiting {
   task: SmallFileTask;
   content: Buffer;
@@ -87,7 +95,7 @@ interface Answered {
  */
 export class SmallFiles {
   readonly #root: string;
-  readonly #onMade: (path: string) => void;
+  readonly #directories: DirectoryMaking;
   readonly #begin: BeginThread;
   #worker: SmallFileThread | undefined;
   #starting: Promise<void> | undefined;
@@ -98,10 +106,9 @@ export class SmallFiles {
   readonly #pages = new Map<number, PromiseWithResolvers<ListingPage>>();
   #lastListing = 0;
 
-  /** `onMade` is told of directories that were made. */
-  constructor(root: string, onMade: (path: string) => void, begin: BeginThread = beginThread) {
+  constructor(root: string, directories: DirectoryMaking, begin: BeginThread = beginThread) {
     this.#root = root;
-    this.#onMade = onMade;
+    this.#directories = directories;
     this.#begin = begin;
   }
 
@@ -208,6 +215,7 @@ export class SmallFiles {
       return task.kind === 'put' ? { ...task, from, to: end } : task;
     });
     const batch: SmallFileBatch = { items: JSON.stringify(items satisfies SmallFileTask[]), contents };
+    if (this.#working.some(isPut)) this.#directories.makingElsewhere();
     this.#worker?.postMessage(batch, [contents]);
   }
 
@@ -215,8 +223,8 @@ export class SmallFiles {
     const { answers, made } = JSON.parse(items) as SmallFileAnswers;
     const answered = this.#working;
     this.#working = [];
+    if (answered.some(isPut)) this.#directories.madeElsewhere(made);
     this.#sendNext();
-    for (const path of made) this.#onMade(path);
     for (const [index, { settle }] of answered.entries()) {
       const answer = answers[index];
       if (answer === undefined || 'passed' in answer) settle.resolve(undefined);
@@ -231,10 +239,15 @@ export class SmallFiles {
   // Whoever waits does it as always. A put that was done and not answered then meets its own temporary or its own file.
   #fail(): void {
     this.#hasFailed = true;
+    if (this.#working.some(isPut)) this.#directories.madeElsewhere(undefined);
     for (const { settle } of [...this.#working.splice(0), ...this.#queue.splice(0)])
       settle.resolve(undefined);
     for (const page of this.#pages.values()) page.reject(threadEnded());
   }
+}
+
+function isPut({ task }: Waiting): boolean {
+  return task.kind === 'put';
 }
 
 function threadEnded(): SealiftError {

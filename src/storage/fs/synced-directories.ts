@@ -11,9 +11,12 @@ const MAX_REMEMBERED = 10_000;
 export class SyncedDirectories {
   /** By remote path: the sync that has done it or is about to. */
   readonly #syncs = new Map<string, Promise<void>>();
+  /** Whether directories are being made of which nothing was told yet. */
+  #isUncertain = false;
 
   /** Resolves once all directories that were made in `directory`, which is at `path`, are on disk. */
   async sync(path: string, directory: Directory): Promise<void> {
+    if (this.#isUncertain) this.forget();
     const known = this.#syncs.get(path);
     if (known !== undefined) return known;
     if (this.#syncs.size >= MAX_REMEMBERED) this.#syncs.clear();
@@ -32,7 +35,17 @@ export class SyncedDirectories {
     this.#syncs.delete(path);
   }
 
-  /** Directories have changed their paths. */
+  /** From now on directories may be made anywhere, and are told of later: until `certain`, nothing that is remembered is relied on. */
+  uncertain(): void {
+    this.#isUncertain = true;
+  }
+
+  /** All directories that were made have been told of. */
+  certain(): void {
+    this.#isUncertain = false;
+  }
+
+  /** Directories have changed their paths, or were made nobody knows where. */
   forget(): void {
     this.#syncs.clear();
   }

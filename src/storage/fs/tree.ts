@@ -128,6 +128,18 @@ export class Tree {
     this.#onMade(path);
   }
 
+  /** To be called before another thread begins to make directories. */
+  makingElsewhere(): void {
+    this.#synced.uncertain();
+  }
+
+  /** To be called once that has ended: these were made; undefined if nobody knows which. */
+  madeElsewhere(paths: readonly string[] | undefined): void {
+    if (paths === undefined) this.#synced.forget();
+    else for (const path of paths) this.directoryMade(path);
+    this.#synced.certain();
+  }
+
   /** To be called once a directory bears another name, with all that is in it. */
   directoryMoved(): void {
     this.#synced.forget();

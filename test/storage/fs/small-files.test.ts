@@ -28,7 +28,11 @@ describe.each([
     root = temporaryRoot();
     outside = temporaryRoot();
     made = [];
-    files = new SmallFiles(root.path, (path) => made.push(path), begin);
+    const directories = {
+      makingElsewhere: () => undefined,
+      madeElsewhere: (paths: readonly string[] = []) => void made.push(...paths),
+    };
+    files = new SmallFiles(root.path, directories, begin);
     await files.start();
   });
   afterEach(async () => {

@@ -1,0 +1,122 @@
+import { EventEmitter } from 'node:events';
+import { mkdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { FileStore } from '../../../src/storage/fs/fs-store.ts';
+import type {
+  SmallFileAnswers,
+  SmallFileBatch,
+  SmallFileThread,
+} from '../../../src/storage/fs/small-files.ts';
+import { putText } from '../../contract/store/samples.ts';
+import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
+
+/** A thread that makes the directory `d` for each batch, and answers when it is told to. */
+class SlowThread extends EventEmitter {
+  readonly #made: () => void;
+  readonly #batch = Promise.withResolvers<void>();
+
+  constructor(made: () => void) {
+    super();
+    this.#made = made;
+  }
+
+  begin(): SmallFileThread {
+    setImmediate(() => this.emit('message', 'ready'));
+    return this as unknown as SmallFileThread;
+  }
+
+  /** Resolves once it has made the directory for its first batch. */
+  get reached(): Promise<void> {
+    return this.#batch.promise;
+  }
+
+  postMessage(): void {
+    this.#made();
+    this.#batch.resolve();
+  }
+
+  answer(answered: SmallFileAnswers): void {
+    const batch: SmallFileBatch = { items: JSON.stringify(answered), contents: new ArrayBuffer(0) };
+    this.emit('message', batch);
+  }
+
+  unref(): void {
+    // It keeps nothing alive.
+  }
+
+  terminate(): Promise<number> {
+    this.emit('exit');
+    return Promise.resolve(0);
+  }
+}
+
+let root: TemporaryRoot;
+let store: FileStore;
+let thread: SlowThread;
+let synced: string[];
+
+beforeEach(async () => {
+  root = temporaryRoot();
+  onTestFinished(() => root.remove());
+  thread = new SlowThread(() => mkdirSync(root.at('d')));
+  store = await FileStore.open({ root: root.path, beginThread: () => thread.begin() });
+  onTestFinished(() => store[Symbol.asyncDispose]());
+  await store.startThread();
+  synced = await watchSyncs();
+  await putToDisk('e/first');
+});
+
+/** The directories below the root that are synced from now on; the root is ''. */
+async function watchSyncs(): Promise<string[]> {
+  const directories: string[] = [];
+  const base = realpathSync(root.path);
+  const handle = await open(base);
+  await handle.close();
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  const { sync } = prototype;
+  const spy = vi.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
+    const path = readlinkSync(`/proc/self/fd/${this.fd}`).slice(base.length);
+    if (!path.startsWith('/.sealift')) directories.push(path);
+    await sync.call(this);
+  });
+  onTestFinished(() => spy.mockRestore());
+  return directories;
+}
+
+/** The directories that are synced for a file that has to be on disk. */
+async function putToDisk(path: string): Promise<string[]> {
+  synced.splice(0);
+  await putText(store, path, '', { durability: 'disk' });
+  return [...synced];
+}
+
+test('a way that the thread has made and not told of yet is synced whole', async () => {
+  expect(await putToDisk('e/second')).toEqual(['/e']);
+  const inMemory = putText(store, 'd/in memory', '');
+  await thread.reached;
+  expect(await putToDisk('d/file')).toEqual(['', '/d']);
+  expect(await putToDisk('d/another')).toEqual(['', '/d']);
+  thread.answer({ answers: [{ passed: true }], made: ['d'] });
+  await inMemory;
+  // What it has told of is known, and need not be doubted any more.
+  expect(await putToDisk('d/third')).toEqual(['', '/d']);
+  expect(await putToDisk('d/fourth')).toEqual(['/d']);
+});
+
+test('so is one of which it could not tell any more', async () => {
+  const inMemory = putText(store, 'd/in memory', '');
+  await thread.reached;
+  await thread.terminate();
+  await inMemory;
+  expect(await putToDisk('d/file')).toEqual(['', '/d']);
+  expect(await putToDisk('d/another')).toEqual(['/d']);
+});
+
+test('reading makes nothing, and casts no doubt', async () => {
+  const reading = store.open('e/first');
+  await thread.reached;
+  expect(await putToDisk('e/second')).toEqual(['/e']);
+  thread.answer({ answers: [{ passed: true }], made: [] });
+  await (await reading).close();
+});
