@@ -14,8 +14,9 @@ const report: ['json', { outputFile: string }] = ['json', { outputFile: 'coverag
 const memory = '/dev/shm';
 const MIN_FREE_BYTES = 4 * 2 ** 30;
 
-/** These see how a module is loaded, or put another in its place: each has a process of its own. */
+/** These see how a module is loaded, put another in its place, or change what is remembered for a process: each has one of its own. */
 const ALONE = [
+  'test/storage/fs/sync-file-system.test.ts',
   'test/transfer/blake3-loading.test.ts',
   'test/transfer/without-blake3.test.ts',
   'test/trust/token-timing.test.ts',

@@ -88,6 +88,14 @@ export const systemFiles: FileSystem = {
   setTimes: (path, accessMs, modifiedMs) => fs.lutimes(path, seconds(accessMs), seconds(modifiedMs)),
 };
 
+/** The type of the file system of `path` on this machine, as statfs(2) tells it; undefined where it tells none. */
+export async function fileSystemType(path: string): Promise<number | undefined> {
+  return fs.statfs(path).then(
+    ({ type }) => type,
+    () => undefined,
+  );
+}
+
 function openFile(handle: fs.FileHandle): OpenFile {
   return {
     fd: handle.fd,

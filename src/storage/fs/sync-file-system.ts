@@ -1,16 +1,46 @@
 import { execFile } from 'node:child_process';
+import { release } from 'node:os';
 import { promisify } from 'node:util';
+
+import { KeyedMutex } from '../keyed-mutex.ts';
+import { fileSystemType } from './file-system.ts';
 
 /** From how many paths on the whole file system is synced at once: that writes what others have changed, too. */
 export const MIN_PATHS = 64;
 
+const FUSE = 0x65735546;
+const OVERLAYFS = 0x794c7630;
+/** Types of file systems, as statfs(2) tells them, with another one below of whose losses syncfs(2) hears nothing. */
+const SILENT_TYPES: ReadonlySet<number> = new Set([FUSE, OVERLAYFS]);
+
+/** One at a time, for all stores of this process: whoever comes behind a failure must know of it. */
+const turns = new KeyedMutex();
+let hasFailed = false;
+
 /**
  * Brings everything that was changed in the file system of `path` to the disk, by syncfs(2), for which Node has no
  * name and coreutils has `sync -f`. False where that cannot be had, or fails: then each file has to be synced, and
- * says what is wrong with it.
+ * says what is wrong with it. The system says only once that something was lost, to whoever asks first and not to
+ * whoever lost it: so after a failure this process does not use it any more.
  */
 export async function syncFileSystem(path: string): Promise<boolean> {
   if (process.platform !== 'linux') return false;
+  const type = await fileSystemType(path);
+  if (type === undefined || !reportsLostWrites(release(), type)) return false;
+  return turns.run('sync', async () => {
+    if (hasFailed) return false;
+    hasFailed = !(await runSync(path));
+    return !hasFailed;
+  });
+}
+
+/** Whether syncfs(2) fails where data was lost: Linux does that from 5.8 on. `kernel` is its release, as in `6.1.0-13-amd64`; `type` is that of the file system. */
+export function reportsLostWrites(kernel: string, type: number): boolean {
+  const [major = 0, minor = 0] = kernel.split('.').map((part) => Number.parseInt(part));
+  return (major > 5 || (major === 5 && minor >= 8)) && !SILENT_TYPES.has(type);
+}
+
+function runSync(path: string): Promise<boolean> {
   return promisify(execFile)('sync', ['-f', '--', path]).then(
     () => true,
     () => false,

@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { mkdirSync, readlinkSync, realpathSync } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { mkdirSync } from 'node:fs';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import type {
   SmallFileAnswers,
@@ -10,6 +9,7 @@ import type {
 } from '../../../src/storage/fs/small-files.ts';
 import { putText } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
+import { watchSyncs } from './watched-syncs.ts';
 
 /** A thread that makes the directory `d` for each batch, and answers when it is told to. */
 class SlowThread extends EventEmitter {
@@ -63,26 +63,9 @@ beforeEach(async () => {
   store = await FileStore.open({ root: root.path, beginThread: () => thread.begin() });
   onTestFinished(() => store[Symbol.asyncDispose]());
   await store.startThread();
-  synced = await watchSyncs();
+  synced = await watchSyncs(root.path);
   await putToDisk('e/first');
 });
-
-/** The directories below the root that are synced from now on; the root is ''. */
-async function watchSyncs(): Promise<string[]> {
-  const directories: string[] = [];
-  const base = realpathSync(root.path);
-  const handle = await open(base);
-  await handle.close();
-  const prototype = Object.getPrototypeOf(handle) as FileHandle;
-  const { sync } = prototype;
-  const spy = vi.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
-    const path = readlinkSync(`/proc/self/fd/${this.fd}`).slice(base.length);
-    if (!path.startsWith('/.sealift')) directories.push(path);
-    await sync.call(this);
-  });
-  onTestFinished(() => spy.mockRestore());
-  return directories;
-}
 
 /** The directories that are synced for a file that has to be on disk. */
 async function putToDisk(path: string): Promise<string[]> {
