@@ -15,6 +15,7 @@ export function assertStillSame({ path, etag }: Entry, made: string | undefined)
   throw new SealiftError('forbidden', `${JSON.stringify(path)} is not any more what was made there.`);
 }
 
-function nodeOf(etag: string): string | undefined {
-  return etag.split('-')[0];
+/** The part of an etag that stays while what it is of is moved and changed. */
+export function nodeOf(etag: string): string {
+  return etag.split('-', 1)[0] ?? etag;
 }

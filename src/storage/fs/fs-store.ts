@@ -28,6 +28,7 @@ import { closingFile } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
+import { LostFiles } from './lost-files.ts';
 import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
 import { publishContent, refuseWithoutParents, replacing, type Publisher } from './publish.ts';
@@ -37,7 +38,7 @@ import { StateDirectory, uniqueName } from './state-directory.ts';
 import { explaining, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { MIN_PATHS, syncFileSystem } from './sync-file-system.ts';
-import { syncFile, syncFiles } from './synced-files.ts';
+import { syncFiles } from './synced-files.ts';
 import { Tree, type Place } from './tree.ts';
 import { openFileUpload } from './upload.ts';
 import { expireVersions } from './version-expiry.ts';
@@ -70,6 +71,7 @@ export class FileStore implements Store {
   readonly #tree: Tree;
   readonly #state: StateDirectory;
   readonly #names: KeyedMutex;
+  readonly #lost = new LostFiles();
   /** Names of temporary data in use: no leftovers, and not listed as such. */
   readonly #temporaries = new Set<string>();
   readonly #publisher: Publisher;
@@ -244,7 +246,8 @@ export class FileStore implements Store {
           checkMove(moved, existing, to, options);
           if (to === path) return;
           // What is replaced must not be lost together with its successor, if that is not on disk yet.
-          if (existing !== undefined && moved.type === 'file') await syncFile(this.#files, from);
+          if (existing !== undefined && moved.type === 'file')
+            await this.#lost.sync(this.#files, from, moved);
           await replacing(this.#publisher, target, existing, () =>
             renameEntry(this.#files, from.systemPath, target.systemPath),
           ).catch(async (error: unknown) => {

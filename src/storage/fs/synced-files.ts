@@ -27,8 +27,7 @@ export async function syncFiles(files: FileSystem, tree: Tree, paths: readonly s
   );
 }
 
-/** Syncs the data of the file at `place`. */
-export async function syncFile(files: FileSystem, { systemPath }: Place): Promise<void> {
+async function syncFile(files: FileSystem, { systemPath }: Place): Promise<void> {
   const file = await files.open(systemPath, OPEN.read);
   await closingFile(file, () => file.sync());
 }

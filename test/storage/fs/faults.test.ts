@@ -72,6 +72,11 @@ describe.each(KEPT)('%s', (_, keepVersionsMs) => {
           expect(trial.files.openCount, where).toBe(trial.handles);
           await expectNothingLost(trial, preparation, now, where);
 
+          if (isSyncOfSource(call, scenario)) {
+            expect((await failureOf(scenario.run(trial.store, BASE)))?.retryable, where).toBe(false);
+            expect((await standingOn(trial.disk)).files, where).toEqual(before.files);
+            await scenario.prepare(trial.store, BASE);
+          }
           const isDone = await sayAgain(trial, preparation, now, where);
           const last = await standingOn(trial.disk);
           expect(last, where).toEqual(after);
@@ -125,6 +130,11 @@ function waysToFail({ name }: FileCall, { isHarmed = () => true }: Scenario, ran
 /** The calls from number `number` on fail, each in its way. */
 function failFrom(files: FaultyFiles, number: number, faults: readonly Fault[]): void {
   files.heal((_, each) => faults[each - number]);
+}
+
+/** Whether what the scenario starts from can be relied on no more if this call fails. */
+function isSyncOfSource({ name, path }: FileCall, { source }: Scenario): boolean {
+  return name === 'file.sync' && source !== undefined && path.endsWith(`/${BASE}/${source}`);
 }
 
 /** What a call that failed should have taken away again. */

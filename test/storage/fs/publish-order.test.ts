@@ -6,6 +6,7 @@ import {
   ANY,
   block,
   codeOf,
+  failureOf,
   publication,
   putText,
   record,
@@ -186,6 +187,27 @@ test('what moves onto a file is synced first, and both directories afterwards', 
     'file.sync /b',
     'file.sync /a',
   ]);
+});
+
+test('what could not be synced takes no place of a file when it is moved again, also by another name', async () => {
+  const { store } = subject;
+  await putText(store, 'source', 'new');
+  await putText(store, 'file', 'old');
+  files.failNamed('file.sync', 'EIO', { path: '/source' });
+  expect(await failureOf(store.move('source', 'file', ANY))).toMatchObject({
+    code: 'internal',
+    retryable: true,
+  });
+  files.heal();
+  const refused = { code: 'internal', retryable: false };
+  expect(await failureOf(store.move('source', 'file', ANY))).toMatchObject(refused);
+  await store.move('source', 'moved', ABSENT);
+  await store.set('moved', { mtimeMs: 1000 });
+  expect(await failureOf(store.move('moved', 'file', ANY))).toMatchObject(refused);
+  expect(await textOf(store, 'file')).toBe('old');
+  await putText(store, 'moved', 'newer');
+  await store.move('moved', 'file', ANY);
+  expect(await textOf(store, 'file')).toBe('newer');
 });
 
 test('a link takes the place of what stands there in one step', async () => {

@@ -24,6 +24,8 @@ export interface Scenario {
   isDurable?: true;
   /** Whether a file that it made new may hold anything after a loss of power, until it was synced. */
   mayTear?: true;
+  /** The file that has to be put again, by preparing anew, once its data could not be synced. */
+  source?: string;
   /** Whether it is to fail where the system fails in this way; always, if left out. */
   isHarmed?: (errno: string) => boolean;
 }
@@ -116,6 +118,7 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     run: (store, base) => store.move(`${base}/source`, `${base}/a/file`, ANY),
     saidAgain: 'not-found',
+    source: 'source',
     isDurable: true,
   },
   {
