@@ -10,11 +10,12 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { link, lstat, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, rename, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { systemClock } from '../clock.ts';
 import { cannotLink, isDiskFull, SealiftError, systemCode } from '../errors.ts';
+import { syncDirectory } from './local-sync.ts';
 
 /** How a fetched file is to stand under its name. */
 export interface Completion {
@@ -144,15 +145,6 @@ async function syncOrRemove(handle: FileHandle, path: string): Promise<void> {
   } catch (error) {
     await rm(path, { force: true }).catch(() => undefined);
     throw error;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, lstat, mkdir, open, realpath, unlink, type FileHandle } from 'node:fs/promises';
+import { copyFile, lstat, open, realpath, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 import { throwIfAborted } from '../clock.ts';
@@ -10,6 +10,7 @@ import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigests } from '../transfer/block-digests.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
 import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
+import { makeDirectories } from './local-sync.ts';
 import { assertReplaceable, explaining, publishFile, type Completion } from './local-publish.ts';
 
 /**
@@ -39,7 +40,7 @@ export class PartialFile implements AsyncDisposable {
     const name = partialName(remoteName, absolute);
     const path = join(dirname(absolute), `${name}.part`);
     return explaining(target, async () => {
-      await mkdir(dirname(absolute), { recursive: true });
+      await makeDirectories(dirname(absolute));
       const lock = await claimProcessLock(join(dirname(absolute), `${name}.lock`), target);
       try {
         return new PartialFile(absolute, path, await openOwn(path), lock);

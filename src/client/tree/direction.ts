@@ -1,11 +1,11 @@
 import type { SealiftError } from '../../errors.ts';
-import type { Client } from '../client.ts';
 import type { RetryEvent } from '../retry.ts';
 import type { TransferProgress } from '../transfer-progress.ts';
 import type { SendAction } from './action.ts';
 import type { Sides } from './decide.ts';
 import type { ScanOptions } from './local-scan.ts';
 import type { NameFolding, TreeEntry } from './tree-entry.ts';
+import type { Unsynced } from './unsynced-receipts.ts';
 
 /** What was done with one file. */
 export interface FileOutcome {
@@ -20,8 +20,8 @@ export interface FileOutcome {
   /** File bytes found in place. */
   resumedBytes: number;
   retries: number;
-  /** The connection that the receipt holds on until it is synced; undefined if it is good as it is. */
-  unsynced?: Client | undefined;
+  /** What has to be synced before it is done for good; undefined if it is. */
+  unsynced?: Unsynced | undefined;
 }
 
 export interface SendHooks {
@@ -54,14 +54,14 @@ export interface TreeDirection extends Sides, AsyncDisposable {
   /** Before the first change: what has to be in place or to be held. */
   begin(): Promise<void>;
   /** Makes a directory that does not stand yet and its missing parents, writable for now. Resolves with what has to be synced. */
-  makeDirectory(entry: TreeEntry): Promise<Client | undefined>;
+  makeDirectory(entry: TreeEntry): Promise<Unsynced | undefined>;
   send(action: SendAction, hooks: SendHooks): Promise<FileOutcome>;
-  link(action: SendAction): Promise<Client | undefined>;
+  link(action: SendAction): Promise<Unsynced | undefined>;
   set(path: string, attributes: Attributes): Promise<void>;
   move(from: string, to: string): Promise<void>;
   /** Removes a file, a link or an empty directory; one that is gone already is no failure. With a backup directory a file or link goes there instead. */
   remove(entry: TreeEntry): Promise<void>;
-  /** After the last change, when only attributes of directories remain to be set: gives up what is held and, if all `isComplete`, what earlier runs left. */
+  /** After the last change, when only attributes of directories remain to be set: brings what was moved to the disk, and gives up what is held and, if all `isComplete`, what earlier runs left. */
   end(options: { isComplete: boolean }): Promise<void>;
 }
 

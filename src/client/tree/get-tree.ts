@@ -25,6 +25,7 @@ import { LocalTarget } from './local-target.ts';
 import { scanRemote, unreadableDirectories } from './remote-scan.ts';
 import { isTemporary, type NameFolding, type TreeEntry } from './tree-entry.ts';
 import { EVERYTHING } from './tree-filter.ts';
+import type { Unsynced } from './unsynced-receipts.ts';
 
 export interface GetTreeOptions extends DirectionOptions, TransferOptions {
   connector: Connector;
@@ -142,9 +143,10 @@ export class GetTree implements TreeDirection {
     if (this.#backupWithin !== undefined) await this.#target.directory(this.#backupWithin);
   }
 
-  async makeDirectory({ path, mode }: TreeEntry): Promise<undefined> {
+  async makeDirectory({ path, mode }: TreeEntry): Promise<Unsynced> {
     // Writable until everything is in it; its own bits come in the end.
     await this.#target.directory(path, (this.#options.archive ?? true) ? mode | 0o700 : 0o777);
+    return this.#target;
   }
 
   async send(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
@@ -159,9 +161,10 @@ export class GetTree implements TreeDirection {
     }
   }
 
-  async link({ entry, to, existing }: SendAction): Promise<undefined> {
+  async link({ entry, to, existing }: SendAction): Promise<Unsynced> {
     if (existing !== undefined) await this.#makeRoom(existing);
     await this.#target.link(to, entry.target ?? '', entry.mtimeMs);
+    return this.#target;
   }
 
   set(path: string, attributes: Attributes): Promise<void> {
@@ -185,10 +188,20 @@ export class GetTree implements TreeDirection {
       await this.begin();
       await this.#discard([...this.#leftOver]);
     }
-    await this.#target.release();
+    try {
+      await this.#backup?.sync();
+      await this.#target.sync();
+    } catch (error) {
+      // Else the run has failed already, most likely by this.
+      if (isComplete) throw error;
+    } finally {
+      await this.#target.release();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Of a run that was broken off: so that the next finds what is there. That it failed is known already.
+    await this.#target.sync().catch(() => undefined);
     await this.#target.release();
   }
 
@@ -211,7 +224,8 @@ export class GetTree implements TreeDirection {
     await this.#target.writeFile(to, content, this.#completion(action, { mtimeMs, mode }));
     const size = content.length;
     onProgress({ totalBytes: size, doneBytes: size, resumedBytes: 0, movedBytes });
-    return { path: this.#shown(to), size, digest, etag, movedBytes, resumedBytes: 0, retries: run.retries };
+    const moved = { movedBytes, resumedBytes: 0, retries: run.retries };
+    return { path: this.#shown(to), size, digest, etag, ...moved, unsynced: this.#target };
   }
 
   async #sendLarge(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
@@ -246,7 +260,7 @@ export class GetTree implements TreeDirection {
       mode,
       keepsMode: archive,
       mustBeNew: mustBeNew && existing === undefined,
-      // What is new and lost with the power is fetched again by the next run; what it replaced would be gone.
+      // What is new is synced with others, and fetched again if it is lost before; what it replaced would be gone.
       isDurable: existing !== undefined,
       beforePublishing: existing === undefined ? undefined : () => this.#makeRoom(existing),
     };

@@ -22,9 +22,11 @@ import { SealiftError, systemCode } from '../../errors.ts';
 import { KeyedMutex } from '../../storage/keyed-mutex.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import { claimProcessLock, type ProcessLock } from '../../trust/process-lock.ts';
+import { makeDirectories, syncFile } from '../local-sync.ts';
 import { explaining, publishContent, publishFile, secondsOf, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
 import type { Attributes } from './direction.ts';
+import { provisionalTime, UnsyncedChanges } from './unsynced-changes.ts';
 
 /**
  * Writes a tree below a local directory, and nowhere else, whatever the paths say: each directory on the way to a
@@ -39,6 +41,7 @@ export class LocalTarget {
   /** Directories by path that are there, and no links. */
   readonly #directories = new Map<string, Promise<void>>();
   readonly #temporaries = new KeyedMutex();
+  readonly #unsynced = new UnsyncedChanges();
   #lock: ProcessLock | undefined;
   #lockDirectory = '';
 
@@ -55,7 +58,7 @@ export class LocalTarget {
   /** Keeps other runs for the same source and target away. Throws `locked`. */
   async claim({ isFile }: { isFile: boolean }): Promise<void> {
     const directory = isFile ? dirname(this.root) : this.root;
-    await explaining(directory, () => mkdir(directory, { recursive: true }));
+    await explaining(directory, () => makeDirectories(directory));
     const path = join(directory, `.sealift-${this.#id}${'0'.repeat(8)}.lock`);
     this.#lock ??= await keepingTime(directory, () => claimProcessLock(path, this.root));
     this.#lockDirectory = directory;
@@ -88,9 +91,13 @@ export class LocalTarget {
     return making;
   }
 
-  /** Puts a small file under its name, whole. */
-  async writeFile(path: string, content: Buffer, completion: Omit<Completion, 'size'>): Promise<void> {
+  /** Puts a small file under its name, whole. Where it need not be durable yet, it gets its time with the next `sync`. */
+  async writeFile(path: string, content: Buffer, wanted: Omit<Completion, 'size'>): Promise<void> {
     const target = this.file(path);
+    const isSyncedLater = wanted.isDurable === false && canBeReopened(wanted);
+    const completion = isSyncedLater
+      ? { ...wanted, mtimeMs: provisionalTime(wanted.mtimeMs) }
+      : { ...wanted, isDurable: true };
     await this.#withTemporary(path, (temporary) =>
       explaining(target, async () => {
         if (isNew(completion)) return publishContent(content, { temporary, target }, completion);
@@ -105,6 +112,7 @@ export class LocalTarget {
         }
       }),
     );
+    if (isSyncedLater) this.#unsynced.addFile(target, wanted.mtimeMs);
   }
 
   /** Lends what an earlier run left of a large file, or a new one. */
@@ -129,6 +137,7 @@ export class LocalTarget {
         try {
           await lutimes(temporary, secondsOf(systemClock.now()), secondsOf(mtimeMs));
           await rename(temporary, file);
+          this.#unsynced.addName(file);
         } catch (error) {
           await unlink(temporary).catch(() => undefined);
           throw error;
@@ -143,9 +152,12 @@ export class LocalTarget {
     const file = this.file(path);
     await explaining(file, async () => {
       // A link at the top is the user's own, and what it leads to is meant.
-      const isLink = path !== '' && (await lstat(file)).isSymbolicLink();
+      const stats = await lstat(file);
+      const isLink = path !== '' && stats.isSymbolicLink();
       if (mode !== undefined && !isLink) await chmod(file, mode & 0o777);
       if (mtimeMs === undefined) return;
+      // Its time may be another because its data is not on the disk yet, after a run that was killed.
+      if (stats.isFile() && Math.floor(stats.mtimeMs) !== mtimeMs) await syncFile(file);
       const setTimes = path === '' ? utimes : lutimes;
       await setTimes(file, secondsOf(systemClock.now()), secondsOf(mtimeMs));
     });
@@ -155,6 +167,7 @@ export class LocalTarget {
     await this.#parents(from);
     await this.#parents(to);
     await explaining(this.file(to), () => rename(this.file(from), this.file(to)));
+    this.#unsynced.addName(this.file(to));
   }
 
   /** Moves what stands there into another tree, which is written to with the same care: it may hold links from here. */
@@ -163,6 +176,7 @@ export class LocalTarget {
     await other.#parents(otherPath);
     const to = other.file(otherPath);
     await explaining(to, () => rename(this.file(path), to)).catch(passOverGone);
+    other.#unsynced.addName(to);
   }
 
   async remove(path: string, isDirectory: boolean): Promise<void> {
@@ -180,6 +194,11 @@ export class LocalTarget {
     }
   }
 
+  /** Resolves when everything that was made, written or moved so far is on the disk. Fails for good: throws the same if called again. */
+  sync(): Promise<void> {
+    return this.#unsynced.sync();
+  }
+
   /** Lets other runs in again. May be called again. */
   async release(): Promise<void> {
     const lock = this.#lock;
@@ -190,13 +209,14 @@ export class LocalTarget {
   async #makeDirectory(path: string, mode: number): Promise<void> {
     const file = this.file(path);
     if (path === '') {
-      await explaining(file, () => mkdir(file, { recursive: true }));
+      await explaining(file, () => makeDirectories(file));
       return;
     }
     await this.#parents(path);
     await explaining(file, async () => {
       try {
         await mkdir(file, mode);
+        this.#unsynced.addName(file);
       } catch (error) {
         if (systemCode(error) !== 'EEXIST') throw error;
         if ((await lstat(file)).isDirectory()) return;
@@ -234,6 +254,11 @@ async function keepingTime<T>(directory: string, task: () => Promise<T>): Promis
 // What replaces nothing needs no care for what it replaces.
 function isNew({ mustBeNew, isDurable, beforePublishing }: Omit<Completion, 'size'>): boolean {
   return !mustBeNew && isDurable === false && beforePublishing === undefined;
+}
+
+// To be synced, which takes the right to read it.
+function canBeReopened({ mode, keepsMode = false }: Omit<Completion, 'size'>): boolean {
+  return (mode & ~(keepsMode ? 0 : process.umask()) & 0o400) !== 0;
 }
 
 function hashed(text: string): string {

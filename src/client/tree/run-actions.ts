@@ -3,7 +3,6 @@ import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import { Budget } from '../../transport/budget.ts';
-import type { Client } from '../client.ts';
 import type { RetryEvent } from '../retry.ts';
 import type { TransferProgress } from '../transfer-progress.ts';
 import { isChange, type Action, type DirectoryAction, type SendAction, type SkipReason } from './action.ts';
@@ -11,13 +10,13 @@ import { forEachConcurrently } from './concurrency.ts';
 import type { FileOutcome, TreeDirection } from './direction.ts';
 import type { TreeEntry } from './tree-entry.ts';
 import { untilSteady } from './steady.ts';
-import { UnsyncedReceipts } from './unsynced-receipts.ts';
+import { UnsyncedReceipts, type Unsynced } from './unsynced-receipts.ts';
 
 /** Told of what happens. Paths are relative to the tops. */
 export interface TreeObserver {
   /** A step is about to be taken, or was found not to be needed. */
   onAction?(action: Action): void;
-  /** A step is taken, for good: on the disk of a server, or under its name here. `outcome`: of a file that was sent. */
+  /** A step is taken, for good: it is on the disk of the target. `outcome`: of a file that was sent. */
   onDone?(action: Action, outcome?: FileOutcome): void;
   onSkipped?(entry: TreeEntry, reason: SkipReason): void;
   onFailed?(error: SealiftError, path: string): void;
@@ -86,8 +85,8 @@ class ActionRun {
     this.#observer = observer;
     this.#large = new Budget(Math.min(options.transfers, MAX_LARGE_AT_ONCE));
     this.#receipts = new UnsyncedReceipts(
-      ({ action, outcome }) => observer.onDone?.(action, outcome && { ...outcome, durability: 'disk' }),
-      ({ action }, reason) => this.#void.push({ action, reason }),
+      ({ action, outcome }) => observer.onDone?.(action, outcome && onDisk(outcome)),
+      (item, reason) => this.#notSettled(item.action, reason),
     );
   }
 
@@ -267,9 +266,17 @@ class ActionRun {
     return onVanish === 'skip' && isGone ? 'vanished' : undefined;
   }
 
-  #done(action: Action, unsynced: Client | undefined, outcome?: FileOutcome): void {
+  #done(action: Action, unsynced: Unsynced | undefined, outcome?: FileOutcome): void {
     if (unsynced === undefined) this.#observer.onDone?.(action, outcome);
     else this.#receipts.add(unsynced, { action, outcome }, outcome?.size ?? 0);
+  }
+
+  #notSettled(action: Action, reason: SealiftError): void {
+    if (isSealiftError(reason, 'local-file', 'local-no-space')) {
+      // The disk of this machine does not get better by trying again.
+      this.#fail(reason, action.entry.path);
+      this.#hopeless = true;
+    } else this.#void.push({ action, reason });
   }
 
   /** Everything that was done is on the disk then; what was lost with a connection has been done again. */
@@ -340,6 +347,11 @@ class ActionRun {
     this.#hopeless ||= this.#options.isHopeless(error);
     this.#observer.onFailed?.(error, path);
   }
+}
+
+/** What was only in memory, and has been synced. */
+function onDisk(outcome: FileOutcome): FileOutcome {
+  return outcome.durability === undefined ? outcome : { ...outcome, durability: 'disk' };
 }
 
 function notSynced(cause: SealiftError): SealiftError {

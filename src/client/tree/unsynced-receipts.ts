@@ -1,28 +1,34 @@
 import { toSealiftError, type SealiftError } from '../../errors.ts';
-import type { Client } from '../client.ts';
 
 /** After so many receipts, or bytes, a sync is asked for while the work goes on, so that little is void if the connection ends. */
 const SYNC_AFTER = { count: 1_024, bytes: 256 * 2 ** 20 };
 
-/** What a server has told to be done with durability `memory`: done only once it has answered a `sync` on the same connection. */
+/** Where something was done that is good only once a `sync` there has succeeded: a connection to a server, or this machine. */
+export interface Unsynced {
+  sync(): Promise<void>;
+  /** Ends it, if it is a connection. */
+  close?(): Promise<void>;
+}
+
+/** What is done in memory only: done for good once its connection to the server, or this machine, is synced. */
 export class UnsyncedReceipts<T> {
   readonly #settled: (item: T) => void;
   readonly #voided: (item: T, reason: SealiftError) => void;
-  #waiting = new Map<Client, T[]>();
+  #waiting = new Map<Unsynced, T[]>();
   #count = 0;
   #bytes = 0;
   #syncing: Promise<void> = Promise.resolve();
 
-  /** `settled` is told of what is on the server's disk, `voided` of what may not be, and has to be done again. */
+  /** `settled` is told of what is on the disk, `voided` of what may not be, and has to be done again. */
   constructor(settled: (item: T) => void, voided: (item: T, reason: SealiftError) => void) {
     this.#settled = settled;
     this.#voided = voided;
   }
 
-  /** Takes note of what came on `client`; `bytes` is its size. */
-  add(client: Client, item: T, bytes: number): void {
-    const items = this.#waiting.get(client);
-    if (items === undefined) this.#waiting.set(client, [item]);
+  /** Takes note of what was done at `place`; `bytes` is its size. */
+  add(place: Unsynced, item: T, bytes: number): void {
+    const items = this.#waiting.get(place);
+    if (items === undefined) this.#waiting.set(place, [item]);
     else items.push(item);
     this.#count += 1;
     this.#bytes += bytes;
@@ -36,22 +42,22 @@ export class UnsyncedReceipts<T> {
     this.#count = 0;
     this.#bytes = 0;
     this.#syncing = this.#syncing.then(async () => {
-      for (const [client, items] of waiting) await this.#sync(client, items);
+      for (const [place, items] of waiting) await this.#sync(place, items);
     });
     return this.#syncing;
   }
 
-  async #sync(client: Client, items: readonly T[]): Promise<void> {
+  async #sync(place: Unsynced, items: readonly T[]): Promise<void> {
     try {
-      await client.sync();
+      await place.sync();
     } catch (error) {
       const reason = toSealiftError(error);
-      const later = this.#waiting.get(client) ?? [];
-      this.#waiting.delete(client);
+      const later = this.#waiting.get(place) ?? [];
+      this.#waiting.delete(place);
       for (const item of [...items, ...later]) this.#voided(item, reason);
-      // The server has forgotten what it could not sync, also that of which the receipt is still on its way: on a connection that
+      // A server has forgotten what it could not sync, also that of which the receipt is still on its way: on a connection that
       // is gone none is taken for good.
-      await client.close();
+      await place.close?.();
       return;
     }
     for (const item of items) this.#settled(item);

@@ -1,0 +1,168 @@
+import { readlinkSync } from 'node:fs';
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+
+import { PartialFile } from '../../../src/client/partial-file.ts';
+import { isChange } from '../../../src/client/tree/action.ts';
+import { planSync } from '../../../src/client/tree/plan-tree.ts';
+import { contentsAt, LONG_AGO, plantTree } from '../../support/planted-tree.ts';
+import { temporaryDirectory } from '../../support/test-server.ts';
+import { MIB, noise } from '../setting.ts';
+import { bothTrees, copy, kinds, PLAN, startTrees, SYNC } from './tree-setting.ts';
+
+const TREE = {
+  '/': {},
+  'd/': {},
+  'd/e/': {},
+  'd/e/a': 'a',
+  'd/b': 'b',
+  c: 'c',
+  large: noise(2 * MIB),
+  l: { link: 'c' },
+};
+const SMALL = ['c', 'd/b', 'd/e/a'];
+
+/** Has `before` called with the path of each file and directory that is about to be synced by this process. */
+async function beforeSync(before: (path: string) => Promise<void> | void): Promise<void> {
+  const handle = await open(import.meta.filename);
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const sync = prototype.sync;
+  const spy = vi.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
+    await before(readlinkSync(`/proc/self/fd/${this.fd}`));
+    await sync.call(this);
+  });
+  onTestFinished(() => spy.mockRestore());
+}
+
+/** In whole milliseconds. */
+async function timeOf(path: string): Promise<number> {
+  return Math.floor((await stat(path)).mtimeMs);
+}
+
+function systemError(code: string): Error {
+  return Object.assign(new Error(`${code}: the disk is gone`), { code });
+}
+
+describe('a tree that was fetched', () => {
+  test('is on the disk, with the names of all that is in it, before it is told of as done', async () => {
+    const trees = await startTrees('get', TREE, {});
+    const order: string[] = [];
+    await beforeSync((path) => void order.push(`sync ${relative(trees.target, path)}`));
+    const { told, isComplete } = await copy(trees.direction(), {
+      observer: { onDone: ({ entry }) => void order.push(`done ${entry.path}`) },
+    });
+    expect([told.failed, isComplete]).toEqual([{}, true]);
+    for (const path of SMALL) {
+      const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
+      expect(order.indexOf(`sync ${path}`)).toBeGreaterThan(-1);
+      expect(order.lastIndexOf(`sync ${directory}`)).toBeGreaterThan(order.indexOf(`sync ${path}`));
+      expect(order.indexOf(`done ${path}`)).toBeGreaterThan(order.lastIndexOf(`sync ${directory}`));
+    }
+    expect(order.indexOf('done l')).toBeGreaterThan(order.lastIndexOf('sync '));
+    const [target, source] = await bothTrees(trees);
+    expect(target).toEqual(source);
+  });
+
+  test.each([{ update: false }, { update: true }])(
+    'is not believed by a later run before its data is on the disk (%o)',
+    async (rules) => {
+      const trees = await startTrees('get', TREE, {});
+      const planned: string[][] = [];
+      await beforeSync(async (path) => {
+        if (!SMALL.includes(relative(trees.target, path))) return;
+        // As if the power failed now, and the next run found sizes and times.
+        const next = trees.direction();
+        planned.push(kinds(await planSync(next, { ...PLAN, rules: { ...SYNC, ...rules } })));
+        await next[Symbol.asyncDispose]();
+      });
+      await copy(trees.direction());
+      expect(planned).toHaveLength(SMALL.length);
+      expect(planned[0]).toEqual(expect.arrayContaining(SMALL.map((path) => `file ${path}`)));
+      expect((await copy(trees.direction(), { rules })).actions.filter(isChange)).toEqual([]);
+    },
+  );
+
+  test.each([
+    { code: 'EIO', expected: 'local-file' },
+    { code: 'ENOSPC', expected: 'local-no-space' },
+  ])('has failed if the disk says $code to a sync, and is fetched again', async ({ code, expected }) => {
+    const trees = await startTrees('get', TREE, {});
+    let isBroken = true;
+    await beforeSync((path) => {
+      if (isBroken && path.endsWith('/d/b')) throw systemError(code);
+    });
+    const { told, isComplete } = await copy(trees.direction());
+    expect(isComplete).toBe(false);
+    expect(told.failed).toMatchObject({ 'd/b': expected });
+    expect(told.errors[0]?.message).toContain(join(trees.target, 'd/b'));
+    expect(told.done).not.toContain('file d/b');
+
+    isBroken = false;
+    const again = await copy(trees.direction());
+    expect([again.isComplete, kinds(again.actions)]).toEqual([true, expect.arrayContaining(['file d/b'])]);
+    const [target, source] = await bothTrees(trees);
+    expect(target).toEqual(source);
+  });
+
+  test('leaves the time of what somebody changed meanwhile as it is, and what is gone gone', async () => {
+    const trees = await startTrees('get', TREE, {});
+    await beforeSync(async (path) => {
+      if (path.endsWith('/d/b'))
+        await plantTree(trees.target, { 'd/b': { content: 'mine', mtimeMs: 5_000_000 } });
+    });
+    expect((await copy(trees.direction())).told.failed).toEqual({});
+    expect(await contentsAt(trees.target)).toMatchObject({ 'd/b': 'mine' });
+    expect(await timeOf(join(trees.target, 'd/b'))).toBe(5_000_000);
+  });
+
+  test('is synced as far as it came when the run is broken off', async () => {
+    const trees = await startTrees('get', { '/': {}, a: 'a', large: noise(2 * MIB) }, {});
+    const stop = new AbortController();
+    const direction = trees.direction({ signal: stop.signal });
+    const run = copy(direction, {
+      run: { signal: stop.signal, transfers: 1 },
+      observer: { onProgress: (path) => path === 'large' && stop.abort() },
+    });
+    await expect(run).rejects.toMatchObject({ code: 'aborted' });
+    expect(await timeOf(join(trees.target, 'a'))).toBe(LONG_AGO);
+  });
+
+  test('gets no time by its content alone before that is on the disk', async () => {
+    const trees = await startTrees(
+      'get',
+      { '/': {}, a: 'a' },
+      { '/': {}, a: { content: 'a', mtimeMs: 1_000 } },
+    );
+    const times: number[] = [];
+    await beforeSync(async (path) => {
+      if (path === join(trees.target, 'a')) times.push(await timeOf(path));
+    });
+    const { actions } = await copy(trees.direction(), { rules: { compare: 'digest' } });
+    expect(kinds(actions.filter(isChange))).toEqual(['attributes a']);
+    expect(times).toEqual([1_000]);
+  });
+
+  test.each(['EINVAL', 'EACCES'])('needs no sync of directories where there is none (%s)', async (code) => {
+    const trees = await startTrees('get', TREE, {});
+    await beforeSync(async (path) => {
+      if ((await stat(path)).isDirectory()) throw systemError(code);
+    });
+    expect(await copy(trees.direction())).toMatchObject({ isComplete: true, told: { failed: {} } });
+  });
+});
+
+test('directories that a file or a tree needs are synced into those that hold them', async () => {
+  const top = await temporaryDirectory();
+  const synced: string[] = [];
+  await beforeSync((path) => void synced.push(relative(top, path)));
+  const partial = await PartialFile.open(join(top, 'a', 'b', 'file'), 'host/path');
+  await partial[Symbol.asyncDispose]();
+  expect(synced).toEqual(['a', '']);
+
+  synced.length = 0;
+  const trees = await startTrees('get', TREE, undefined);
+  await copy(trees.direction({ root: join(top, 'c', 'd') }));
+  expect(synced).toEqual(expect.arrayContaining(['', 'c', 'c/d']));
+});
