@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs';
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { open, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
@@ -109,11 +109,13 @@ describe('a tree that was fetched', () => {
   test('leaves the time of what somebody changed meanwhile as it is, and what is gone gone', async () => {
     const trees = await startTrees('get', TREE, {});
     await beforeSync(async (path) => {
+      if (path.endsWith('/d/e/a')) await rm(path);
       if (path.endsWith('/d/b'))
         await plantTree(trees.target, { 'd/b': { content: 'mine', mtimeMs: 5_000_000 } });
     });
     expect((await copy(trees.direction())).told.failed).toEqual({});
     expect(await contentsAt(trees.target)).toMatchObject({ 'd/b': 'mine' });
+    expect(await contentsAt(trees.target)).not.toHaveProperty('d/e/a');
     expect(await timeOf(join(trees.target, 'd/b'))).toBe(5_000_000);
   });
 
