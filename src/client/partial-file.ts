@@ -153,7 +153,7 @@ function partialName(remoteName: string, absoluteTarget: string): string {
   return `.sealift-${createHash('sha256').update(`${remoteName}\0${absoluteTarget}`).digest('hex').slice(0, 16)}`;
 }
 
-/** Names of partial files and of their locks, as they may be found in a directory. */
+/** Names of partial files, as they may be found in a directory. */
 export const PARTIAL_NAME = /^\.sealift-[0-9a-f]{16}\.part$/;
 
 // Through symbolic links, which are the user's own here, as cp, scp and curl do it.

@@ -55,6 +55,14 @@ export function lockPath(path: string): string {
   return join(dirname(path), `.sealift-${name}.lock`);
 }
 
+/** Removes the lock at `lock`, which is a link, if its owner certainly is gone; false if it may be held. */
+export async function removeDeadFileLock(lock: string, random: Random = systemRandom): Promise<boolean> {
+  const present = await identity(lock);
+  if (present === undefined || !(await isOfDeadProcess(lock))) return false;
+  await takeAway(lock, present, random);
+  return true;
+}
+
 const tails = new Map<string, Promise<void>>();
 
 // Within the process the turns need no polling.

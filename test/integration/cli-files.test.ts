@@ -1,6 +1,9 @@
-import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { thisProcess } from '../../src/trust/lock-owner.ts';
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { events } from '../support/running-process.ts';
@@ -218,4 +221,43 @@ test('clean lists what is left, and removes it unless it is only to be shown', a
   expect(told).toMatchObject([{ type: 'partial', path: partial, size: 9, removed: true }]);
   expect([existsSync(partial), existsSync(other)]).toEqual([false, true]);
   expect((await here.run(['clean', home.at('nowhere')])).code).toBe(4);
+});
+
+test('clean takes the locks of processes that are gone, however they look, and none that may be held', async () => {
+  const { pid } = spawnSync('true');
+  const host = hostname();
+  const gone = JSON.stringify({ host, pid, began: '1' });
+  const elsewhere = JSON.stringify({ host: 'elsewhere.example', pid, began: '1' });
+  const owners = { '1': gone, '2': thisProcess(), '3': elsewhere, '4': '' };
+  for (const [name, owner] of Object.entries(owners))
+    home.write(`locks/.sealift-${name.repeat(16)}.lock`, owner);
+  const links = { a: gone, b: thisProcess(), c: 'somewhere' };
+  for (const [name, owner] of Object.entries(links))
+    symlinkSync(owner, home.at('locks', `.sealift-${name.repeat(16)}.lock`));
+  home.write('locks/.sealift-notes.lock', gone);
+  const before = readdirSync(home.at('locks')).sort();
+
+  const shown = await here.run(['clean', '-n', home.at('locks')]);
+  expect(shown).toMatchObject({ code: 0, stderr: '' });
+  expect(shown.stdout).not.toContain('removed');
+  expect(shown.stdout.split('\n')).toHaveLength(before.length);
+  expect((await here.run(['clean', '--older-than', '1d', home.at('locks')])).stdout).toBe('');
+  expect(readdirSync(home.at('locks')).sort()).toEqual(before);
+
+  const { code, events: told } = await here.runJson(['clean', home.at('locks')]);
+  const removed = Object.fromEntries(
+    told.map(({ path, removed: isRemoved }) => [basename(path as string).at(9), isRemoved]),
+  );
+  expect([code, told[0]?.['type']]).toEqual([0, 'lock']);
+  expect(removed).toEqual({ '1': true, '2': false, '3': false, '4': true, a: true, b: false, c: false });
+  const kept = ['2', '3', 'b', 'c'].map((name) => `.sealift-${name.repeat(16)}.lock`);
+  expect(readdirSync(home.at('locks')).sort()).toEqual([...kept, '.sealift-notes.lock'].sort());
+});
+
+test('clean takes the lock of a partial file with it', async () => {
+  const partial = home.write('both/.sealift-0123456789abcdef.part', 'left over');
+  home.write('both/.sealift-0123456789abcdef.lock', '');
+  const { events: told } = await here.runJson(['clean', home.at('both')]);
+  expect(told).toMatchObject([{ type: 'partial', path: partial, removed: true }]);
+  expect(readdirSync(home.at('both'))).toEqual([]);
 });
