@@ -1,9 +1,9 @@
-import { SealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { MAX_DIGESTS_PER_PAGE } from '../protocol/limits.ts';
 import type { Receipt } from '../protocol/responses.ts';
 import type { Entry, Store, StoredUpload } from '../storage/store.ts';
-import type { BlockMap } from '../transfer/block-map.ts';
+import { BlockMap } from '../transfer/block-map.ts';
 import { blockCount, BLOCK_BYTES } from '../transfer/blocks.ts';
 import { DIGEST_BYTES } from '../transfer/digests.ts';
 import {
@@ -235,9 +235,8 @@ export class Upload {
   }
 
   async #writeBlock(index: number, raw: Buffer, content: Buffer): Promise<void> {
-    // Before what is held is judged: opened again, the data may turn out to be lost.
-    const stored = await this.#openStored();
     if (this.#held.digest(index)?.equals(raw) === true) return;
+    const stored = await this.#openStored();
     // While it is being overwritten nobody knows what the block is.
     this.#held.delete(index);
     try {
@@ -266,7 +265,19 @@ export class Upload {
     const { path, durability } = this.request;
     const record = { id: this.id, owner: this.owner, path, size, digest, durability };
     const publication = { ...this.request, mayReplace: this.request.mayReplace && mayReplace };
-    return receiptOf(await stored.publish(publication, size, record), digest, durability);
+    try {
+      return receiptOf(await stored.publish(publication, size, record), digest, durability);
+    } catch (error) {
+      // A store removes the data that it could not bring to the disk.
+      if (isSealiftError(error, 'internal', 'no-space', 'quota-exceeded')) this.#forgetHeld();
+      throw error;
+    }
+  }
+
+  /** What is held is found anew when the data is opened again. */
+  #forgetHeld(): void {
+    this.#held = new BlockMap();
+    this.#heldIsKnown = false;
   }
 
   #openStored(): Promise<StoredUpload> {

@@ -59,9 +59,13 @@ export class FaultyFiles implements FileSystem {
     this.heal((_, each) => (each === number ? fault : undefined));
   }
 
-  /** Every call from number `number` on fails, as if the process had died or the disk had gone. */
-  failFrom(number: number, errno: Errno): void {
-    this.heal((_, each) => (each >= number ? errno : undefined));
+  /** Every call from number `number` on fails, as if the process had died or the disk had gone; `onCall` is told of each. */
+  failFrom(number: number, errno: Errno, onCall: (number: number) => void = () => undefined): void {
+    this.heal((_, each) => {
+      if (each < number) return undefined;
+      onCall(each);
+      return errno;
+    });
     this.#isOver = true;
   }
 

@@ -55,11 +55,9 @@ export class PowerHost implements AsyncDisposable {
 
   /** The server dies instead of making call number `number`: none of its bytes reaches the disk or a client any more. */
   dieAt(number: number): void {
-    this.#files.heal((_, each) => {
-      if (each < number) return undefined;
+    this.#files.failFrom(number, 'EIO', (each) => {
       if (each === number) this.#server.destroyConnections();
       this.#died.resolve();
-      return 'EIO';
     });
   }
 

@@ -8,8 +8,8 @@ import { syncDirectory, syncFile } from '../local-sync.ts';
 import { explaining, secondsOf } from '../local-publish.ts';
 import { mapConcurrently } from './concurrency.ts';
 
-/** Files synced at once. Node has four threads for this, and while they wait for the disk, which writes the journal once for all of them, the next files are opened. */
-const SYNCED_AT_ONCE = 32;
+/** Files synced at once: Node has four threads for this. */
+const SYNCED_AT_ONCE = 4;
 /** How much older a file looks until its data is on the disk. */
 const PROVISIONAL_AGE_MS = 24 * 3_600_000;
 /** File systems round times, FAT to two seconds. */

@@ -1,11 +1,13 @@
 import { readlinkSync } from 'node:fs';
-import { open, rm, stat, type FileHandle } from 'node:fs/promises';
+import { open, rm, stat, statfs, type FileHandle } from 'node:fs/promises';
+import { release } from 'node:os';
 import { join, relative } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { PartialFile } from '../../../src/client/partial-file.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
 import { planSync } from '../../../src/client/tree/plan-tree.ts';
+import { MIN_PATHS, reportsLostWrites } from '../../../src/storage/fs/sync-file-system.ts';
 import { contentsAt, LONG_AGO, plantTree } from '../../support/planted-tree.ts';
 import { temporaryDirectory } from '../../support/test-server.ts';
 import { MIB, noise } from '../setting.ts';
@@ -102,6 +104,18 @@ describe('a tree that was fetched', () => {
     isBroken = false;
     const again = await copy(trees.direction());
     expect([again.isComplete, kinds(again.actions)]).toEqual([true, expect.arrayContaining(['file d/b'])]);
+    const [target, source] = await bothTrees(trees);
+    expect(target).toEqual(source);
+  });
+
+  test('of many files is synced by one call for its file system where that tells of losses, and dated then', async () => {
+    const many = Object.fromEntries(Array.from({ length: MIN_PATHS }, (_, n) => [`many/${n}`, `${n}`]));
+    const trees = await startTrees('get', many, {});
+    let files = 0;
+    await beforeSync((path) => void (files += path.startsWith(`${trees.target}/many/`) ? 1 : 0));
+    await copy(trees.direction());
+    const isOneCall = reportsLostWrites(release(), (await statfs(trees.target)).type);
+    expect(files).toBe(isOneCall ? 0 : MIN_PATHS);
     const [target, source] = await bothTrees(trees);
     expect(target).toEqual(source);
   });
