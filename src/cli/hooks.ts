@@ -1,6 +1,6 @@
 import type { RetryPolicy } from '../client/retry.ts';
 import { withRetries } from '../client/retry.ts';
-import { systemClock, type Clock } from '../clock.ts';
+import { anySignal, systemClock, type Clock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
 import { version } from './version.ts';
@@ -60,7 +60,7 @@ async function request(
         ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...authorization,
       },
-      signal: AbortSignal.any([deadline.signal, ...(signal === undefined ? [] : [signal])]),
+      signal: anySignal(deadline.signal, signal),
     });
     // What it says does not matter, but until it is read the connection would stay.
     await response.body?.cancel();

@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from '../clock.ts';
+import { anySignal, systemClock, type Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import { BLOCK_BYTES, PROTOCOL_VERSION } from '../protocol/limits.ts';
 import { CONTENT_ENCODINGS } from '../protocol/requests.ts';
@@ -56,7 +56,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
       new SealiftError('stalled', `${place} did not answer the hello within ${helloTimeoutMs / 1000} s.`),
     ),
   );
-  const both = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
+  const both = anySignal(signal, deadline.signal);
   try {
     const { connection, peer } = await dial({
       ...options,

@@ -1,3 +1,4 @@
+import { anySignal } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Peer } from '../transport/peer.ts';
@@ -90,9 +91,7 @@ export class Connector implements AsyncDisposable {
     if (this.#client !== known) return this.#use();
     const { signal } = this.options;
     this.#connecting = new AbortController();
-    this.#client = this.#connect(
-      AbortSignal.any([this.#connecting.signal, ...(signal === undefined ? [] : [signal])]),
-    );
+    this.#client = this.#connect(anySignal(this.#connecting.signal, signal));
     const client = await this.#client;
     this.#peer = client.peer;
     this.#present = client;

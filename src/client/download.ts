@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../clock.ts';
+import { anySignal, throwIfAborted } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_PART, DIGESTS_END, FILE_ANSWER, GET_END, readAnswer } from '../protocol/responses.ts';
@@ -142,7 +142,7 @@ class DownloadRun {
     // Both sides read at the same time what they have; what fails there ends it here.
     const failed = new AbortController();
     asking.catch((error: unknown) => failed.abort(error));
-    const stopped = AbortSignal.any([failed.signal, ...(signal === undefined ? [] : [signal])]);
+    const stopped = anySignal(failed.signal, signal);
     const local = await this.#sink
       .hash(client.algorithm, stat.size, stopped)
       .catch(async (error: unknown) => {

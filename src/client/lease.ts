@@ -1,4 +1,4 @@
-import { sleep, systemClock, type Clock } from '../clock.ts';
+import { anySignal, sleep, systemClock, type Clock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
 import { abortable } from './abortable.ts';
@@ -136,7 +136,7 @@ async function insist<T>(
   const over = new AbortController();
   let failure: SealiftError | undefined;
   const cancel = clock.schedule(limitMs, () => over.abort(notRenewed(name, failure)));
-  const signal = AbortSignal.any([over.signal, ...(stopped === undefined ? [] : [stopped])]);
+  const signal = anySignal(over.signal, stopped);
   const onRetry = ({ error }: { error: SealiftError }) => (failure = error);
   try {
     return await withRetries({ policy, clock, random, signal, onRetry }, async () => {

@@ -1,3 +1,4 @@
+import { anySignal } from '../clock.ts';
 import { SealiftError, toSealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import type { RequestOptions } from './requests.ts';
@@ -30,7 +31,7 @@ export async function* pagesOf<T>(
     more.resolve();
   };
   const stopped = new AbortController();
-  const both = signal === undefined ? stopped.signal : AbortSignal.any([signal, stopped.signal]);
+  const both = anySignal(signal, stopped.signal);
   let end: { failure?: SealiftError } | undefined;
   const answered = send({ onPart: deliver, signal: both })
     .then(deliver)

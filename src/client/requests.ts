@@ -60,7 +60,7 @@ export class Requests {
     fields: RequestFields<A>,
     options: RequestOptions = {},
   ): Promise<Message> {
-    const release = this.#places.takeNow(1) ?? (await this.#places.take(1));
+    const release = await this.#places.take(1);
     try {
       return await this.#exchange(action, fields, options);
     } finally {

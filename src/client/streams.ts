@@ -1,4 +1,4 @@
-import { systemClock } from '../clock.ts';
+import { anySignal, systemClock } from '../clock.ts';
 import { toSealiftError } from '../errors.ts';
 import type { Client } from './client.ts';
 import type { Connector } from './connector.ts';
@@ -73,7 +73,7 @@ class Streams<T extends object> {
     this.#carry = carry;
     this.#options = options;
     const { signal } = options;
-    this.#signal = AbortSignal.any([this.#over.signal, ...(signal === undefined ? [] : [signal])]);
+    this.#signal = anySignal(this.#over.signal, signal);
   }
 
   async work(streams: readonly Connector[]): Promise<void> {

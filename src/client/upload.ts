@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from '../clock.ts';
+import { anySignal, systemClock, type Clock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import { systemRandom } from '../random.ts';
 import type { RequestFields } from '../protocol/requests.ts';
@@ -290,7 +290,7 @@ class UploadRun {
       ...(base === undefined ? {} : { base }),
     };
     const { header } = await client.request('put', fields, {
-      signal: AbortSignal.any([failed, ...(signal === undefined ? [] : [signal])]),
+      signal: anySignal(failed, signal),
       onPart: ({ content }) => {
         if (!reader.push(content, blockCount(this.#source.size ?? MAX_FILE_BYTES)))
           throw new SealiftError('protocol-violation', 'The server sent a digest list that is none.');

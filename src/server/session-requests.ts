@@ -70,8 +70,8 @@ export class SessionRequests {
     const { connection } = this.#parts;
     const places = message.header['action'] === 'cancel' ? this.#cancels : this.#places;
     const bytes = contentBytes(message);
-    const releasePlace = places.takeNow(1) ?? (await places.take(1));
-    const releaseBytes = this.#contentBytes.takeNow(bytes) ?? (await this.#contentBytes.take(bytes));
+    const releasePlace = await places.take(1);
+    const releaseBytes = await this.#contentBytes.take(bytes);
     connection.inFlight += 1;
     const end = () => {
       releasePlace();

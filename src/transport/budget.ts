@@ -11,22 +11,12 @@ export class Budget {
 
   /** Resolves with the function that gives `amount` back, once so much is free. More than there is counts as all. */
   async take(amount: number): Promise<() => void> {
-    const release = this.takeNow(amount);
-    if (release !== undefined) return release;
     const taken = Math.min(amount, this.#total);
-    await new Promise<void>((admit) => this.#waiting.push({ amount: taken, admit }));
-    return this.#giver(taken);
-  }
-
-  /** The function that gives `amount` back; undefined if it would have to be waited for. */
-  takeNow(amount: number): (() => void) | undefined {
-    const taken = Math.min(amount, this.#total);
-    if (this.#waiting.length > 0 || taken > this.#free) return undefined;
-    this.#free -= taken;
-    return this.#giver(taken);
-  }
-
-  #giver(taken: number): () => void {
+    if (this.#waiting.length > 0 || taken > this.#free) {
+      await new Promise<void>((admit) => this.#waiting.push({ amount: taken, admit }));
+    } else {
+      this.#free -= taken;
+    }
     let isGiven = false;
     return () => {
       if (isGiven) return;

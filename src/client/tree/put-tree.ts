@@ -168,11 +168,11 @@ export class PutTree implements TreeDirection {
 
   link({ entry, to, existing }: SendAction): Promise<Client | undefined> {
     const path = this.#remote(to);
-    let isKept = existing === undefined;
+    let toKeep = existing?.path;
     return this.#ask(async (client) => {
       // Asked again, it would take what was made meanwhile for what stood before, and put that in the place of the backup.
-      if (!isKept) await this.#keepBackup(client, existing?.path ?? '');
-      isKept = true;
+      if (toKeep !== undefined) await this.#keepBackup(client, toKeep);
+      toKeep = undefined;
       await client.symlink(path, entry.target ?? '');
       await client.set(path, { mtimeMs: entry.mtimeMs });
       return client;
