@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '../../clock.ts';
-import { isDiskFull, SealiftError, systemCode } from '../../errors.ts';
+import { isDiskFull, isSealiftError, SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
 import { keptMode } from '../kept-mode.ts';
@@ -23,7 +23,7 @@ import type {
   StoreFeatures,
 } from '../store.ts';
 import { keepsNoVersions } from '../version-ids.ts';
-import { entryAt, statsAt, unlinkIfThere } from './entries.ts';
+import { entryAt, unlinkIfThere } from './entries.ts';
 import { closingFile } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
 import { SpareHandles } from './kept-directory.ts';
@@ -32,8 +32,9 @@ import { LostFiles } from './lost-files.ts';
 import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
 import { publishContent, refuseWithoutParents, replacing, type Publisher } from './publish.ts';
-import { removeTree, renameEntry } from './read-only-directories.ts';
+import { removeTreeAside, renameEntry } from './read-only-directories.ts';
 import { SmallFiles, type BeginThread } from './small-files.ts';
+import { StagingArea } from './staging-area.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
 import { explaining, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
@@ -44,9 +45,6 @@ import { openFileUpload } from './upload.ts';
 import { expireVersions } from './version-expiry.ts';
 import { listVersions, openVersion, type VersionParts } from './version-listing.ts';
 import { Versions } from './versions.ts';
-
-/** The names of data in the state directory: the keys of uploads, and of what is made aside by this store. */
-const UPLOAD_KEY = /^[0-9a-z-]{1,120}$/;
 
 export interface FileStoreOptions {
   /** The directory whose files are served; it must exist. */
@@ -72,8 +70,7 @@ export class FileStore implements Store {
   readonly #state: StateDirectory;
   readonly #names: KeyedMutex;
   readonly #lost = new LostFiles();
-  /** Names of temporary data in use: no leftovers, and not listed as such. */
-  readonly #temporaries = new Set<string>();
+  readonly #staging: StagingArea;
   readonly #publisher: Publisher;
   readonly #publications: Publications;
   readonly #spareHandles = new SpareHandles();
@@ -93,6 +90,7 @@ export class FileStore implements Store {
     this.#names = (options.names ?? new KeyedMutex()).below(`${options.root}/`);
     this.#tree = tree;
     this.#state = state;
+    this.#staging = new StagingArea(this.#files, this.#random, state.uploads);
     this.#keepVersionsMs = options.keepVersionsMs ?? 0;
     const parts = { files: this.#files, clock: options.clock ?? systemClock, random: this.#random };
     const versions = state.versions && new Versions({ ...parts, root: state.versions });
@@ -156,7 +154,7 @@ export class FileStore implements Store {
 
   async put(publication: Publication, content: Buffer): Promise<Entry> {
     const { path } = publication;
-    return this.#withTemporary('inline', path, async (systemPath) => {
+    return this.#staging.withTemporary('inline', path, async (systemPath) => {
       const quick = await this.#names.run(path, async () =>
         this.#smallFiles?.put(systemPath, publication, content),
       );
@@ -171,7 +169,7 @@ export class FileStore implements Store {
     const parts = {
       files: this.#files,
       publications: this.#publications,
-      systemPath: this.#uploadPath(key),
+      systemPath: this.#staging.uploadPath(key),
       openPublished: (path: string) => this.open(path),
     };
     // The path is judged now: a name that cannot be published should not be uploaded first.
@@ -180,25 +178,12 @@ export class FileStore implements Store {
     return explaining(options.path, () => openFileUpload(parts, options));
   }
 
-  async *uploads(): AsyncGenerator<{ key: string; bytes: number; lastWrittenMs: number }> {
-    const { uploads } = this.#state;
-    try {
-      for await (const key of this.#files.names(uploads.self)) {
-        // Other things may lie here (an NFS client keeps `.nfs…` of a file that is removed while it is open).
-        if (this.#temporaries.has(key) || !UPLOAD_KEY.test(key)) continue;
-        const stats = await statsAt(this.#files, uploads.child(key));
-        // Links are what a `symlink` that broke off has left.
-        if (stats === undefined || !(stats.isFile() || stats.isSymbolicLink())) continue;
-        // The time of the last change (ctime) cannot be set; that of modification is, when a file is published.
-        yield { key, bytes: Number(stats.size), lastWrittenMs: Number(stats.ctimeMs) };
-      }
-    } catch (error) {
-      throw storeError(error, '');
-    }
+  uploads(): AsyncGenerator<{ key: string; bytes: number; lastWrittenMs: number }> {
+    return this.#staging.uploads();
   }
 
-  async discardUpload(key: string): Promise<void> {
-    await explaining('', () => unlinkIfThere(this.#files, this.#uploadPath(key)));
+  discardUpload(key: string): Promise<void> {
+    return this.#staging.discardUpload(key);
   }
 
   async published(publicationId: string): Promise<PublishedRecord | undefined> {
@@ -226,7 +211,10 @@ export class FileStore implements Store {
         if (versions !== undefined && isKept) await versions.retire(place, path);
         else if (entry.type !== 'directory') await this.#files.unlink(place.systemPath);
         else if (!recursive) await this.#files.rmdir(place.systemPath);
-        else await this.#removeTree(place);
+        else {
+          const aside = this.#state.removed.child(uniqueName(this.#random));
+          await removeTreeAside(this.#files, place.systemPath, aside);
+        }
       }),
     );
   }
@@ -299,7 +287,7 @@ export class FileStore implements Store {
         if (existing === undefined) await this.#files.symlink(target, place.systemPath);
         else {
           // Made aside and renamed, so that the name is never without anything.
-          await this.#withTemporary('link', path, async (aside) => {
+          await this.#staging.withTemporary('link', path, async (aside) => {
             await this.#files.symlink(target, aside);
             await replacing(this.#publisher, place, existing, () =>
               this.#files.rename(aside, place.systemPath),
@@ -360,46 +348,8 @@ export class FileStore implements Store {
     if (mtimeMs !== undefined)
       await this.#files.setTimes(place.systemPath, this.#publisher.clock.now(), mtimeMs);
   }
-
-  // Out of everybody's sight in one step, then deleted; what a crash leaves is deleted when the store opens.
-  async #removeTree(place: Place): Promise<void> {
-    const aside = this.#state.removed.child(uniqueName(this.#random));
-    await renameEntry(this.#files, place.systemPath, aside);
-    try {
-      await removeTree(this.#files, aside);
-    } catch (error) {
-      // What could not be deleted stands where it stood, for whoever mends the reason and tries again.
-      await renameEntry(this.#files, aside, place.systemPath).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  /** Runs `task` with a name for temporary data that nobody else uses, and removes the data if it fails. */
-  async #withTemporary<T>(
-    kind: 'inline' | 'link',
-    path: string,
-    task: (systemPath: string) => Promise<T>,
-  ): Promise<T> {
-    const name = `${kind}-${uniqueName(this.#random)}`;
-    const systemPath = this.#state.uploads.child(name);
-    this.#temporaries.add(name);
-    try {
-      return await explaining(path, () => task(systemPath));
-    } catch (error) {
-      await unlinkIfThere(this.#files, systemPath).catch(() => undefined);
-      throw error;
-    } finally {
-      this.#temporaries.delete(name);
-    }
-  }
-
-  #uploadPath(key: string): string {
-    if (!UPLOAD_KEY.test(key))
-      throw new SealiftError('internal', 'The key of an upload is not of the form that it should have.');
-    return this.#state.uploads.child(key);
-  }
 }
 
 function passOverMissing(error: unknown): void {
-  if (!(error instanceof SealiftError && error.code === 'not-found')) throw error;
+  if (!isSealiftError(error, 'not-found')) throw error;
 }

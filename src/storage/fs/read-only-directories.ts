@@ -38,6 +38,18 @@ export async function removeTree(files: FileSystem, path: string): Promise<void>
   }
 }
 
+/** As `removeTree`, of what stands in sight: it goes to `aside` first, in one step; what a crash leaves there is deleted when the store opens. */
+export async function removeTreeAside(files: FileSystem, path: string, aside: string): Promise<void> {
+  await renameEntry(files, path, aside);
+  try {
+    await removeTree(files, aside);
+  } catch (error) {
+    // What could not be deleted stands where it stood, for whoever mends the reason and tries again.
+    await renameEntry(files, aside, path).catch(() => undefined);
+    throw error;
+  }
+}
+
 async function liftBits(files: FileSystem, path: string): Promise<void> {
   const waiting = [path];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
