@@ -1,15 +1,15 @@
 import { throwIfAborted } from '../../clock.ts';
 import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
-import { parentPath } from '../../transfer/remote-path.ts';
 import { Budget } from '../../transport/budget.ts';
 import type { RetryEvent } from '../retry.ts';
 import type { TransferProgress } from '../transfer-progress.ts';
-import { isChange, type Action, type DirectoryAction, type SendAction, type SkipReason } from './action.ts';
+import { isChange, type Action, type SendAction, type SkipReason } from './action.ts';
 import { forEachConcurrently } from './concurrency.ts';
 import type { FileOutcome, TreeDirection } from './direction.ts';
-import type { TreeEntry } from './tree-entry.ts';
 import { untilSteady } from './steady.ts';
+import { TargetDirectories } from './target-directories.ts';
+import type { TreeEntry } from './tree-entry.ts';
 import { UnsyncedReceipts, type Unsynced } from './unsynced-receipts.ts';
 
 /** Told of what happens. Paths are relative to the tops. */
@@ -66,12 +66,7 @@ class ActionRun {
   readonly #observer: TreeObserver;
   readonly #large: Budget;
   readonly #receipts: UnsyncedReceipts<{ action: Action; outcome: FileOutcome | undefined }>;
-  /** By path: directories that had to be made or opened before something in them can be changed. */
-  readonly #ready = new Map<string, Promise<void>>();
-  /** By path: the permission bits of directories at the target, and what is to be done with those of the source. */
-  readonly #known = new Map<string, { mode: number; action?: DirectoryAction }>();
-  /** Directories in which something has changed, so that their times have. */
-  readonly #touched = new Set<string>();
+  readonly #directories: TargetDirectories;
   #beginning: Promise<void> | undefined;
   /** Why nothing can be changed at all. */
   #refusal: { error: unknown } | undefined;
@@ -84,6 +79,9 @@ class ActionRun {
     this.#options = options;
     this.#observer = observer;
     this.#large = new Budget(Math.min(options.transfers, MAX_LARGE_AT_ONCE));
+    this.#directories = new TargetDirectories(direction, options, (action, unsynced) =>
+      this.#done(action, unsynced),
+    );
     this.#receipts = new UnsyncedReceipts(
       ({ action, outcome }) => observer.onDone?.(action, outcome && onDisk(outcome)),
       (item, reason) => this.#notSettled(item.action, reason),
@@ -96,8 +94,10 @@ class ActionRun {
     const late: SendAction[] = [];
     await this.#each(actions, async (action) => {
       this.#observer.onAction?.(action);
-      if (action.kind === 'delete') this.#noteRemoval(action.entry, removals);
-      else if ((action.kind === 'file' || action.kind === 'link') && action.late) late.push(action);
+      if (action.kind === 'delete') {
+        this.#directories.noteRemoval(action.entry);
+        removals.push(action.entry);
+      } else if ((action.kind === 'file' || action.kind === 'link') && action.late) late.push(action);
       // A link is made when nothing is going to be written any more that could go through it.
       else if (action.kind === 'link') links.push(action);
       else await this.#take(action);
@@ -141,7 +141,7 @@ class ActionRun {
   }
 
   async #take(action: Action): Promise<void> {
-    if (action.kind === 'directory') this.#noteDirectory(action);
+    if (action.kind === 'directory') this.#directories.note(action);
     // Before the first change, and not for a run that finds nothing to be changed.
     if (isChange(action)) await (this.#beginning ??= this.#begin());
     switch (action.kind) {
@@ -152,14 +152,14 @@ class ActionRun {
         this.#fail(action.error, action.entry.path);
         return;
       case 'directory':
-        return this.#makeReady(action);
+        return this.#directories.make(action);
       case 'attributes':
         await this.#direction.set(action.entry.path, this.#attributesOf(action.entry));
         this.#observer.onDone?.(action);
         return;
       case 'move':
-        await this.#readyFor(action.entry.path);
-        await this.#readyFor(action.from.path);
+        await this.#directories.readyFor(action.entry.path);
+        await this.#directories.readyFor(action.from.path);
         await this.#direction.move(action.from.path, action.entry.path);
         if (this.#options.archive)
           await this.#direction.set(action.entry.path, this.#attributesOf(action.entry));
@@ -168,10 +168,10 @@ class ActionRun {
       case 'file':
         return this.#sendFile(action);
       case 'link':
-        await this.#readyFor(action.to);
+        await this.#directories.readyFor(action.to);
         return this.#done(action, await this.#direction.link(action));
       case 'delete':
-        await this.#readyFor(action.entry.path);
+        await this.#directories.readyFor(action.entry.path);
         await this.#direction.remove(action.entry);
         this.#observer.onDone?.(action);
     }
@@ -179,7 +179,7 @@ class ActionRun {
 
   async #begin(): Promise<void> {
     try {
-      await this.#open('');
+      await this.#directories.openTop();
       await this.#direction.begin();
     } catch (error) {
       this.#refusal = { error };
@@ -187,54 +187,9 @@ class ActionRun {
     }
   }
 
-  #noteDirectory(action: DirectoryAction): void {
-    const { entry, existing } = action;
-    this.#known.set(entry.path, { mode: existing?.type === 'directory' ? existing.mode : 0o700, action });
-  }
-
-  #makeReady(action: DirectoryAction): Promise<void> {
-    const { entry, existing, differs } = action;
-    if (existing?.type === 'directory') {
-      if (differs) this.#touched.add(entry.path);
-      return Promise.resolve();
-    }
-    const making = this.#makeDirectory(action);
-    this.#ready.set(entry.path, making);
-    // What could not be made is told of once, and gets no attributes.
-    making.catch(() => this.#known.delete(entry.path));
-    return making;
-  }
-
-  async #makeDirectory(action: DirectoryAction): Promise<void> {
-    const { entry, existing } = action;
-    if (entry.path !== '') await this.#readyFor(entry.path);
-    if (existing !== undefined) await this.#direction.remove(existing);
-    this.#touched.add(entry.path);
-    this.#done(action, await this.#direction.makeDirectory(entry));
-  }
-
-  /** Resolves when the directory that holds `path` can be changed, and takes note that it will be. */
-  async #readyFor(path: string): Promise<void> {
-    if (path === '') return;
-    this.#touched.add(parentPath(path));
-    return this.#open(parentPath(path));
-  }
-
-  /** Resolves when the directory stands, and its bits let something in it be changed. */
-  async #open(directory: string): Promise<void> {
-    const making = this.#ready.get(directory);
-    if (making !== undefined) return making;
-    const { mode } = this.#known.get(directory) ?? { mode: 0o700 };
-    if ((mode & 0o300) === 0o300 || !this.#options.archive) return;
-    this.#touched.add(directory);
-    const opening = this.#direction.set(directory, { mode: mode | 0o700 });
-    this.#ready.set(directory, opening);
-    return opening;
-  }
-
   async #sendFile(action: SendAction): Promise<void> {
     const { entry } = action;
-    await this.#readyFor(action.to);
+    await this.#directories.readyFor(action.to);
     const release = entry.size > BLOCK_BYTES ? await this.#large.take(1) : undefined;
     try {
       const { unsynced, ...outcome } = await this.#sendSteady(action);
@@ -305,11 +260,6 @@ class ActionRun {
       await this.#take({ ...action, existing: undefined, again: true });
   }
 
-  #noteRemoval(entry: TreeEntry, removals: TreeEntry[]): void {
-    removals.push(entry);
-    if (entry.type === 'directory') this.#known.set(entry.path, { mode: entry.mode });
-  }
-
   async #remove(removals: readonly TreeEntry[]): Promise<void> {
     const actions = removals.map((entry) => ({ kind: 'delete' as const, entry }));
     const isDirectory = ({ entry }: Action) => entry.type === 'directory';
@@ -321,20 +271,11 @@ class ActionRun {
     await this.#each(actions.filter(isDirectory), (action) => this.#take(action), 1);
   }
 
-  /** Directories get their times and permission bits when nothing changes in them any more, the deepest first. */
   async #finishDirectories(): Promise<void> {
     if (!this.#options.archive) return;
-    const paths = [...this.#touched].sort().reverse();
-    const actions = paths
-      .map((path) => this.#known.get(path)?.action)
-      .filter((action) => action !== undefined);
-    await this.#each(actions, async (action) => {
-      const { entry, existing, differs } = action;
-      await this.#direction.set(entry.path, this.#attributesOf(entry)).catch((error: unknown) => {
-        // Who may only add may not change what stood there before; that a time is lost is no loss of data.
-        if (!isSealiftError(error, 'forbidden')) throw error;
-      });
-      if (existing?.type === 'directory' && differs) this.#observer.onDone?.(action);
+    await this.#each(this.#directories.unfinished(), async (action) => {
+      await this.#directories.finish(action);
+      if (action.existing?.type === 'directory' && action.differs) this.#observer.onDone?.(action);
     });
   }
 
