@@ -45,7 +45,7 @@ export class LocalTarget {
   #lock: ProcessLock | undefined;
   #lockDirectory = '';
 
-  /** `sourceName` says where the tree comes from; `isFile`: the root is a single file. */
+  /** `sourceName` says where the tree comes from. */
   constructor(root: string, sourceName: string) {
     this.root = resolve(root);
     this.#id = hashed(`${sourceName}\0${this.root}`).slice(0, 8);
@@ -55,7 +55,7 @@ export class LocalTarget {
     return path === '' ? this.root : join(this.root, path);
   }
 
-  /** Keeps other runs for the same source and target away. Throws `locked`. */
+  /** Keeps other runs for the same source and target away. `isFile`: the root is a single file. Throws `locked`. */
   async claim({ isFile }: { isFile: boolean }): Promise<void> {
     const directory = isFile ? dirname(this.root) : this.root;
     await explaining(directory, () => makeDirectories(directory));

@@ -161,11 +161,6 @@ export class PutTree implements TreeDirection {
     }
   }
 
-  /** What stands on the server tells what it holds only to who may read it. */
-  #mayRead(): Promise<boolean> {
-    return this.#ask(({ hello }) => Promise.resolve(hello.permissions.includes('read')));
-  }
-
   link({ entry, to, existing }: SendAction): Promise<Client | undefined> {
     const path = this.#remote(to);
     let toKeep = existing?.path;
@@ -213,6 +208,11 @@ export class PutTree implements TreeDirection {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // The connector is its owner's.
+  }
+
+  /** What stands on the server tells what it holds only to who may read it. */
+  #mayRead(): Promise<boolean> {
+    return this.#ask(({ hello }) => Promise.resolve(hello.permissions.includes('read')));
   }
 
   #isBackup(path: string): boolean {

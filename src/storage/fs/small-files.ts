@@ -106,7 +106,7 @@ export class SmallFiles {
   readonly #pages = new Map<number, PromiseWithResolvers<ListingPage>>();
   #lastListing = 0;
 
-  constructor(root: string, directories: DirectoryMaking, begin: BeginThread = beginThread) {
+  constructor(root: string, directories: DirectoryMaking, begin: BeginThread) {
     this.#root = root;
     this.#directories = directories;
     this.#begin = begin;

@@ -23,7 +23,6 @@ export class Tree {
   readonly #files: FileSystem;
   readonly #root: Directory;
   readonly #synced = new SyncedDirectories();
-
   readonly #onMade: (path: string) => void;
   /** The directory that was worked in last, while it is kept open. */
   #last: { path: string; directory: Directory } | undefined;
