@@ -1,21 +1,16 @@
-import { anySignal, throwIfAborted } from '../clock.ts';
+import { throwIfAborted } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
-import { BLOCK_PART, DIGESTS_END, FILE_ANSWER, GET_END, readAnswer } from '../protocol/responses.ts';
-import { BlockMap, DigestListReader } from '../transfer/block-map.ts';
-import {
-  BLOCK_BYTES,
-  blockCount,
-  blockLength,
-  blockRanges,
-  MAX_FILE_BYTES,
-  type BlockRange,
-} from '../transfer/blocks.ts';
+import { BLOCK_PART, FILE_ANSWER, GET_END, readAnswer } from '../protocol/responses.ts';
+import { BlockMap } from '../transfer/block-map.ts';
+import { BLOCK_BYTES, blockCount, blockLength, blockRanges, type BlockRange } from '../transfer/blocks.ts';
 import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import { abortable } from './abortable.ts';
 import type { BlockSink } from './block-sink.ts';
+import { blocksInPlace, type RemoteVersion } from './blocks-in-place.ts';
 import { assertBlockDigest, type Client } from './client.ts';
 import type { Connector } from './connector.ts';
+import { PendingWrites } from './pending-writes.ts';
 import { workOverStreams } from './streams.ts';
 import { retrying, type TransferOptions } from './transfer-options.ts';
 
@@ -56,14 +51,6 @@ export async function download(
   );
 }
 
-/** The version of the remote file that is being fetched. */
-interface Version {
-  size: number;
-  mtimeMs: number;
-  mode: number;
-  etag: string;
-}
-
 /** Blocks that one of several connections is asked for at once: a connection that falls behind keeps no more from the others. */
 const MAX_RANGE_BLOCKS = 2;
 
@@ -81,7 +68,8 @@ class DownloadRun {
   readonly #sink: BlockSink;
   readonly #options: DownloadOptions;
   #algorithm: DigestAlgorithm | undefined;
-  #version: Version | undefined;
+  /** What is being fetched. */
+  #version: RemoteVersion | undefined;
   /** The blocks of that version that the sink has, checked. */
   #have = new BlockMap();
   #expectedDigest: string | undefined;
@@ -124,42 +112,12 @@ class DownloadRun {
     return { path: this.#path, ...(version === undefined ? {} : { version }) };
   }
 
-  // What an earlier run left is worth what its digests say, and nothing else: its tail may be zeros.
   async #compare(client: Client): Promise<void> {
-    const { version, signal } = this.#options;
-    const stat = await client.stat(this.#path, { version, ...(signal === undefined ? {} : { signal }) });
-    const reader = new DigestListReader();
-    const asking = client.request('digests', this.#file, {
-      signal,
-      onPart: ({ content }) => {
-        if (!reader.push(content, blockCount(Math.min(stat.size, MAX_FILE_BYTES))))
-          throw new SealiftError(
-            'protocol-violation',
-            'The server sent a digest list that does not fit the file.',
-          );
-      },
-    });
-    // Both sides read at the same time what they have; what fails there ends it here.
-    const failed = new AbortController();
-    asking.catch((error: unknown) => failed.abort(error));
-    const stopped = anySignal(failed.signal, signal);
-    const local = await this.#sink
-      .hash(client.algorithm, stat.size, stopped)
-      .catch(async (error: unknown) => {
-        await asking;
-        throw error;
-      });
-    const { size, etag, digest } = readAnswer(DIGESTS_END, (await asking).header);
-    if (stat.etag !== etag)
-      throw new SealiftError('precondition-failed', 'The file changed while its digests were read.');
-    this.#version = { size, etag, mtimeMs: stat.mtimeMs, mode: stat.mode };
-    this.#expectedDigest = digest;
-    for (let index = 0; index < blockCount(size); index += 1) {
-      const wanted = reader.map.digest(index);
-      if (wanted === undefined || local.digest(index)?.equals(wanted) !== true) continue;
-      this.#have.set(index, wanted);
-      this.#resumedBytes += blockLength(size, index);
-    }
+    const found = await blocksInPlace(client, this.#file, this.#sink, this.#options.signal);
+    this.#version = found.version;
+    this.#expectedDigest = found.digest;
+    this.#have = found.blocks;
+    this.#resumedBytes = found.blocks.heldBytes(found.version.size);
     this.#tellDone();
   }
 
@@ -172,7 +130,7 @@ class DownloadRun {
       // Of a file that nothing is known of, the first block tells how much there is to be divided.
       await this.#fetch(client, { blockCount: 1 }, fetching);
     }
-    const { size, etag } = this.#version as unknown as Version;
+    const { size, etag } = this.#version as unknown as RemoteVersion;
     const count = blockCount(size);
     const missing = count - this.#have.heldCount;
     const streams = Math.min(wanted, missing);
@@ -271,7 +229,7 @@ class DownloadRun {
     });
   }
 
-  #adopt(version: Version): void {
+  #adopt(version: RemoteVersion): void {
     if (this.#version !== undefined && this.#version.etag !== version.etag) {
       throw new SealiftError('precondition-failed', 'The file changed between two answers.');
     }
@@ -288,7 +246,7 @@ class DownloadRun {
 
   #result(client: Client): DownloadResult {
     throwIfAborted(this.#options.signal);
-    const { size, mtimeMs, mode, etag } = this.#version as Version;
+    const { size, mtimeMs, mode, etag } = this.#version as RemoteVersion;
     if (!this.#have.isComplete(size))
       throw new SealiftError('incomplete', 'The server did not send every block of the file.');
     const digest = fileDigest(client.algorithm, this.#have.digests(blockCount(size)));
@@ -331,33 +289,5 @@ async function* pieces(ranges: readonly BlockRange[], most: number): AsyncGenera
   for (const { first, count } of ranges) {
     for (let done = 0; done < count; done += most)
       yield { first: first + done, count: Math.min(most, count - done) };
-  }
-}
-
-/** Blocks on their way to the disk. So many may wait that the disk and the network work at once, and no more. */
-const MAX_PENDING_WRITES = 4;
-
-class PendingWrites {
-  readonly #pending = new Set<Promise<void>>();
-  #failure: { error: unknown } | undefined;
-
-  /** Begins `write`; resolves when there is place for the next. Throws the first failure of any before. */
-  async add(write: () => Promise<void>): Promise<void> {
-    this.throwFailure();
-    const pending = write()
-      .catch((error: unknown) => {
-        this.#failure ??= { error };
-      })
-      .finally(() => this.#pending.delete(pending));
-    this.#pending.add(pending);
-    if (this.#pending.size >= MAX_PENDING_WRITES) await Promise.race(this.#pending);
-  }
-
-  async settled(): Promise<void> {
-    await Promise.all(this.#pending);
-  }
-
-  throwFailure(): void {
-    if (this.#failure) throw this.#failure.error;
   }
 }
