@@ -38,6 +38,12 @@ export function checkedBlock(
   return raw;
 }
 
+/** Judges whether a commit says the size that the put said, if that said one. Throws `bad-request`. */
+export function checkCommittedSize({ request }: UploadFacts, size: number): void {
+  if (request.size === null || request.size === size) return;
+  throw new SealiftError('bad-request', `The commit says ${size} bytes, the put said ${request.size}.`);
+}
+
 /** Judges whether exactly the blocks of `size` bytes are held, and make up the file of that digest. Throws `incomplete` or `digest-mismatch`. */
 export function checkWhole({ id, request, held, short }: UploadFacts, size: number, digest: string): void {
   const details = { upload: id };

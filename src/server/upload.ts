@@ -2,11 +2,13 @@ import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { MAX_DIGESTS_PER_PAGE } from '../protocol/limits.ts';
 import type { Receipt } from '../protocol/responses.ts';
-import type { Entry, Store, StoredUpload } from '../storage/store.ts';
+import type { Store, StoredUpload } from '../storage/store.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { blockCount, BLOCK_BYTES } from '../transfer/blocks.ts';
 import { DIGEST_BYTES } from '../transfer/digests.ts';
+import { alreadyEnded, beingCommitted, receiptOf, takenOver } from './upload-answers.ts';
 import {
+  checkCommittedSize,
   checkedBlock,
   checkWhole,
   type ShortBlock,
@@ -145,7 +147,7 @@ export class Upload {
     // Two writes of one block must not cross, or the digest kept could be that of the other.
     const before = this.#writing.get(index);
     const writing = (before ?? Promise.resolve()).then(() => this.#writeBlock(index, raw, content));
-    const settled = writing.catch(() => undefined);
+    const settled = writing.catch(nothing);
     this.#writing.set(index, settled);
     onChecked?.();
     try {
@@ -165,12 +167,7 @@ export class Upload {
     await this.#commitsSettled();
     if (this.#receipt?.digest === digest) return this.#receipt;
     this.#assertOpen();
-    if (this.request.size !== null && this.request.size !== size) {
-      throw new SealiftError(
-        'bad-request',
-        `The commit says ${size} bytes, the put said ${this.request.size}.`,
-      );
-    }
+    checkCommittedSize(this.#facts, size);
     this.#state = 'committing';
     const committing = this.#commitNow(commit);
     this.#committing = committing.then(nothing, nothing);
@@ -292,7 +289,7 @@ export class Upload {
       if (this.#opening === opening) this.#opening = undefined;
     });
     // Whoever needs it is told; there may be nobody any more.
-    opening.catch(() => undefined);
+    opening.catch(nothing);
     this.#opening = opening;
     return opening;
   }
@@ -320,11 +317,8 @@ export class Upload {
     if (this.#state === 'open') return;
     if (this.#failure) throw this.#failure;
     if (this.#state === 'superseded') throw takenOver(this.id);
-    if (this.#state === 'committing')
-      throw new SealiftError('bad-request', 'The upload is being committed and takes nothing now.', {
-        details: { upload: this.id },
-      });
-    throw new SealiftError('unknown-upload', 'The upload has ended.', { details: { upload: this.id } });
+    if (this.#state === 'committing') throw beingCommitted(this.id);
+    throw alreadyEnded(this.id);
   }
 
   // Whoever waited longest may begin another commit before the others are told.
@@ -335,18 +329,6 @@ export class Upload {
   async #writesSettled(): Promise<void> {
     while (this.#writing.size > 0) await Promise.all(this.#writing.values());
   }
-}
-
-/** What an upload is answered with once another has taken it over. */
-export function takenOver(id: string): SealiftError {
-  return new SealiftError('superseded', 'Another put of the same file has taken this upload over.', {
-    details: { upload: id },
-  });
-}
-
-/** The receipt of a file as it stands published. */
-export function receiptOf(entry: Entry, digest: string, durability: 'disk' | 'memory'): Receipt {
-  return { path: entry.path, size: entry.size, digest, mtimeMs: entry.mtimeMs, etag: entry.etag, durability };
 }
 
 function nothing(): void {

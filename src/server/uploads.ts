@@ -7,9 +7,10 @@ import { abandonedUploads, type AbandonedUploadCaps } from '../storage/abandoned
 import { KeyedMutex } from '../storage/keyed-mutex.ts';
 import type { OpenUploadOptions, Store } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
-import { uploadKey } from './upload-keys.ts';
-import { receiptOf, takenOver, Upload, type CommitRequest } from './upload.ts';
+import { noSuchUpload, receiptOf, takenOver } from './upload-answers.ts';
 import type { UploadRequest } from './upload-checks.ts';
+import { uploadKey } from './upload-keys.ts';
+import { Upload, type CommitRequest } from './upload.ts';
 
 /** How long a publication is remembered for a commit that is said again, in milliseconds: longer than any client retries. */
 const PUBLISHED_MEMORY_MS = 86_400_000;
@@ -108,11 +109,7 @@ export class Uploads {
     }
     const ended = this.#ended.get(id);
     if (ended?.owner === owner) throw ended.reason;
-    throw new SealiftError(
-      'unknown-upload',
-      'There is no such upload; put the file again to go on from what is held.',
-      { details: { upload: id } },
-    );
+    throw noSuchUpload(id);
   }
 
   /** Publishes an upload, or tells the receipt again if it is published already, also before a restart. */
@@ -171,6 +168,12 @@ export class Uploads {
     await store.forgetPublished(clock.now() - PUBLISHED_MEMORY_MS);
   }
 
+  /** Closes all data files; what is held stays on the disk. */
+  async close(): Promise<void> {
+    await this.#sweeping;
+    await Promise.all([...this.#byId.values()].map((upload) => upload.close()));
+  }
+
   async #giveUp(upload: Upload, failure: SealiftError): Promise<void> {
     try {
       await this.#keys.run(upload.key, async () => {
@@ -187,12 +190,6 @@ export class Uploads {
     if (upload !== undefined) this.#forget(upload);
     await this.#options.store.discardUpload(key);
     this.#options.logger.info({ key }, 'removed an abandoned upload');
-  }
-
-  /** Closes all data files; what is held stays on the disk. */
-  async close(): Promise<void> {
-    await this.#sweeping;
-    await Promise.all([...this.#byId.values()].map((upload) => upload.close()));
   }
 
   async #open(

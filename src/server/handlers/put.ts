@@ -8,7 +8,7 @@ import type { Condition, Publication } from '../../storage/store.ts';
 import { blockDigest, fileDigest, parseBlockDigest } from '../../transfer/digests.ts';
 import { noteMade, type Answer, type Exchange, type SessionState } from '../exchange.ts';
 import { assertFileSize } from '../file-size.ts';
-import { receiptOf } from '../upload.ts';
+import { receiptOf } from '../upload-answers.ts';
 import { whatStands } from '../what-stands.ts';
 
 /** `put`: a whole small file at once, or the beginning of an upload. */
