@@ -18,9 +18,9 @@ import {
 } from '../protocol/responses.ts';
 import {
   blockDigest,
-  fileDigest,
   formatBlockDigest,
   parseBlockDigest,
+  smallFileDigest,
   type DigestAlgorithm,
 } from '../transfer/digests.ts';
 import type { Address } from '../transport/address.ts';
@@ -178,11 +178,7 @@ export class Client implements AsyncDisposable {
       ...(await this.#smallFiles.compress(content)),
       signal,
     });
-    return this.checkedReceipt(
-      header,
-      content.length,
-      fileDigest(this.algorithm, content.length === 0 ? [] : [raw]),
-    );
+    return this.checkedReceipt(header, content.length, smallFileDigest(this.algorithm, content.length, raw));
   }
 
   /** Fetches a file, or a former `version` of it, of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */
@@ -207,7 +203,7 @@ export class Client implements AsyncDisposable {
     const raw = assertBlockDigest(content, digest, { index: 0, algorithm: this.algorithm });
     return {
       content,
-      digest: fileDigest(this.algorithm, content.length === 0 ? [] : [raw]),
+      digest: smallFileDigest(this.algorithm, content.length, raw),
       ...attributes,
     };
   }

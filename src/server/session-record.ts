@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
 import type { Action, Request } from '../protocol/requests.ts';
-import { fileDigest, parseBlockDigest } from '../transfer/digests.ts';
+import { parseBlockDigest, smallFileDigest } from '../transfer/digests.ts';
 import type { AuditEntry, AuditEvent, AuditLog } from './audit.ts';
 import type { Answer } from './exchange.ts';
 import type { RequestOutcome, ServerMetrics } from './metrics.ts';
@@ -178,7 +178,7 @@ function entryOf(
 function wholeDigest({ digest, size }: Readonly<Record<string, unknown>>): string | undefined {
   if (typeof digest !== 'string') return undefined;
   const block = parseBlockDigest(digest);
-  return block === undefined ? digest : fileDigest(block.algorithm, size === 0 ? [] : [block.raw]);
+  return block === undefined ? digest : smallFileDigest(block.algorithm, size as number, block.raw);
 }
 
 function contentBytes({ fields, content }: Answer): number {

@@ -23,6 +23,11 @@ export function fileDigest(algorithm: DigestAlgorithm, blockDigests: Iterable<Bu
   return `${algorithm}-1m:${raw.toString('hex')}`;
 }
 
+/** The file digest of a file of `size` bytes, at most one block, whose raw digest is `block`: an empty file has none. */
+export function smallFileDigest(algorithm: DigestAlgorithm, size: number, block: Buffer): string {
+  return fileDigest(algorithm, size === 0 ? [] : [block]);
+}
+
 /** A block digest in its written form, `sha256:<64 hex>` or `blake3:<64 hex>`. */
 export function formatBlockDigest(algorithm: DigestAlgorithm, raw: Buffer): string {
   return `${algorithm}:${raw.toString('hex')}`;

@@ -7,6 +7,7 @@ import {
   fileDigestAlgorithm,
   formatBlockDigest,
   parseBlockDigest,
+  smallFileDigest,
 } from '../../src/transfer/digests.ts';
 
 // The published values of both functions, for no bytes and for "abc".
@@ -39,6 +40,13 @@ describe.each(DIGEST_ALGORITHMS)('%s', (algorithm) => {
     expect(fileDigest(algorithm, [blockDigest(algorithm, Buffer.from('abc'))])).not.toContain(
       known[algorithm].abc,
     );
+  });
+
+  test('the digest of a small file is that over its one block, and over none if it is empty', () => {
+    const raw = blockDigest(algorithm, Buffer.from('abc'));
+    expect(smallFileDigest(algorithm, 3, raw)).toBe(fileDigest(algorithm, [raw]));
+    const empty = blockDigest(algorithm, Buffer.alloc(0));
+    expect(smallFileDigest(algorithm, 0, empty)).toBe(fileDigest(algorithm, []));
   });
 
   test('the written forms are read back', () => {

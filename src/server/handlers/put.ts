@@ -5,7 +5,7 @@ import type { Action, RequestFields } from '../../protocol/requests.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { checkFileReplacement } from '../../storage/replacement.ts';
 import type { Condition, Publication } from '../../storage/store.ts';
-import { blockDigest, fileDigest, parseBlockDigest } from '../../transfer/digests.ts';
+import { blockDigest, parseBlockDigest, smallFileDigest } from '../../transfer/digests.ts';
 import { noteMade, type Answer, type Exchange, type SessionState } from '../exchange.ts';
 import { assertFileSize } from '../file-size.ts';
 import { receiptOf } from '../upload-answers.ts';
@@ -43,7 +43,7 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
   noteMade(state, entry);
   const { algorithm } = state;
   const own = parsed.algorithm === algorithm ? raw : blockDigest(algorithm, content);
-  const whole = fileDigest(algorithm, content.length === 0 ? [] : [own]);
+  const whole = smallFileDigest(algorithm, content.length, own);
   state.fileDigests.remember(entry, whole, algorithm);
   return { fields: writeFields(receiptOf(entry, whole, publication.durability)) };
 }
