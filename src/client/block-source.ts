@@ -62,7 +62,7 @@ function readError(path: string, cause: unknown): SealiftError {
   });
 }
 
-function assertFile(path: string, stats: Stats): void {
+function assertFile(path: string, stats: BigIntStats): void {
   if (stats.isFile()) return;
   if (stats.isDirectory()) {
     throw new SealiftError('usage', `${path} is a directory.`, {
@@ -75,7 +75,7 @@ function assertFile(path: string, stats: Stats): void {
 }
 
 /** How a file is another than it was, as the end of a sentence; undefined if it is not. */
-function changeOf(now: Pick<Stats, 'size' | 'mtimeNs'>, before: Stats): string | undefined {
+function changeOf(now: Pick<BigIntStats, 'size' | 'mtimeNs'>, before: BigIntStats): string | undefined {
   if (now.size !== before.size) return `had ${before.size} bytes and has ${now.size}`;
   return now.mtimeNs === before.mtimeNs ? undefined : 'was written to';
 }
@@ -158,9 +158,6 @@ class ReadSource implements BlockSource {
   }
 }
 
-type Stats = Awaited<ReturnType<typeof statOf>>;
-const statOf = (handle: FileHandle) => handle.stat({ bigint: true });
-
 class FileSource implements BlockSource {
   readonly isRepeatable = true;
   readonly size: number;
@@ -168,9 +165,9 @@ class FileSource implements BlockSource {
   readonly mode: number;
   readonly #path: string;
   readonly #handle: FileHandle;
-  readonly #stats: Stats;
+  readonly #stats: BigIntStats;
 
-  constructor(path: string, handle: FileHandle, stats: Stats) {
+  constructor(path: string, handle: FileHandle, stats: BigIntStats) {
     this.#path = path;
     this.#handle = handle;
     this.#stats = stats;
@@ -197,7 +194,7 @@ class FileSource implements BlockSource {
   }
 
   async assertUnchanged(): Promise<void> {
-    const change = changeOf(await statOf(this.#handle), this.#stats);
+    const change = changeOf(await this.#handle.stat({ bigint: true }), this.#stats);
     if (change !== undefined) throw changedError(this.#path, change);
   }
 

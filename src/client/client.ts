@@ -249,17 +249,6 @@ export class Client implements AsyncDisposable {
     await this.request('unlock', { name, ...lease }, { signal });
   }
 
-  // No action tells of a version alone, but a `get` does before its first block, of which none is asked for here.
-  async #statVersion(path: string, version: string, signal: AbortSignal | undefined): Promise<StatAnswer> {
-    let header: Message['header'] | undefined;
-    const onPart = async (part: Message) => {
-      header = part.header;
-    };
-    const answer = await this.request('get', { path, version, blockCount: 0 }, { signal, onPart });
-    const { digest: _digest, ...attributes } = readAnswer(FILE_ANSWER, header ?? answer.header);
-    return { type: 'file', ...attributes };
-  }
-
   /** Reads a receipt and checks that it is for what was sent. Throws `digest-mismatch`. */
   checkedReceipt(header: Message['header'], size: number, digest: string): Receipt {
     const receipt = readAnswer(RECEIPT, header);
@@ -277,6 +266,17 @@ export class Client implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  // No action tells of a version alone, but a `get` does before its first block, of which none is asked for here.
+  async #statVersion(path: string, version: string, signal: AbortSignal | undefined): Promise<StatAnswer> {
+    let header: Message['header'] | undefined;
+    const onPart = async (part: Message) => {
+      header = part.header;
+    };
+    const answer = await this.request('get', { path, version, blockCount: 0 }, { signal, onPart });
+    const { digest: _digest, ...attributes } = readAnswer(FILE_ANSWER, header ?? answer.header);
+    return { type: 'file', ...attributes };
   }
 }
 

@@ -165,9 +165,10 @@ class DirectoryServer implements CreatedServer {
     try {
       await this.#files.reload((tls) => this.#server.setTls({ ...tls, minVersion }));
     } catch (error) {
-      const { message: reason, hint } = toSealiftError(error);
+      const failure = toSealiftError(error);
+      const { message: reason, hint } = failure;
       logger.error({ reason, hint }, 'not reloaded; what was loaded before stays in use');
-      this.#auditReload(toSealiftError(error));
+      this.#auditReload(failure);
       throw error;
     }
     this.#server.judgeAgain();
