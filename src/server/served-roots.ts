@@ -15,6 +15,7 @@ export interface ServedRoot {
   readonly store: Store;
   readonly uploads: Uploads;
   readonly fileDigests: FileDigests;
+  /** One for all roots: the names of leases belong to the server. */
   readonly leases: Leases;
   readonly quotas: Quotas;
   readonly unsyncedByAll: UnsyncedByAll;
@@ -43,6 +44,7 @@ export interface ServedRootsOptions extends UploadsOptions {
 /** The stores of a server: the one that it serves, and those of principals with a root of their own, open while they are used. */
 export class ServedRoots {
   readonly #options: ServedRootsOptions;
+  readonly #leases: Leases;
   readonly #main: ServedRoot;
   readonly #mainExpiry: VersionExpiry;
   readonly #others = new Map<string, OpenRoot>();
@@ -51,7 +53,8 @@ export class ServedRoots {
 
   constructor(options: ServedRootsOptions) {
     this.#options = options;
-    this.#main = servedRoot(options);
+    this.#leases = new Leases(options.clock);
+    this.#main = servedRoot(options, this.#leases);
     this.#mainExpiry = new VersionExpiry(options);
   }
 
@@ -98,7 +101,7 @@ export class ServedRoots {
 
   async #open(directories: RootDirectories, directory: string): Promise<OpenRoot> {
     const { store, close } = await directories.open(directory);
-    const served = servedRoot({ ...this.#options, store });
+    const served = servedRoot({ ...this.#options, store }, this.#leases);
     const expiry = new VersionExpiry({ ...this.#options, store });
     const open: OpenRoot = { served, expiry, close, users: 0, cancelClosing: undefined };
     this.#others.set(directory, open);
@@ -139,13 +142,13 @@ interface OpenRoot {
   cancelClosing: (() => void) | undefined;
 }
 
-function servedRoot(options: UploadsOptions): ServedRoot {
-  const { store, clock } = options;
+function servedRoot(options: UploadsOptions, leases: Leases): ServedRoot {
+  const { store } = options;
   return {
     store,
     uploads: new Uploads(options),
     fileDigests: new FileDigests(store),
-    leases: new Leases(clock),
+    leases,
     quotas: new Quotas(options),
     unsyncedByAll: new UnsyncedByAll(store),
   };

@@ -51,6 +51,22 @@ test('roots that are one directory, however written, are served as one', async (
   expect(await readFile(join(root, 'here'))).toEqual(bytesOf(4));
 });
 
+test('the name of a lease is taken in all roots at once, and stays so after its holder has left the root', async () => {
+  const clock = new FakeClock();
+  const users = { a: { limits: 'root = "of-a"' }, b: { limits: 'root = "of-b"' }, whole: {} };
+  const { login, server } = await serveUsers(users, { clock });
+  const lease = { name: 'nightly', 'ttl-ms': 180_000 };
+  const a = await login('a');
+  await a.askOk('lock', lease);
+  await a.destroy();
+  while (server.connectionCount > 0) await new Promise(setImmediate);
+  clock.advance(60_000);
+  for (const user of ['b', 'whole'])
+    expect((await (await login(user)).ask('lock', lease)).header['code']).toBe('locked');
+  await (await login('a')).askOk('unlock', lease);
+  await (await login('b')).askOk('lock', lease);
+});
+
 test('uploads of a root are gone on with after everybody has left it', async () => {
   const clock = new FakeClock();
   const { login, server } = await serveUsers({ alice: { limits: 'root = "hers"' } }, { clock });
