@@ -107,16 +107,17 @@ export class Uploads {
       this.#touch(upload);
       return upload;
     }
-    const ended = this.#ended.get(id);
-    if (ended?.owner === owner) throw ended.reason;
-    throw noSuchUpload(id);
+    throw this.#whyNone(owner, id);
   }
 
   /** Publishes an upload, or tells the receipt again if it is published already, also before a restart. */
   async commit(owner: string, id: string, commit: CommitRequest): Promise<Receipt> {
-    const upload = this.#byId.get(id);
-    if (upload?.owner !== owner)
-      return (await this.#publishedReceipt(owner, id, commit.digest)) ?? this.find(owner, id).commit(commit);
+    const upload = this.peek(owner, id);
+    if (upload === undefined) {
+      const published = await this.#publishedReceipt(owner, id, commit.digest);
+      if (published === undefined) throw this.#whyNone(owner, id);
+      return published;
+    }
     this.#touch(upload);
     const receipt = await this.takingRoom(upload, () => upload.commit(commit));
     this.#forget(upload);
@@ -261,6 +262,12 @@ export class Uploads {
       if (this.#ended.size <= MAX_REMEMBERED) break;
       this.#ended.delete(oldest);
     }
+  }
+
+  /** What whoever asks for an upload is told that cannot be worked with. */
+  #whyNone(owner: string, id: string): SealiftError {
+    const ended = this.#ended.get(id);
+    return ended?.owner === owner ? ended.reason : noSuchUpload(id);
   }
 
   async #publishedReceipt(owner: string, id: string, digest: string): Promise<Receipt | undefined> {
