@@ -1,4 +1,4 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { access, mkdir, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { systemClock } from '../clock.ts';
@@ -118,7 +118,7 @@ class DirectoryServer implements CreatedServer {
         address: addressOf(options),
         tls: { ...files.tls, minVersion: options.minVersion },
         clientTrust: () => files.clientTrust,
-        directories: directoriesOf(options, names),
+        directories: directoriesOf(options, names, files),
         join: (offer) => files.join(offer),
       });
       return new DirectoryServer(options, files, opened, server);
@@ -256,13 +256,31 @@ async function openDirectory(
   }
 }
 
-function directoriesOf(options: Options, names: KeyedMutex): RootDirectories {
+function directoriesOf(options: Options, names: KeyedMutex, files: ServerFiles): RootDirectories {
+  const nameOf = async (directory: string) => {
+    const [real, main] = await Promise.all([realpath(directory), realpath(options.root)]);
+    return real === main ? undefined : real;
+  };
+  const nameOfUsed = async (directory: string) => {
+    try {
+      // One that nobody came to yet, or whose disk is not mounted, stays as it is.
+      await access(statePaths(directory).own);
+      return await nameOf(directory);
+    } catch (error) {
+      // What else is wrong with it shows when it is opened.
+      return systemCode(error) === 'ENOENT' ? undefined : directory;
+    }
+  };
   return {
     async locate(root) {
       const directory = resolve(options.root, root);
       await makeDirectory(directory);
-      const [real, main] = await Promise.all([realpath(directory), realpath(options.root)]);
-      return real === main ? undefined : real;
+      return nameOf(directory);
+    },
+    async used() {
+      const roots = [...files.clientTrust.principals].flatMap(({ root = [] }) => root);
+      const used = await Promise.all(roots.map((root) => nameOfUsed(resolve(options.root, root))));
+      return [...new Set(used)].filter((directory) => directory !== undefined);
     },
     open: (directory) => openDirectory(options, directory, names),
   };

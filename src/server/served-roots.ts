@@ -32,6 +32,8 @@ export interface EnteredRoot {
 export interface RootDirectories {
   /** The one name of the directory `root`, however it is written; undefined if it is the one that is served. Makes it where it is missing. */
   locate(root: string): Promise<string | undefined>;
+  /** The names of those in which something was kept for one of the principals that there are now. Never rejects. */
+  used(): Promise<readonly string[]>;
   /** Opens the store in a directory, by that name. */
   open(directory: string): Promise<{ store: Store; close: () => Promise<void> }>;
 }
@@ -46,7 +48,7 @@ export class ServedRoots {
   readonly #options: ServedRootsOptions;
   readonly #leases: Leases;
   readonly #main: ServedRoot;
-  readonly #mainExpiry: VersionExpiry;
+  readonly #expiry: VersionExpiry;
   readonly #others = new Map<string, OpenRoot>();
   /** What is being opened or closed is not opened meanwhile. */
   readonly #rooms = new KeyedMutex();
@@ -55,7 +57,12 @@ export class ServedRoots {
     this.#options = options;
     this.#leases = new Leases(options.clock);
     this.#main = servedRoot(options, this.#leases);
-    this.#mainExpiry = new VersionExpiry(options);
+    this.#expiry = new VersionExpiry({
+      directories: async () => [undefined, ...((await options.directories?.used()) ?? [])],
+      visit: (directory, task) => this.#visit(directory, task),
+      clock: options.clock,
+      logger: options.logger,
+    });
   }
 
   /** The one that is served. */
@@ -69,9 +76,9 @@ export class ServedRoots {
     return [this.#main, ...others].reduce((sum, { uploads }) => sum + uploads.openCount, 0);
   }
 
-  /** Begins to remove versions that are too old, until `close`; in the roots of principals while they are open. */
+  /** Begins to remove versions that are too old, until `close`, also in roots that nobody uses; nothing happens if none are kept. */
   beginExpiry(): void {
-    this.#mainExpiry.start();
+    if (this.#main.store.features.versions) this.#expiry.start();
   }
 
   /** Lets somebody in, who has to leave in the end. Throws what opening the root throws. */
@@ -79,12 +86,8 @@ export class ServedRoots {
     const { directories } = this.#options;
     const directory = root === undefined ? undefined : await directories?.locate(root);
     if (directory === undefined || directories === undefined) return { root: this.#main, leave: nothing };
-    const open = await this.#rooms.run(directory, async () => {
-      const found = this.#others.get(directory) ?? (await this.#open(directories, directory));
-      found.users += 1;
-      found.cancelClosing?.();
-      return found;
-    });
+    const open = await this.#enter(directories, directory);
+    open.hadClients = true;
     let isInside = true;
     const leave = () => {
       if (isInside) this.#leave(directory, open);
@@ -95,18 +98,39 @@ export class ServedRoots {
 
   /** Closes all of them; the main store itself is its owner's. Nobody may be in them any more. */
   async close(): Promise<void> {
+    await this.#expiry.close();
     const others = [...this.#others.keys()].map((directory) => this.#closeUnused(directory));
-    await Promise.all([this.#mainExpiry.close(), this.#main.uploads.close(), ...others]);
+    await Promise.all([this.#main.uploads.close(), ...others]);
+  }
+
+  /** Runs `task` in a root, which stays open only if clients use it: otherwise all roots would be held open by and by. */
+  async #visit(directory: string | undefined, task: (store: Store) => Promise<void>): Promise<void> {
+    const { directories } = this.#options;
+    if (directory === undefined || directories === undefined) return task(this.#main.store);
+    const open = await this.#enter(directories, directory);
+    try {
+      await task(open.served.store);
+    } finally {
+      this.#leave(directory, open);
+      if (!open.hadClients) await this.#closeUnused(directory);
+    }
+  }
+
+  #enter(directories: RootDirectories, directory: string): Promise<OpenRoot> {
+    return this.#rooms.run(directory, async () => {
+      const found = this.#others.get(directory) ?? (await this.#open(directories, directory));
+      found.users += 1;
+      found.cancelClosing?.();
+      return found;
+    });
   }
 
   async #open(directories: RootDirectories, directory: string): Promise<OpenRoot> {
     const { store, close } = await directories.open(directory);
     const served = servedRoot({ ...this.#options, store }, this.#leases);
-    const expiry = new VersionExpiry({ ...this.#options, store });
-    const open: OpenRoot = { served, expiry, close, users: 0, cancelClosing: undefined };
+    const open: OpenRoot = { served, close, users: 0, hadClients: false, cancelClosing: undefined };
     this.#others.set(directory, open);
     await served.uploads.sweep();
-    expiry.start();
     return open;
   }
 
@@ -127,7 +151,6 @@ export class ServedRoots {
       if (open === undefined || open.users > 0) return;
       open.cancelClosing?.();
       this.#others.delete(directory);
-      await open.expiry.close();
       await open.served.uploads.close();
       await open.close();
     });
@@ -136,9 +159,10 @@ export class ServedRoots {
 
 interface OpenRoot {
   served: ServedRoot;
-  expiry: VersionExpiry;
   close: () => Promise<void>;
   users: number;
+  /** Whether one may come back who was there. */
+  hadClients: boolean;
   cancelClosing: (() => void) | undefined;
 }
 

@@ -2,23 +2,33 @@ import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { Store } from '../storage/store.ts';
 
-/** The pause between two looks at the versions, in milliseconds: none outlives its age by more. */
+/** The pause between two rounds, in milliseconds: no version outlives its age by more. */
 const INTERVAL_MS = 3_600_000;
 
-/** Lets a store remove versions that are too old: at once, and from then on every hour, also where no client ever comes. */
+/** What a round goes through. */
+export interface VersionExpiryOptions {
+  /** Where there may be versions. Never rejects. */
+  directories: () => Promise<readonly (string | undefined)[]>;
+  /** Runs `task` with the store in one of them. */
+  visit: (directory: string | undefined, task: (store: Store) => Promise<void>) => Promise<void>;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** Lets stores remove versions that are too old: at once, and from then on every hour, also where no client ever comes. */
 export class VersionExpiry {
-  readonly #parts: { store: Store; clock: Clock; logger: Logger };
+  readonly #options: VersionExpiryOptions;
   readonly #ended = new AbortController();
   #running = Promise.resolve();
   #cancelNext: () => void = () => undefined;
 
-  constructor(parts: { store: Store; clock: Clock; logger: Logger }) {
-    this.#parts = parts;
+  constructor(options: VersionExpiryOptions) {
+    this.#options = options;
   }
 
-  /** Begins; nothing happens if the store keeps no versions. */
+  /** Begins. */
   start(): void {
-    if (this.#parts.store.features.versions) this.#running = this.#run();
+    this.#running = this.#run();
   }
 
   /** Ends it, also in the middle of its work. May be called again. */
@@ -29,13 +39,19 @@ export class VersionExpiry {
   }
 
   async #run(): Promise<void> {
-    const { store, clock, logger } = this.#parts;
+    const { directories, clock } = this.#options;
+    const { signal } = this.#ended;
+    for (const directory of await directories()) if (!signal.aborted) await this.#expireIn(directory);
+    if (!signal.aborted) this.#cancelNext = clock.schedule(INTERVAL_MS, () => this.start());
+  }
+
+  async #expireIn(directory: string | undefined): Promise<void> {
+    const { visit, logger } = this.#options;
     const { signal } = this.#ended;
     try {
-      await store.expireVersions({ signal });
+      await visit(directory, (store) => store.expireVersions({ signal }));
     } catch (error) {
-      if (!signal.aborted) logger.error({ err: error }, 'removing old versions failed');
+      if (!signal.aborted) logger.error({ err: error, directory }, 'removing old versions failed');
     }
-    if (!signal.aborted) this.#cancelNext = clock.schedule(INTERVAL_MS, () => this.start());
   }
 }

@@ -1,7 +1,9 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
+import type { Store } from '../../src/storage/store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
 import {
@@ -14,7 +16,7 @@ import {
 async function serveUsers(users: Record<string, TestUser>, options = {}) {
   const usersFile = join(await temporaryDirectory(), 'users.toml');
   await writeFile(usersFile, usersToml(users));
-  return startDirectoryServer({ usersFile, ...options });
+  return { usersFile, ...(await startDirectoryServer({ usersFile, ...options })) };
 }
 
 test('a principal with a root of its own sees nothing else, and its errors name nothing else', async () => {
@@ -99,4 +101,98 @@ test('what another server holds is not served twice', async () => {
   const { header } = await (await second.connect()).hello({ token: 'token-of-alice' });
   // Claimed by this very process, which serves it already.
   expect(header).toMatchObject({ status: 'error' });
+});
+
+describe('versions in a root to which nobody comes any more', () => {
+  const HOUR_MS = 3_600_000;
+  const USERS: Record<string, TestUser> = {
+    broken: { limits: 'root = "file"' },
+    nobody: { limits: 'root = "never-used"' },
+    alice: { limits: 'root = "hers"' },
+  };
+
+  /** Serves a directory in which alice has left a version, and her root is closed again. */
+  async function serveAlice() {
+    const clock = new FakeClock();
+    const served = await serveUsers(USERS, { clock, keepVersionsMs: HOUR_MS / 2 });
+    const { login, server, root } = served;
+    await writeFile(join(root, 'file'), '');
+    const alice = await login('alice');
+    await putInline(alice, 'file', bytesOf(3));
+    await alice.askOk('remove', { path: 'file' });
+    await alice.destroy();
+    while (server.connectionCount > 0) await new Promise(setImmediate);
+    clock.advance(60_000);
+    const own = join(root, 'hers/.sealift');
+    const isOpen = () => existsSync(join(own, 'server.lock'));
+    while (isOpen()) await new Promise(setImmediate);
+    const versionCount = () => readdirSync(join(own, 'versions')).length;
+    expect(versionCount()).toBe(1);
+    return { ...served, clock, isOpen, versionCount };
+  }
+
+  test('go while the server runs, and the root is not held open for that', async () => {
+    const { clock, isOpen, versionCount, root } = await serveAlice();
+    while (versionCount() > 0) {
+      clock.advance(HOUR_MS);
+      await new Promise(setImmediate);
+    }
+    while (isOpen()) await new Promise(setImmediate);
+    expect(existsSync(join(root, 'never-used'))).toBe(false);
+  });
+
+  test('go when the server starts again', async () => {
+    const { isOpen, versionCount } = await restarted();
+    while (versionCount() > 0 || isOpen()) await new Promise(setImmediate);
+  });
+
+  test('do not close it, when they have gone, to somebody who came meanwhile', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { arrival, decorateStore } = watchedExpiry(() => gate.promise);
+    const { login, versionCount } = await restarted(decorateStore);
+    await arrival;
+    const alice = await login('alice');
+    gate.resolve();
+    while (versionCount() > 0) await new Promise(setImmediate);
+    await putInline(alice, 'other', bytesOf(4));
+    expect(await fetched(await login('alice'), 'other')).toEqual(bytesOf(4));
+  });
+
+  test('do not keep the server from closing', async () => {
+    const { arrival, decorateStore } = watchedExpiry(async (signal) => {
+      await new Promise((resolve) => signal?.addEventListener('abort', resolve));
+    });
+    const { server, isOpen, versionCount } = await restarted(decorateStore);
+    await arrival;
+    await server.close();
+    expect(isOpen()).toBe(false);
+    expect(versionCount()).toBe(1);
+  });
+
+  /** The server of `serveAlice`, started again when the version has become too old. */
+  async function restarted(decorateStore?: (store: Store) => Store) {
+    const { clock, server, root, usersFile, ...rest } = await serveAlice();
+    await server.close();
+    clock.advance(HOUR_MS);
+    const options = { root, usersFile, clock, keepVersionsMs: HOUR_MS / 2, decorateStore };
+    return { ...rest, ...(await startDirectoryServer(options)) };
+  }
+
+  /** Lets the second store that is opened, which is not the one that is served, wait before it removes versions. */
+  function watchedExpiry(wait: (signal: AbortSignal | undefined) => Promise<unknown>) {
+    const { promise: arrival, resolve: arrive } = Promise.withResolvers<void>();
+    let isMain = true;
+    const decorateStore = (store: Store): Store => {
+      const { expireVersions } = store;
+      if (!isMain)
+        store.expireVersions = async (options) => {
+          arrive();
+          await wait(options?.signal);
+          await expireVersions.call(store, options);
+        };
+      isMain = false;
+      return store;
+    };
+    return { arrival, decorateStore };
+  }
 });
