@@ -12,6 +12,7 @@ import { tlsFields, tlsText } from './echo-display.ts';
 import { EXIT } from './exit-codes.ts';
 import { parseServerText } from './places.ts';
 import type { RunContext } from './run-context.ts';
+import { standardInput, standardOutput } from './standard-streams.ts';
 import { tlsVariationIn } from './tls-settings.ts';
 
 /** Sends standard input to an echo server, and what comes back to standard output. */
@@ -25,6 +26,8 @@ async function sendStream(context: RunContext, server: string | undefined): Prom
   const isClear = plain === true || unix !== undefined;
   const { address, pins = [], calledBy, insecure, ...options } = await optionsFor(context, server);
   const place = formatAddress(address);
+  // Before there is a connection, which a refusal would leave open.
+  const input = standardInput();
   const { socket, peer } = await dialEcho({
     address,
     tls: { ...options, servername: settings['servername'] as string | undefined },
@@ -39,8 +42,8 @@ async function sendStream(context: RunContext, server: string | undefined): Prom
   terminal.note(`sealift: connected to ${place}: ${peer === undefined ? 'no TLS' : tlsText(peer) + pin}`);
   const result = await exchangeEcho({
     socket,
-    input: process.stdin,
-    output: process.stdout,
+    input,
+    output: standardOutput(),
     place,
     timeoutMs: timeout as number,
     clock: systemClock,
@@ -63,6 +66,7 @@ async function sendDatagrams(context: RunContext, server: string | undefined): P
   const { address } = await optionsFor(context, server);
   if ('path' in address) throw new SealiftError('usage', 'Datagrams go to HOST:PORT.');
   const { timeout = 2_000 } = settings;
+  const input = standardInput();
   const link = await openDatagramLink({
     ...address,
     timeoutMs: timeout as number,
@@ -71,8 +75,8 @@ async function sendDatagrams(context: RunContext, server: string | undefined): P
   });
   try {
     const result = await exchangeDatagrams(link, {
-      input: process.stdin,
-      output: process.stdout,
+      input,
+      output: standardOutput(),
       onLost: (number) => terminal.note(`sealift: datagram ${number} did not come back`),
     });
     const { sent, returned, slowestMs } = result;
@@ -84,7 +88,7 @@ async function sendDatagrams(context: RunContext, server: string | undefined): P
     return exitCode;
   } finally {
     link.close();
-    process.stdin.destroy();
+    input.destroy();
   }
 }
 

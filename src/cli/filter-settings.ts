@@ -12,6 +12,7 @@ import { linesOf, linesSetting, valuesOf } from './lines-setting.ts';
 import { parseMoment } from './moment.ts';
 import { readText, type RunContext } from './run-context.ts';
 import { setting } from './settings.ts';
+import { standardInput } from './standard-streams.ts';
 import { parseSize } from '../units.ts';
 
 /** An `--exclude` or `--exclude-from`, by the name of its setting. */
@@ -115,7 +116,7 @@ async function filesIn(context: RunContext, file: string, isNulSeparated: boolea
 
 function readList(context: RunContext, option: string, file: string): Promise<string> {
   return named(option, () =>
-    file === '-' ? textOf(addAbortSignal(context.signal, process.stdin)) : readText(file),
+    file === '-' ? textOf(addAbortSignal(context.signal, standardInput())) : readText(file),
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 
-import { SealiftError } from '../errors.ts';
+import { isDiskFull, SealiftError } from '../errors.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
 import { blockBuffers } from '../transport/block-buffers.ts';
@@ -54,8 +54,10 @@ export function streamSink(stream: Writable): BlockSink {
 
 async function writeTo(stream: Writable, content: Buffer): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    stream.write(content, (cause) =>
-      cause ? reject(new SealiftError('local-file', 'The output takes no more.', { cause })) : resolve(),
-    );
+    stream.write(content, (cause) => {
+      const code = isDiskFull(cause) ? 'local-no-space' : 'local-file';
+      if (cause) reject(new SealiftError(code, 'The output takes no more.', { cause }));
+      else resolve();
+    });
   });
 }

@@ -5,7 +5,8 @@ import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { thisProcess } from '../../src/trust/lock-owner.ts';
 import { inThisProcess } from '../cli/run-here.ts';
-import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { BlockDevice } from '../support/block-device.ts';
+import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import { events } from '../support/running-process.ts';
 
 const home = new CliHome();
@@ -144,6 +145,49 @@ describe('standard input and output', () => {
     expect(got.bytes.equals(input)).toBe(true);
     expect(events(got.stderr).map(({ type }) => type)).toEqual(['start', 'file', 'summary']);
   });
+});
+
+/** The program with one of its standard streams redirected by a shell, as in `< file`. */
+function redirected(args: readonly string[], redirection: string) {
+  return home.startCommand(['sh', '-c', `exec "$@" ${redirection}`, 'sh', ...SEALIFT, ...args]).ended;
+}
+
+const DEVICE_CONTENT = Buffer.alloc(2 ** 21 + 4_096, 'Sealift ');
+const device = BlockDevice.attach(DEVICE_CONTENT);
+afterAll(() => device?.detach());
+
+describe.skipIf(device === undefined)('a block device as standard input or output', () => {
+  const { path = '' } = device ?? {};
+
+  test('is sent whole', async () => {
+    const put = await redirected(['put', '--json', '-', server.place('device')], `< ${path}`);
+    expect(put.code).toBe(0);
+    expect(home.read('root/device').equals(DEVICE_CONTENT)).toBe(true);
+  });
+
+  test.each([
+    ['cat', (place: string) => ['cat', place]],
+    ['get', (place: string) => ['get', place, '-']],
+  ])('takes what %s writes', async (name, args) => {
+    const content = Buffer.alloc(DEVICE_CONTENT.length, `this is ${name}. `);
+    home.write(`root/to-device/${name}`, content);
+    expect(await redirected(args(server.place(`to-device/${name}`)), `> ${path}`)).toMatchObject({ code: 0 });
+    expect(device?.read().equals(content)).toBe(true);
+  });
+
+  test('takes no more than it has room for: 11', async () => {
+    home.write('root/to-device/larger', Buffer.alloc(DEVICE_CONTENT.length + 1));
+    const { code, stderr } = await redirected(['cat', server.place('to-device/larger')], `> ${path}`);
+    expect(code).toBe(11);
+    expect(stderr).toMatch(/^sealift: cat: local-no-space: .*\n$/);
+  });
+});
+
+test('a directory as standard input is refused, and nothing is published', async () => {
+  const { code, stderr } = await redirected(['put', '-', server.place('no-stream')], `< ${home.at('work')}`);
+  expect(code).toBe(2);
+  expect(stderr).toContain('sealift: put: usage: Standard input is a directory.');
+  expect(stored('no-stream')).toBeUndefined();
 });
 
 describe('--if-exists', () => {

@@ -4,6 +4,7 @@ import { each } from '../each.ts';
 import { addCompressOption, addConnectionOptions } from '../options.ts';
 import { remotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
+import { standardOutput } from '../standard-streams.ts';
 import { chosenVersion, hintAtKeeping, versionOption } from '../versions.ts';
 
 /** `sealift cat SOURCE...` */
@@ -21,10 +22,11 @@ export function addCat(program: Command, run: Runner): void {
       const { signal, retryPolicy: retry } = context;
       const sources = (operands[0] as string[]).map(remotePlace);
       const version = chosenVersion(context.settings, { sources });
+      const output = standardOutput();
       return each(context, 'cat', sources, async ({ server, path }) => {
         const connector = await context.connector(server);
         const options = { signal, retry, version };
-        await download(connector, path, streamSink(process.stdout), options).catch(hintAtKeeping);
+        await download(connector, path, streamSink(output), options).catch(hintAtKeeping);
       });
     },
     { dataOnStdout: () => true },

@@ -22,6 +22,7 @@ import { remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
+import { standardOutput } from '../standard-streams.ts';
 import { streamSettings } from '../stream-settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
 import { exists, isDirectory, isRemoteDirectory } from '../tree-places.ts';
@@ -136,7 +137,7 @@ function stdoutJob(context: RunContext, connector: Connector, source: Source): T
     if (context.settings['dryRun'] === true) return planned(context, connector, source);
     const { download } = await import('../../client/download.ts');
     const { streamSink } = await import('../../client/block-sink.ts');
-    const sink = streamSink(process.stdout);
+    const sink = streamSink(standardOutput());
     const options = { ...downloadOptions(context, hooks), version };
     return outcomeOf(path, await download(connector, path, sink, options).catch(hintAtKeeping));
   });

@@ -25,6 +25,7 @@ import { remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
+import { standardInput } from '../standard-streams.ts';
 import { streamSettings } from '../stream-settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
 import { isDirectory, isRemoteDirectory, localPlace, remoteInto, standing } from '../tree-places.ts';
@@ -111,7 +112,7 @@ async function putJob(
     untilSteady(onChangeOf(context.settings) === 'retry' && source.kind !== 'stdio', async () => {
       const { openFileSource, streamSource } = await import('../../client/block-source.ts');
       const opened =
-        source.kind === 'stdio' ? streamSource(process.stdin) : await openFileSource(source.path);
+        source.kind === 'stdio' ? streamSource(standardInput()) : await openFileSource(source.path);
       return disposing(opened, () => putFile(context, connector, { opened, source, target }, hooks));
     }),
   );

@@ -17,6 +17,7 @@ import type { Runner } from '../runner.ts';
 import { forgetCertificate, keepCertificate } from '../remote-certificate.ts';
 import type { SavedRemote, SavedServer } from '../remotes.ts';
 import type { RunContext } from '../run-context.ts';
+import { standardInput } from '../standard-streams.ts';
 
 /** `sealift remote add NAME URL`, `sealift remote list`, `sealift remote rm NAME` */
 export function addRemote(program: Command, run: Runner): void {
@@ -71,7 +72,7 @@ async function addRemoteServers(
   given: readonly string[],
 ): Promise<number> {
   const isPiped = given.length === 1 && given[0] === '-';
-  const texts = isPiped ? (await text(process.stdin)).trim().split(/\s+/) : given;
+  const texts = isPiped ? (await text(standardInput())).trim().split(/\s+/) : given;
   const urls = texts.map((url) => parseUrl(url, isPiped));
   if (urls.length > 1 && urls.some(({ parameters }) => parameters.certificate === true))
     throw new SealiftError('usage', 'Of a remote with several servers none is asked for a certificate.');
