@@ -1,14 +1,13 @@
 import { constants } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { systemCode } from '../errors.ts';
+import { makeMissingDirectories } from '../missing-directories.ts';
 
 /** Makes the directory at `path`, which is absolute, and those above it that are missing; their names are on the disk then. Throws what the system says. */
 export async function makeDirectories(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+  for (const made of await makeMissingDirectories(path)) await syncDirectory(dirname(made));
 }
 
 /** Brings the names in the directory at `path` to the disk. Throws what the system says. */

@@ -1,9 +1,10 @@
-import { access, mkdir, realpath } from 'node:fs/promises';
+import { access, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { systemClock } from '../clock.ts';
 import { isDiskFull, SealiftError, systemCode, toSealiftError } from '../errors.ts';
 import { silentLogger } from '../logger.ts';
+import { makeMissingDirectories } from '../missing-directories.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { systemRandom } from '../random.ts';
 import { FileStore } from '../storage/fs/fs-store.ts';
@@ -292,7 +293,7 @@ function addressOf({ socketPath, host = '', port = DEFAULT_PORT }: CreateServerO
 
 async function makeDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeMissingDirectories(directory);
   } catch (cause) {
     const code = isDiskFull(cause) ? 'local-no-space' : 'bad-configuration';
     const reason = systemCode(cause) ?? String(cause);

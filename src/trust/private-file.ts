@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { open, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 import { SealiftError, systemCode } from '../errors.ts';
+import { makeMissingDirectories } from '../missing-directories.ts';
 import { systemRandom, type Random } from '../random.ts';
 import { withFileLock, type FileLockOptions } from './file-lock.ts';
 import { localFileError } from './local-file-error.ts';
@@ -86,7 +87,7 @@ export async function updatePrivateFile(
 /** Makes a directory that only its owner may enter, and those above it, where they are missing. */
 export async function makePrivateDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
+    await makeMissingDirectories(path, OWNER_ONLY_DIRECTORY);
   } catch (error) {
     throw localFileError('write', path, error);
   }

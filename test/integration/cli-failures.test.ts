@@ -13,7 +13,7 @@ import { startFaultProxy } from '../../src/transport/fault-proxy.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { inThisProcess } from '../cli/run-here.ts';
 import { loopbackCertificate } from '../support/certificates.ts';
-import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { listening, tcpServer } from '../support/listening.ts';
 import { startTestServer, tokenOf } from '../support/test-server.ts';
@@ -63,6 +63,34 @@ test('a server that cannot have its port, or its directory: 2 and 12', async () 
   expect(directory.code).toBe(12);
   expect(directory.stderr).toMatch(/^sealift: serve: locked: .*\n$/);
 });
+
+// In /proc, which only Linux has, a directory is missing for the system where it cannot be made.
+describe.runIf(process.platform === 'linux')(
+  'where no directory can be made although its parent stands',
+  () => {
+    const nowhere = '/proc/nope';
+
+    test.each<[string, () => string[], Record<string, string>, number, string]>([
+      [
+        'remote add',
+        () => ['remote', 'add', 'q', server.place()],
+        { XDG_CONFIG_HOME: nowhere },
+        1,
+        'local-file',
+      ],
+      ['get', () => ['get', server.place('f'), `${nowhere}/f`], {}, 1, 'local-file'],
+      ['sync', () => ['sync', server.place(), `${nowhere}/tree`], {}, 1, 'local-file'],
+      ['serve', () => ['serve', `${nowhere}/root`, '--port', '0'], {}, 2, 'bad-configuration'],
+    ])('%s ends, and says so', async (name, args, env, exit, error) => {
+      home.write('root/f', 'f');
+      // One that goes on for ever hears no other signal.
+      const killed = ['timeout', '--signal=KILL', '60', ...SEALIFT, ...args()] as const;
+      const { code, stderr } = await home.startCommand(killed, { env }).ended;
+      expect(stderr).toContain(`sealift: ${name}: ${error}: `);
+      expect(code).toBe(exit);
+    });
+  },
+);
 
 test('a socket that is not there: 7', async () => {
   expect((await here.run(['ls', '--retry', '0', `unix:${home.at('none.sock')}:`])).code).toBe(7);
