@@ -3,6 +3,7 @@ import type { SkipReason } from '../client/tree/action.ts';
 import type { FileOutcome, SendHooks } from '../client/tree/direction.ts';
 import { systemClock } from '../clock.ts';
 import { toSealiftError } from '../errors.ts';
+import { noteDryRun } from './dry-run.ts';
 import { printable } from './escape.ts';
 import type { RunContext } from './run-context.ts';
 import { Tally, type TransferCommand } from './tally.ts';
@@ -123,6 +124,6 @@ export async function runJobs(
   }
   context.signal.throwIfAborted();
   const exitCode = tally.summarize(display.files, judge);
-  if (context.settings['dryRun'] === true) terminal.note('Nothing was changed: this was a dry run.');
+  noteDryRun(context);
   return exitCode;
 }

@@ -5,6 +5,7 @@ import type { DirectionOptions } from '../client/tree/direction.ts';
 import type { MaxDelete } from '../client/tree/plan.ts';
 import type { RunOptions } from '../client/tree/run-actions.ts';
 import { SealiftError } from '../errors.ts';
+import { dryRunOption } from './dry-run.ts';
 import { addFilterOptions } from './filter-settings.ts';
 import type { IfExists } from './if-exists.ts';
 import type { RunContext } from './run-context.ts';
@@ -19,7 +20,7 @@ const DEFAULT_TRANSFERS = 60;
 export function addTreeOptions(command: Command): Command {
   command
     .addOption(setting('-a, --archive', 'whole trees, with permission bits, links and times of directories'))
-    .addOption(setting('-n, --dry-run', 'only show what would be done'))
+    .addOption(dryRunOption())
     .addOption(setting('-u, --update', 'leave files alone that are newer at the target'))
     .addOption(setting('-c, --checksum', 'compare files by digest, not by size and time'))
     .addOption(

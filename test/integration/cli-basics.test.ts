@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
 import { events } from '../support/running-process.ts';
@@ -116,6 +116,55 @@ test('directories are made, listed, moved and removed', async () => {
   expect((await here.run(['rm', '-r', place])).code).toBe(0);
   expect((await here.run(['rm', place])).code).toBe(4);
   expect(await here.run(['rm', '-f', place])).toMatchObject({ code: 0, stderr: '' });
+});
+
+describe('a dry run changes nothing, and tells what would be done:', () => {
+  const DRY = { env: { SEALIFT_DRY_RUN: '1' } };
+  const NOTE = 'Nothing was changed: this was a dry run.\n';
+  const standing = async () => (await here.run(['ls', '-r', server.place('dry')])).stdout;
+  let before: string;
+
+  beforeAll(async () => {
+    const [source, other] = [home.write('dry/f', 'f'), home.write('dry/g', 'g')];
+    await here.run(['put', '-q', source, other, server.place('dry/full/')]);
+    await here.run(['mkdir', server.place('dry/empty')]);
+    before = await standing();
+  });
+  afterEach(async () => expect(await standing()).toBe(before));
+
+  test.each<[string[], string]>([
+    [['rm', 'dry/full/f', 'dry/empty'], 'delete dry/full/f\ndelete dry/empty/\n'],
+    [['rm', '-r', 'dry/full'], 'delete dry/full/\n'],
+    [['rm', '-f', 'dry/none'], ''],
+    [['mv', 'dry/full/f', 'dry/full/g'], 'move dry/full/f -> dry/full/g\n'],
+    [['mv', 'dry/full/f', 'dry/empty'], 'move dry/full/f -> dry/empty/f\n'],
+    [['mkdir', 'dry/new/one', 'dry/empty'], 'make dry/new/one/\nskip dry/empty/ (exists)\n'],
+  ])('%j', async (words, told) => {
+    const args = words.map((word) => (word.startsWith('dry/') ? server.place(word) : word));
+    const ended = { code: 0, stdout: told, stderr: NOTE };
+    expect(await here.run([...args, '-n'])).toMatchObject(ended);
+    expect(await here.run(args, DRY)).toMatchObject(ended);
+  });
+
+  test.each<[string[], number]>([
+    [['rm', 'dry/none'], 4],
+    [['rm', 'dry/full'], 1],
+    [['mv', 'dry/none', 'dry/new'], 4],
+    [['mv', '--no-clobber', 'dry/full/f', 'dry/full/g'], 10],
+    [['mkdir', 'dry/full/f'], 10],
+  ])('%j fails as it would, with %i', async (words, exit) => {
+    const args = words.map((word) => (word.startsWith('dry/') ? server.place(word) : word));
+    expect(await here.run([...args, '-n'])).toMatchObject({ code: exit, stdout: '' });
+    expect(await here.run(args)).toMatchObject({ code: exit });
+  });
+
+  test('to programs too, and where the configuration says so for all commands', async () => {
+    const config = home.write('dry.toml', 'dry-run = true');
+    const rm = ['rm', '-r', server.place('dry/full'), '--config', config];
+    const { code, events } = await here.runJson(rm);
+    expect(code).toBe(0);
+    expect(events).toEqual([{ type: 'plan', path: 'dry/full', action: 'delete', what: 'directory' }]);
+  });
 });
 
 test('mv --no-clobber leaves what is there, and mv without it replaces', async () => {

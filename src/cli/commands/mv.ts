@@ -1,10 +1,13 @@
 import { Command } from 'commander';
 
+import type { Client } from '../../client/client.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName, joinPath } from '../../transfer/remote-path.ts';
+import { dryRunOption, isDryRun, noteDryRun, tellPlan } from '../dry-run.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
 import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
+import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 
 /** `sealift mv SOURCE TARGET` */
@@ -13,7 +16,8 @@ export function addMv(program: Command, run: Runner): void {
     .description('rename a file or directory on a server')
     .argument('<source>', 'host:path')
     .argument('<target>', 'host:path on the same server; a directory or path/ takes the name of the source')
-    .addOption(setting('--no-clobber', 'fail instead of replacing a file'));
+    .addOption(setting('--no-clobber', 'fail instead of replacing a file'))
+    .addOption(dryRunOption());
   addRemoteCommand(program, run, command, async (context, [sourceText, targetText]) => {
     const source = remotePlace(sourceText);
     const target = remotePlace(targetText);
@@ -27,26 +31,40 @@ export function addMv(program: Command, run: Runner): void {
       const isInto =
         target.hasTrailingSlash || target.path === '' || (await isDirectory(client, target.path));
       const to = isInto ? joinPath(target.path, baseName(source.path)) : target.path;
+      const isFresh = context.settings['clobber'] === false;
+      if (isDryRun(context)) return plan(context, client, { from: source.path, to, isFresh });
       attempts += 1;
-      await client
-        .move(source.path, to, context.settings['clobber'] === false ? { if: 'absent' } : {})
-        .catch((error: unknown) => {
-          // Gone after an attempt whose answer was lost: that attempt did it.
-          if (!isSealiftError(error, 'not-found') || attempts === 1) throw error;
-        });
+      await client.move(source.path, to, isFresh ? { if: 'absent' } : {}).catch((error: unknown) => {
+        // Gone after an attempt whose answer was lost: that attempt did it.
+        if (!isSealiftError(error, 'not-found') || attempts === 1) throw error;
+      });
     });
+    noteDryRun(context);
     return EXIT.done;
   });
 }
 
-async function isDirectory(
-  client: { stat(path: string): Promise<{ type: string }> },
-  path: string,
-): Promise<boolean> {
+async function plan(
+  context: RunContext,
+  client: Client,
+  { from, to, isFresh }: { from: string; to: string; isFresh: boolean },
+): Promise<void> {
+  const { type } = await client.stat(from);
+  if (isFresh && (await typeAt(client, to)) !== undefined)
+    throw new SealiftError('exists', `${JSON.stringify(to)} exists already.`);
+  tellPlan(context, `move ${from} -> ${to}`, { path: to, action: 'move', what: type, from });
+}
+
+async function isDirectory(client: Client, path: string): Promise<boolean> {
+  return (await typeAt(client, path)) === 'directory';
+}
+
+/** What stands under a path; undefined if nothing does, or if we may not look. */
+async function typeAt(client: Client, path: string): Promise<string | undefined> {
   return client.stat(path).then(
-    ({ type }) => type === 'directory',
+    ({ type }) => type,
     (error: unknown) => {
-      if (isSealiftError(error, 'not-found', 'forbidden', 'not-directory')) return false;
+      if (isSealiftError(error, 'not-found', 'forbidden', 'not-directory')) return undefined;
       throw error;
     },
   );

@@ -1,9 +1,12 @@
 import { Command } from 'commander';
 
+import type { Client } from '../../client/client.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
+import { dryRunOption, isDryRun, noteDryRun, tellPlan } from '../dry-run.ts';
 import { each } from '../each.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
+import { addRemoteCommand, ask, remotePlace, type RemotePlace } from '../remote-command.ts';
+import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 
 /** `sealift rm PLACE...` */
@@ -12,13 +15,15 @@ export function addRm(program: Command, run: Runner): void {
     .description('remove files, links and empty directories')
     .argument('<place...>', 'host:path')
     .addOption(setting('-r, --recursive', 'directories with everything in them'))
-    .addOption(setting('-f, --force', 'no failure for what does not exist'));
+    .addOption(setting('-f, --force', 'no failure for what does not exist'))
+    .addOption(dryRunOption());
   addRemoteCommand(program, run, command, async (context, [texts]) => {
     const { settings } = context;
     const places = (texts as string[]).map(remotePlace);
     if (places.some(({ path }) => path === ''))
       throw new SealiftError('usage', 'The root itself cannot be removed.');
-    return each(context, 'rm', places, async (place) => {
+    const exitCode = await each(context, 'rm', places, async (place) => {
+      if (isDryRun(context)) return plan(context, place);
       let attempts = 0;
       await ask(context, place, async (client) => {
         attempts += 1;
@@ -31,5 +36,27 @@ export function addRm(program: Command, run: Runner): void {
           });
       });
     });
+    noteDryRun(context);
+    return exitCode;
   });
+}
+
+/** Fails as the removal would. */
+async function plan(context: RunContext, place: RemotePlace): Promise<void> {
+  const { settings } = context;
+  const { path } = place;
+  try {
+    const { type } = await ask(context, place, (client) => client.stat(path));
+    const isDirectory = type === 'directory';
+    if (isDirectory && settings['recursive'] !== true)
+      await ask(context, place, (client) => assertEmpty(client, path));
+    tellPlan(context, `delete ${path}${isDirectory ? '/' : ''}`, { path, action: 'delete', what: type });
+  } catch (error) {
+    if (!isSealiftError(error, 'not-found') || settings['force'] !== true) throw error;
+  }
+}
+
+async function assertEmpty(client: Client, path: string): Promise<void> {
+  const first = await client.list(path).next();
+  if (first.done !== true) throw new SealiftError('not-empty', `${JSON.stringify(path)} is not empty.`);
 }
