@@ -87,6 +87,18 @@ describe('standard output', () => {
   });
 });
 
+describe('standard error', () => {
+  const full = openSync('/dev/full', 'w');
+  afterAll(() => closeSync(full));
+
+  test('that takes no more costs a server its log, and nobody a transfer', async () => {
+    const mute = await home.serve([], home.at('mute'), { stderr: full });
+    const put = ['put', '--retry', '0', home.write('small', 'x'), mute.place('small')];
+    for (let times = 0; times < 2; times += 1) expect(await home.run(put)).toMatchObject({ code: 0 });
+    expect(await mute.process.kill('SIGTERM')).toMatchObject({ code: 0, signal: null });
+  });
+});
+
 describe('a home', () => {
   const none = { HOME: undefined, XDG_CONFIG_HOME: undefined, XDG_STATE_HOME: undefined };
 

@@ -101,9 +101,13 @@ export class CliHome {
   }
 
   /** Starts a server on a free port of 127.0.0.1 that lets anybody write, and lets this home trust its key. */
-  async serve(args: readonly string[] = [], root = this.at('root')): Promise<ServeProcess> {
+  async serve(
+    args: readonly string[] = [],
+    root = this.at('root'),
+    options: RunOptions = {},
+  ): Promise<ServeProcess> {
     const given = ['--json', '--host', '127.0.0.1', '--anonymous', 'write', '--port', '0'];
-    const started = this.start(['serve', root, ...given, ...args]);
+    const started = this.start(['serve', root, ...given, ...args], options);
     const { host, port, pin } = (await started.event('listening')) as unknown as ServeProcess;
     this.trust(`${host}:${port}`, pin);
     return {

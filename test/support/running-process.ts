@@ -13,6 +13,8 @@ export interface RunOptions {
   input?: string | Buffer;
   /** The file descriptor that standard output goes to instead of being collected. */
   stdout?: number;
+  /** The same for standard error. */
+  stderr?: number;
 }
 
 /** What a process said, and how it ended. */
@@ -35,8 +37,8 @@ export class RunningProcess {
   readonly #listeners = new Set<() => void>();
 
   constructor([command, ...args]: readonly [string, ...string[]], options: RunOptions) {
-    const { env, cwd, input = '', stdout = 'pipe' } = options;
-    this.child = spawn(command, args, { env, cwd, stdio: ['pipe', stdout, 'pipe'] });
+    const { env, cwd, input = '', stdout = 'pipe', stderr = 'pipe' } = options;
+    this.child = spawn(command, args, { env, cwd, stdio: ['pipe', stdout, stderr] });
     this.child.stdout?.on('data', (chunk: Buffer) => this.#heard(() => this.#out.push(chunk)));
     this.child.stderr
       ?.setEncoding('utf8')
