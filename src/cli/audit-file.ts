@@ -1,9 +1,10 @@
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 
 import { isDiskFull, SealiftError, systemCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { AuditEntry, AuditLog } from '../server/audit.ts';
 import { jsonLine } from './terminal.ts';
+import { endsMidLine } from './torn-line.ts';
 
 /**
  * The audit log as a file: a line of JSON for each entry, appended and written at once, so that what happened before a
@@ -90,11 +91,4 @@ export class AuditFile implements AuditLog {
 
 function opened(path: string): number {
   return openSync(path, 'a+', 0o600);
-}
-
-/** Whether an earlier process could not finish its last line. */
-function endsMidLine(file: number): boolean {
-  const { size } = fstatSync(file);
-  const last = Buffer.alloc(1);
-  return size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last.toString() !== '\n';
 }

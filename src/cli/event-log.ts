@@ -1,10 +1,11 @@
-import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 
 import { systemClock, type Clock } from '../clock.ts';
 import { systemCode } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
 import { localFileError } from '../trust/local-file-error.ts';
 import { jsonLine, type EventFields, type Terminal } from './terminal.ts';
+import { endsMidLine } from './torn-line.ts';
 
 /** Where the time and the names of runs come from. Default: this machine. */
 export interface LogSources {
@@ -53,6 +54,7 @@ export class EventFile {
   readonly #path: string;
   #descriptor: number | undefined;
   #hasFailed = false;
+  #lead = '';
 
   constructor(terminal: Terminal, path: string, flags: 'a' | 'w') {
     this.#terminal = terminal;
@@ -62,6 +64,8 @@ export class EventFile {
     } catch (cause) {
       throw localFileError('write', path, cause);
     }
+    // What an earlier run could not finish stays a line of its own.
+    if (flags === 'a' && isTorn(path, this.#descriptor)) this.#lead = '\n';
   }
 
   /** Whether something could not be written. Nothing more is written then. */
@@ -72,7 +76,8 @@ export class EventFile {
   write(fields: EventFields): void {
     const descriptor = this.#descriptor;
     if (descriptor === undefined || this.#hasFailed) return;
-    this.#attempt(() => writeFileSync(descriptor, jsonLine(fields)));
+    this.#attempt(() => writeFileSync(descriptor, `${this.#lead}${jsonLine(fields)}`));
+    this.#lead = '';
   }
 
   /** Returns when what was written survives a loss of power. May be called again. */
@@ -92,6 +97,22 @@ export class EventFile {
       this.#hasFailed = true;
       this.#terminal.warn(localFileError('write', this.#path, cause).message);
     }
+  }
+}
+
+function isTorn(path: string, descriptor: number): boolean {
+  // A pipe is not opened to be read: who holds both of its ends never hears that nobody reads any more.
+  if (!fstatSync(descriptor).isFile()) return false;
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return endsMidLine(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // One that may only be written to is a log all the same.
+    return false;
   }
 }
 

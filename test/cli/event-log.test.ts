@@ -78,6 +78,25 @@ test('the report has files, errors and the summary, in the place of what was the
   expect(report.hasFailed).toBe(false);
 });
 
+test('what an earlier run could not finish stays a line of its own', () => {
+  writeFileSync(path, '{"type":"start"}\n{"type":"fi');
+  for (const command of ['put', 'get']) {
+    terminal = new Terminal(SILENT);
+    const log = logEvents(terminal, path);
+    terminal.event('start', { command });
+    terminal.event('summary', { exitCode: 0 });
+    log.close();
+  }
+  const lines = readFileSync(path, 'utf8').split('\n');
+  expect(lines.splice(1, 1)).toEqual(['{"type":"fi']);
+  expect(events(lines.join('\n')).slice(1)).toMatchObject([
+    { type: 'start', command: 'put' },
+    { type: 'summary' },
+    { type: 'start', command: 'get' },
+    { type: 'summary' },
+  ]);
+});
+
 test('a warning is an event, and so is a failure, whatever is shown of them', () => {
   const log = logEvents(terminal, path);
   warnings(() => {
