@@ -13,6 +13,7 @@ import { beginThread } from '../storage/fs/small-files.ts';
 import type { Store } from '../storage/store.ts';
 import type { Address } from '../transport/address.ts';
 import { claimProcessLock } from '../trust/process-lock.ts';
+import { closeInTurn } from './close-in-turn.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import { FileWatch } from './file-watch.ts';
 import { announceListening, withdrawListening } from './listening-file.ts';
@@ -222,12 +223,11 @@ class DirectoryServer implements CreatedServer {
   async #close(options?: { graceMs?: number }): Promise<void> {
     this.#watch?.close();
     this.#expiry.close();
-    try {
-      await withdrawListening(this.#options.root);
-      await this.#server.close(options);
-    } finally {
-      await this.#store.close();
-    }
+    await closeInTurn([
+      () => withdrawListening(this.#options.root),
+      () => this.#server.close(options),
+      () => this.#store.close(),
+    ]);
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { statePaths } from '../../src/server/state-paths.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import type { RunningProcess } from '../support/running-process.ts';
 
@@ -38,6 +39,18 @@ describe('serve', () => {
     expect((await home.run(['ls', '--retry', '0', server.place()])).code).toBe(7);
     expect(await get.ended).toMatchObject({ code: 0 });
     expect(await server.process.ended).toMatchObject({ code: 0, signal: null });
+  });
+
+  test('ends, and says so, where the disk lets it put nothing in order any more', async () => {
+    const other = await home.serve(['--metrics', '127.0.0.1:0'], home.at('stuck'));
+    // A directory can no more be removed there than a file on a disk that has become read-only.
+    const { listening, lock } = statePaths(other.root);
+    rmSync(listening);
+    mkdirSync(listening);
+    const { code, signal, stderr } = await other.process.kill('SIGTERM');
+    expect({ code, signal }).toEqual({ code: 1, signal: null });
+    expect(stderr).toContain(listening);
+    expect(existsSync(lock)).toBe(false);
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 
+import { closeInTurn } from '../../server/close-in-turn.ts';
 import type { CreatedServer } from '../../server/create-server.ts';
 import { DEFAULT_PORT } from '../../protocol/limits.ts';
 import { formatAddress } from '../../transport/address.ts';
@@ -169,10 +170,17 @@ async function serve(context: RunContext, root: string): Promise<number> {
     server.reload().catch(() => undefined);
   });
   logger.info({}, 'stopping: no new connections, requests under way may end');
-  await announcement?.close();
-  await server.close({ graceMs: settings['grace'] as number });
-  await pages?.close();
-  audit?.close();
+  try {
+    await closeInTurn([
+      () => announcement?.close(),
+      () => server.close({ graceMs: settings['grace'] as number }),
+      () => pages?.close(),
+      () => audit?.close(),
+    ]);
+  } catch (error) {
+    logger.error({ err: error }, 'stopped, but not everything could be put in order');
+    return EXIT.failure;
+  }
   return EXIT.done;
 }
 
