@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { afterAll, expect, test } from 'vitest';
 
 import {
@@ -122,6 +124,21 @@ test('a changed file is seen without a signal; a faulty one is refused, and the 
   expect(server.process.said.stderr).toContain('permissions');
   expect((await list()).code).toBe(0);
   await server.process.kill('SIGTERM');
+});
+
+test('told while it starts, a server reads its files again as soon as it serves, and lives on', async () => {
+  const passphrase = home.at('passphrase');
+  execFileSync('mkfifo', ['-m', '600', passphrase]);
+  const args = ['--json', '--host', '127.0.0.1', '--port', '0', '--client-ca-passphrase-file', passphrase];
+  const server = home.start(['serve', home.at('told early'), ...args]);
+  // Resolves when the server has opened the other end, and waits.
+  const pipe = await open(passphrase, 'w');
+  server.child.kill('SIGHUP');
+  await pipe.write('a passphrase\n');
+  await pipe.close();
+  await server.event('listening');
+  await server.line((line) => line.includes('"msg":"reloaded"'));
+  expect(await server.kill('SIGTERM')).toMatchObject({ code: 0, signal: null });
 });
 
 /** Lays a pair down as certbot does: numbered files in archive/, to which the links in live/ then lead. */

@@ -10,7 +10,7 @@ import { EXIT } from '../exit-codes.ts';
 import { joinLine } from '../join-line.ts';
 import type { HostPort } from '../listen-address.ts';
 import { passphraseIn } from '../passphrase.ts';
-import { untilStopped } from '../hangup.ts';
+import { Hangups, untilStopped } from '../hangup.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { chaosDecorator, chaosSetting } from '../server-chaos.ts';
@@ -114,12 +114,17 @@ export function addServe(program: Command, run: Runner): void {
         '10s',
       ),
     );
-  run(command, async (context, [directory]) =>
-    serve(context, typeof directory === 'string' ? directory : './sealift-data'),
-  );
+  run(command, async (context, [directory]) => {
+    const hangups = new Hangups();
+    try {
+      return await serve(context, typeof directory === 'string' ? directory : './sealift-data', hangups);
+    } finally {
+      hangups.close();
+    }
+  });
 }
 
-async function serve(context: RunContext, root: string): Promise<number> {
+async function serve(context: RunContext, root: string, hangups: Hangups): Promise<number> {
   const { settings, terminal, signal } = context;
   // Loaded only here: what makes certificates is large, and no other command needs it.
   const { createServer } = await import('../../server/create-server.ts');
@@ -164,11 +169,12 @@ async function serve(context: RunContext, root: string): Promise<number> {
   });
   const announcement = await startBeside(context, server, pages);
   await tellListening(context, server, root);
-  await untilStopped(signal, () => {
+  const onHangup = () => {
     audit?.reopen();
     // What is wrong then stands in the log.
     server.reload().catch(() => undefined);
-  });
+  };
+  await untilStopped(signal, onHangup, hangups);
   logger.info({}, 'stopping: no new connections, requests under way may end');
   try {
     await closeInTurn([
