@@ -30,6 +30,14 @@ export function refusalCode(error: unknown): number {
 
 function tellInterruption(terminal: Terminal, command: string, signal: AbortSignal): number {
   const exitCode = interruptedCode(signal);
+  const { reason } = signal as { reason: unknown };
+  if (reason instanceof SealiftError && reason.code !== 'aborted') {
+    // Told to people already, by `main`.
+    const { code, message, retryable } = reason;
+    terminal.event('error', { code, message, retryable });
+    terminal.event('summary', { exitCode });
+    return exitCode;
+  }
   const canGoOn = RESUMED.includes(command);
   const message = canGoOn ? 'Interrupted; the same command goes on where it was.' : 'Interrupted.';
   terminal.event('error', { code: 'aborted', message, retryable: false });
@@ -38,8 +46,8 @@ function tellInterruption(terminal: Terminal, command: string, signal: AbortSign
   return exitCode;
 }
 
-/** 130 or 143, by the signal that `main` gave as the reason. */
+/** By the reason that `main` gave: 130 or 143 for a signal, and for output that cannot be written what that is. */
 export function interruptedCode(signal: AbortSignal): number {
-  const reason = signal.reason instanceof SealiftError ? signal.reason.details['signal'] : undefined;
-  return reason === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+  if (!(signal.reason instanceof SealiftError)) return EXIT.interrupted;
+  return signal.reason.details['signal'] === 'SIGTERM' ? EXIT.terminated : exitCodeOf(signal.reason, false);
 }

@@ -8,30 +8,37 @@ if (message !== undefined) {
 }
 
 // Loaded only now, because an old Node could not even read the rest.
-const { SealiftError } = await import('../errors.ts');
-const { EXIT } = await import('./exit-codes.ts');
+const { isDiskFull, SealiftError } = await import('../errors.ts');
+const { EXIT, exitCodeOf } = await import('./exit-codes.ts');
 const { run } = await import('./program.ts');
 
 const stop = new AbortController();
-let signals = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     // A command may take this one for itself, as servers do, which read their files again.
     if (signal === 'SIGHUP' && process.listenerCount(signal) > 1) return;
-    signals += 1;
     // The first lets work under way end well, the second ends at once.
-    if (signals > 1) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
     stop.abort(new SealiftError('aborted', 'The program was told to stop.', { details: { signal } }));
   });
 }
 
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever reads our output may leave before its end, as `head` does: nothing that we could tell anybody.
-    if (error.code === 'EPIPE') process.exit(EXIT.failure);
-    console.error(`sealift: The output cannot be written (${error.code ?? error.message}).`);
-    process.exit(error.code === 'ENOSPC' ? EXIT.noSpace : EXIT.failure);
-  });
-}
+let outputFailure: InstanceType<typeof SealiftError> | undefined;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Each line that follows fails as well.
+  if (outputFailure !== undefined) return;
+  outputFailure = new SealiftError(
+    isDiskFull(error) ? 'local-no-space' : 'local-file',
+    `The output cannot be written (${error.code ?? error.message}).`,
+    { cause: error },
+  );
+  process.exitCode = exitCodeOf(outputFailure, false);
+  // Whoever reads our output may leave before its end, as `head` does: nothing that we could tell anybody.
+  if (error.code !== 'EPIPE') console.error(`sealift: ${outputFailure.message}`);
+  stop.abort(outputFailure);
+});
+// A line of progress that nobody can have is no reason to end a backup, and there is nowhere to tell of it.
+process.stderr.on('error', () => undefined);
 
-process.exitCode = await run(process.argv, stop.signal);
+const exitCode = await run(process.argv, stop.signal);
+process.exitCode = outputFailure === undefined ? exitCode : exitCodeOf(outputFailure, false);

@@ -1,5 +1,7 @@
 /** Closes one after the other, each whatever became of those before: what stayed open would keep the process alive. Throws the first failure. */
-export async function closeInTurn(closings: readonly (() => Promise<void> | undefined | void)[]): Promise<void> {
+export async function closeInTurn(
+  closings: readonly (() => Promise<void> | undefined | void)[],
+): Promise<void> {
   const failures: unknown[] = [];
   for (const close of closings) {
     try {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
@@ -81,6 +82,34 @@ test('a run that takes too long ends with 8, and the next one goes on', async ()
   expect(told.filter(({ type }) => type === 'error')).toMatchObject([{ code: 'timeout', retryable: false }]);
   expect(told.at(-1)).toMatchObject({ type: 'summary', exitCode: 8 });
   expect(await home.run(['put', '-q', home.at('large'), server.place('large')])).toMatchObject({ code: 0 });
+});
+
+describe('output that nobody can have', () => {
+  const full = openSync('/dev/full', 'w');
+  afterAll(() => closeSync(full));
+  const put = (name: string) => ['put', '--lock', name, home.write(name, name), server.place(name)];
+
+  test('costs no transfer where it is what a person reads', async () => {
+    const { origin, calls } = await startHookService();
+    const args = [...put('unread'), '--verbose', '--on-success', origin];
+    expect(await home.run(args, { stderr: full })).toMatchObject({ code: 0 });
+    expect(calls).toMatchObject([{ body: { command: 'put', exitCode: 0, files: 1 } }]);
+    expect((await here.run(['cat', server.place('unread')])).stdout).toBe('unread');
+  });
+
+  test('ends in order where it is data: told to the service and the log, with the lock given back', async () => {
+    const { origin, calls } = await startHookService();
+    const log = home.at('lost.log');
+    const args = [...slowly, '--log-file', log, '--on-failure', origin];
+    const ended = await home.run(args, { stdout: full });
+    expect(ended).toMatchObject({ code: 11, stderr: 'sealift: The output cannot be written (ENOSPC).\n' });
+    expect(calls).toMatchObject([{ body: { command: 'put', exitCode: 11 } }]);
+    expect(events(home.read('lost.log').toString()).slice(-2)).toMatchObject([
+      { type: 'error', code: 'local-no-space', message: 'The output cannot be written (ENOSPC).' },
+      { type: 'summary', exitCode: 11 },
+    ]);
+    expect(await here.run(put('slow'))).toMatchObject({ code: 0 });
+  });
 });
 
 describe('hooks', () => {
