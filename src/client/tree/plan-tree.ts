@@ -87,9 +87,9 @@ async function syncActions(
           ({ path }) => !protects(path, false) && !source.leftOut.has(path),
         )
       : found;
-  const removals = rules.delete ? deletions(target, { protects, leftOut: source.leftOut }) : [];
+  // Nothing is removed after a failure, and where something is refused one is certain already.
+  const removals = rules.delete && !isRefused ? deletions(target, { protects, leftOut: source.leftOut }) : [];
   if (maxDelete !== undefined) checkDeletions(removals, targetEntries, maxDelete);
-  // Nothing is removed after a failure, and one is certain already.
   const all = isRefused ? actions.filter((action) => !isLate(action)) : [...actions, ...removals];
   onCount?.({ ...totalsOf(all), isExact: true });
   return all;

@@ -128,6 +128,13 @@ describe('safety rails', () => {
     expect(await failureOf(both)).toMatchObject({ code: 'too-many-deletions' });
   });
 
+  test('what would not be removed anyway, because something is refused, is not counted', async () => {
+    const direction = new MemoryDirection([TOP, file('new')], FIVE);
+    direction.problems = [['unreadable', 'local-file']];
+    const actions = await planSync(direction, { ...PLAN, rules: SYNC, maxDelete: { count: 0 } });
+    expect(kinds(actions.filter(isChange))).toEqual(['file new']);
+  });
+
   test('an empty source is one for an empty target, but a vanished one is none', async () => {
     expect(await planned([TOP], [TOP])).toEqual([]);
     for (const allowEmptySource of [true, false])

@@ -65,6 +65,19 @@ test('a directory that the server may not read is a failure, and nothing is dele
   expect(await contentsAt(root)).toEqual(before);
 });
 
+test('--max-delete does not take what is in it for deletions: the rest is fetched', async () => {
+  const { store, root, direction } = await startStore();
+  await copy(direction(), { rules: SYNC });
+  store.unreadable = 'tree/b';
+  await store.put(
+    { path: 'tree/new', durability: 'disk', condition: { if: 'any' }, mayReplace: true },
+    Buffer.from('new'),
+  );
+  const { told, isComplete } = await copy(direction(), { rules: SYNC, plan: { maxDelete: { count: 0 } } });
+  expect([told.failed, isComplete]).toEqual([{ b: 'forbidden' }, false]);
+  expect(await contentsAt(root)).toMatchObject({ new: 'new', 'b/y': 'tree/b/y' });
+});
+
 test('one that is empty is none', async () => {
   const { root, direction } = await startStore();
   await plantTree(root, { 'empty/old': 'old' });
