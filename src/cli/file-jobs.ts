@@ -6,7 +6,7 @@ import { toSealiftError } from '../errors.ts';
 import { noteDryRun } from './dry-run.ts';
 import { printable } from './escape.ts';
 import type { RunContext } from './run-context.ts';
-import { Tally, type TransferCommand } from './tally.ts';
+import { Tally, type Judge, type TransferCommand } from './tally.ts';
 import { TransferDisplay } from './transfer-display.ts';
 import { formatSize } from '../units.ts';
 
@@ -88,8 +88,7 @@ export interface JobsOptions {
   jobs: readonly TransferJob[];
   /** Whether file bytes go to the server. */
   isSending: boolean;
-  /** What becomes of the exit code of the counts. */
-  judge?: (exitCode: number) => number;
+  judge?: Judge;
 }
 
 /** Runs jobs one after the other, shows them, and sums up; resolves with the exit code. */

@@ -13,6 +13,9 @@ import { formatDuration, formatSize } from '../units.ts';
 /** The commands that move files. */
 export type TransferCommand = 'put' | 'get' | 'sync' | 'check';
 
+/** What becomes of the exit code of the counts. `isHopeless`: the run ended before all was tried. */
+export type Judge = (exitCode: number, isHopeless: boolean) => number;
+
 /** Counts what a run does, tells of each file, and sums up in the end. */
 export class Tally {
   /** Files that were sent or fetched. */
@@ -125,7 +128,7 @@ export class Tally {
   }
 
   /** Tells the sum; resolves with the exit code. `planned`: files that were to be sent, of which some may not have been tried. */
-  summarize(planned: number, judge: (exitCode: number) => number = (code) => code): number {
+  summarize(planned: number, judge: Judge = (code) => code): number {
     const { terminal } = this.#context;
     const { peer } = this.#connector;
     const seconds = (systemClock.monotonicMs() - this.#startMs) / 1_000;
@@ -137,7 +140,7 @@ export class Tally {
     // That a directory takes over a time is nothing by itself: it hangs on what is done in it.
     const made = directories - this.adjustedDirectories;
     const successes = files + skipped + unchanged + links + made + attributes + moved + deleted;
-    const exitCode = this.#judgeRate(judge(combinedExitCode(failures, successes)), seconds);
+    const exitCode = this.#judgeRate(judge(combinedExitCode(failures, successes), this.#isHopeless), seconds);
     terminal.event('summary', {
       files,
       skipped,

@@ -69,6 +69,17 @@ describe('the exit code', () => {
     expect(tally.summarize(5, (code) => code + 1)).toBe(9);
     expect(told.at(-1)).toMatchObject({ failed: 5, exitCode: 9 });
   });
+
+  test.each([
+    ['connection-lost', true],
+    ['local-file', false],
+  ] as const)('is judged with whether the run was hopeless: %s, %s', (code, expected) => {
+    const { tally } = setting();
+    const judge = vi.fn((exitCode: number, _isHopeless: boolean) => exitCode);
+    fail(tally, [code]);
+    tally.summarize(1, judge);
+    expect(judge).toHaveBeenCalledWith(expect.any(Number), expected);
+  });
 });
 
 test.each([

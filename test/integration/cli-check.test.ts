@@ -103,3 +103,25 @@ describe.each(DIRECTIONS)('check %s', (direction) => {
     expect(await contentsAt(to)).toEqual(await contentsAt(from));
   });
 });
+
+describe('a difference is not hidden by what fails besides: 9', () => {
+  test.each<[name: string, from: Tree, to: Tree]>([
+    ['something that is the same', { a: 'A', b: 'B', 'bell\u0007': 'x' }, { a: 'a', b: 'B' }],
+    ['nothing that is the same', { a: 'A', 'bell\u0007': 'x' }, { a: 'a' }],
+    ['a failure alone, and what is too much', { 'bell\u0007': 'x' }, { b: 'B' }],
+  ])('with %s', async (_, from, to) => {
+    const { source, target } = await twoSides(home, server, 'to a server', from, to);
+    const { code, events } = await check(source, target);
+    expect(events.filter(({ type }) => type === 'error')).toMatchObject([{ code: 'bad-name' }]);
+    expect(events.filter(({ type }) => type === 'difference')).toHaveLength(1);
+    expect(events.at(-1)).toMatchObject({ type: 'summary', failed: 1, exitCode: 9 });
+    expect(code).toBe(9);
+  });
+
+  test('but what failed is told where nothing differs', async () => {
+    const same = { a: 'A', b: 'B' };
+    const from = { ...same, 'bell\u0007': 'x' };
+    const { source, target } = await twoSides(home, server, 'to a server', from, same);
+    expect((await check(source, target)).code).toBe(3);
+  });
+});

@@ -1,4 +1,5 @@
 import { SealiftError } from '../../errors.ts';
+import { parentPath } from '../../transfer/remote-path.ts';
 import type { SendAction } from './action.ts';
 import { mapConcurrently } from './concurrency.ts';
 import type { TreeDirection } from './direction.ts';
@@ -28,7 +29,16 @@ export async function* checkTrees(
 ): AsyncGenerator<Difference> {
   const target = await direction.scanTarget();
   const leftOut = new Set<string>();
-  const source = direction.scanSource({ filter, signal, onProblem, onLeftOut: (path) => leftOut.add(path) });
+  const unseen = new Set<string>();
+  const source = direction.scanSource({
+    filter,
+    signal,
+    onProblem: (error, path) => {
+      unseen.add(path);
+      onProblem(error, path);
+    },
+    onLeftOut: (path) => leftOut.add(path),
+  });
   const seen = new Set<string>();
   const compare = async (entry: TreeEntry) => {
     seen.add(entry.path);
@@ -48,7 +58,7 @@ export async function* checkTrees(
   for (const existing of [...target.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {
     const { path, type } = existing;
     const isMeant = !seen.has(path) && !leftOut.has(path) && !filter.protects(path, type === 'directory');
-    if (path !== '' && isMeant) yield { path, kind: 'extra', existing };
+    if (path !== '' && isMeant && !isWithin(path, unseen)) yield { path, kind: 'extra', existing };
   }
 }
 
@@ -59,6 +69,13 @@ export interface CheckOptions {
   isHopeless: (error: SealiftError) => boolean;
   onCompared?: ((entry: TreeEntry) => void) | undefined;
   signal?: AbortSignal | undefined;
+}
+
+// What the source has below a directory that cannot be read, nobody knows.
+function isWithin(path: string, unseen: ReadonlySet<string>): boolean {
+  if (unseen.size === 0) return false;
+  for (let above = path; above !== ''; above = parentPath(above)) if (unseen.has(above)) return true;
+  return unseen.has('');
 }
 
 async function differenceOf(

@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 
+import { checkTrees } from '../../../src/client/tree/check-trees.ts';
 import { GetTree } from '../../../src/client/tree/get-tree.ts';
+import { EVERYTHING } from '../../../src/client/tree/tree-filter.ts';
 import { SealiftError } from '../../../src/errors.ts';
 import { MemoryStore } from '../../../src/storage/memory-store.ts';
 import type { Entry, ListOptions } from '../../../src/storage/store.ts';
@@ -76,6 +78,23 @@ test('--max-delete does not take what is in it for deletions: the rest is fetche
   const { told, isComplete } = await copy(direction(), { rules: SYNC, plan: { maxDelete: { count: 0 } } });
   expect([told.failed, isComplete]).toEqual([{ b: 'forbidden' }, false]);
   expect(await contentsAt(root)).toMatchObject({ new: 'new', 'b/y': 'tree/b/y' });
+});
+
+test('a check does not take what is in it for too much', async () => {
+  const { store, root, direction } = await startStore();
+  await copy(direction(), { rules: SYNC });
+  store.unreadable = 'tree/b';
+  await plantTree(root, { extra: 'extra' });
+  const problems: Record<string, string> = {};
+  const differences = await Array.fromAsync(
+    checkTrees(direction(), {
+      filter: EVERYTHING,
+      onProblem: ({ code }, path) => (problems[path] = code),
+      isHopeless: () => false,
+    }),
+  );
+  expect(problems).toEqual({ b: 'forbidden' });
+  expect(differences.map(({ path, kind }) => [path, kind])).toEqual([['extra', 'extra']]);
 });
 
 test('one that is empty is none', async () => {
