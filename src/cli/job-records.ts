@@ -1,7 +1,8 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { systemClock, type Clock } from '../clock.ts';
-import { SealiftError } from '../errors.ts';
+import { SealiftError, toSealiftError } from '../errors.ts';
 import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
 import { isTable } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
@@ -44,10 +45,22 @@ export class JobRecords {
     });
   }
 
-  /** Records that a run begins; what is returned records its end. Both throw `local-file` or `local-no-space`. */
-  async begin(job: string): Promise<(exitCode: number, summary: EventFields) => Promise<void>> {
+  /**
+   * Records that a run begins; what is returned records its end, and throws `local-file` or `local-no-space`. A
+   * beginning that cannot be recorded is no reason not to run: it is told, and what stands of earlier runs is removed,
+   * for which a full disk has room, so that their success is not taken for that of this one.
+   */
+  async begin(
+    job: string,
+    onUnrecorded: (error: SealiftError) => void,
+  ): Promise<(exitCode: number, summary: EventFields) => Promise<void>> {
     const begin = this.#now();
-    await this.#update(job, { begin });
+    try {
+      await this.#update(job, { begin });
+    } catch (error) {
+      onUnrecorded(toSealiftError(error));
+      await rm(this.#path(job), { force: true }).catch(() => undefined);
+    }
     return (exitCode, summary) => this.#update(job, { begin, end: this.#now(), exitCode, summary });
   }
 

@@ -1,8 +1,9 @@
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { judge } from '../../src/cli/commands/status.ts';
 import { JobRecords, type JobRecord } from '../../src/cli/job-records.ts';
+import type { SealiftError } from '../../src/errors.ts';
 import { failureOf } from '../client/setting.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
@@ -18,9 +19,14 @@ beforeEach(async () => {
   records = new JobRecords(directory, clock);
 });
 
+/** Of beginnings that have to be recorded. */
+function unexpected(error: SealiftError): never {
+  throw error;
+}
+
 /** A run of an hour. */
 async function hour(exitCode: number, summary = {}): Promise<void> {
-  const end = await records.begin('nightly');
+  const end = await records.begin('nightly', unexpected);
   clock.advance(HOUR_MS);
   await end(exitCode, summary);
 }
@@ -30,7 +36,7 @@ test('a job that never ran has no record', async () => {
 });
 
 test('a run is recorded when it begins, and when it ends', async () => {
-  const end = await records.begin('nightly');
+  const end = await records.begin('nightly', unexpected);
   expect(await records.find('nightly')).toEqual({ last: { begin: '2030-01-01T00:00:00.000Z' } });
   clock.advance(1_000);
   await end(0, { files: 3 });
@@ -47,7 +53,7 @@ test('a run is recorded when it begins, and when it ends', async () => {
 test('the last success is kept beside what came after', async () => {
   await hour(0, { files: 1 });
   await hour(3, { files: 2 });
-  await records.begin('nightly');
+  await records.begin('nightly', unexpected);
   expect(await records.find('nightly')).toEqual({
     last: { begin: '2030-01-01T02:00:00.000Z' },
     lastSuccess: expect.objectContaining({ end: '2030-01-01T01:00:00.000Z', summary: { files: 1 } }),
@@ -72,6 +78,20 @@ test.each([
   expect(await failureOf(records.find('nightly'))).toMatchObject({ code: 'bad-configuration' });
   await hour(3);
   expect(await records.find('nightly')).toMatchObject({ last: { exitCode: 3 } });
+});
+
+test('a beginning that cannot be recorded is told, and its end is recorded once it can be', async () => {
+  writeFileSync(join(directory, 'jobs'), 'in the way');
+  const told: string[] = [];
+  const end = await records.begin('nightly', ({ code }) => told.push(code));
+  expect(told).toEqual(['local-file']);
+  expect(await failureOf(end(0, {}))).toMatchObject({ code: 'local-file' });
+  rmSync(join(directory, 'jobs'));
+  clock.advance(HOUR_MS);
+  await end(3, {});
+  expect(await records.find('nightly')).toEqual({
+    last: { begin: '2030-01-01T00:00:00.000Z', end: '2030-01-01T01:00:00.000Z', exitCode: 3, summary: {} },
+  });
 });
 
 describe('the verdict', () => {

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statfsSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Connector, openFileSource, ResumeKeys, upload } from '../../src/index.ts';
 import type { Random } from '../../src/random.ts';
 import { effort, held } from '../support/cases.ts';
 import { inThisProcess } from '../cli/run-here.ts';
+import { startHookService } from '../support/hook-service.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import type { Ended, RunOptions } from '../support/running-process.ts';
 import { between, pick, trialRandom } from '../support/seeded.ts';
@@ -257,4 +258,56 @@ describe.skipIf(!canMount)('a disk that is full', () => {
       expect(temporary(source)).toEqual([]);
     },
   );
+
+  describe('of the records of jobs', () => {
+    const env = { XDG_STATE_HOME: '' };
+    const job = (...options: string[]) => run(['run', 'recorded', ...options], { env });
+    const status = () => run(['status', 'recorded'], { env });
+
+    beforeAll(() => {
+      env.XDG_STATE_HOME = `${disk.path}/state`;
+      mkdirSync(disk.seen('state'));
+      const lines = ['[job.recorded]', `source = "${home.at('job')}/"`, `target = "${roomy.place('job/')}"`];
+      home.write('config/sealift/config.toml', lines.join('\n'));
+    });
+
+    test('the run is made all the same, and an earlier success is not taken for its own', async (context) => {
+      for (const [index, fill] of [() => disk.fill(0), () => disk.fillNames(0)].entries()) {
+        home.write('job/file', `before ${index}`);
+        expect(await job()).toMatchObject({ code: 0 });
+        expect(await status()).toMatchObject({ code: 0 });
+        fill();
+        rmSync(home.at('job'), { recursive: true });
+        expect(await job()).toMatchObject({ code: 13 });
+        expect(await status()).toMatchObject({ code: 15 });
+
+        disk.empty();
+        home.write('job/file', `again ${index}`);
+        expect(await job()).toMatchObject({ code: 0 });
+        fill();
+        home.write('job/file', `changed ${index}`);
+        const { code, stderr } = await job('--quiet');
+        expect([code, stderr]).toEqual([0, expect.stringContaining('That the run began is not recorded.')]);
+        expect(home.read('root/job/file').toString()).toBe(`changed ${index}`);
+        disk.empty();
+        expect(temporary('state')).toEqual([]);
+        held(context, 'full disks', 2);
+      }
+    });
+
+    test('the end is recorded if there is room then', async (context) => {
+      const { origin } = await startHookService(() => {
+        disk.empty();
+        return 200;
+      });
+      home.write('job/other', 'other');
+      disk.fill(0);
+      expect(await job('--on-start', `${origin}/`)).toMatchObject({
+        code: 0,
+        stderr: expect.not.stringContaining('How the run ended'),
+      });
+      expect(await status()).toMatchObject({ code: 0 });
+      held(context, 'full disks');
+    });
+  });
 });

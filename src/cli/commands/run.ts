@@ -7,7 +7,7 @@ import { JobRecords } from '../job-records.ts';
 import { findJob, type Job } from '../jobs.ts';
 import type { RunContext } from '../run-context.ts';
 import type { Invoke, Runner } from '../runner.ts';
-import type { EventFields } from '../terminal.ts';
+import type { EventFields, Terminal } from '../terminal.ts';
 
 /** `sealift run NAME [OPTIONS]` */
 export function addRun(program: Command, run: Runner): void {
@@ -67,11 +67,7 @@ async function runJob(
     settings: job.settings,
     onBegin: (begun) => recording.begin(begun),
   }).catch((error: unknown) => tellFailure(context, 'run', toSealiftError(error)));
-  try {
-    await recording.end(exitCode, typed);
-  } catch (error) {
-    context.terminal.warn(`How the run ended is not recorded. ${toSealiftError(error).message}`);
-  }
+  await recording.end(exitCode, typed, context.terminal);
   return exitCode;
 }
 
@@ -95,15 +91,24 @@ class Recording {
     terminal.addListener((type, fields) => {
       if (type === 'summary') this.#summary = fields;
     });
-    this.#end = await this.#records.begin(this.#name);
+    await this.#record(terminal);
   }
 
-  /** `typed`: the options that somebody gave. */
-  async end(exitCode: number, typed: readonly string[]): Promise<void> {
+  /** `typed`: the options that somebody gave. What cannot be recorded is a warning. */
+  async end(exitCode: number, typed: readonly string[], terminal: Terminal): Promise<void> {
     // A job whose options make no sense has failed too, unless somebody was only trying it out.
-    if (!this.#isBegun && !typed.some((word) => DRY_RUN.test(word)))
-      this.#end = await this.#records.begin(this.#name);
-    await this.#end?.(exitCode, this.#summary);
+    if (!this.#isBegun && !typed.some((word) => DRY_RUN.test(word))) await this.#record(terminal);
+    try {
+      await this.#end?.(exitCode, this.#summary);
+    } catch (error) {
+      terminal.warn(`How the run ended is not recorded. ${toSealiftError(error).message}`);
+    }
+  }
+
+  async #record(terminal: Terminal): Promise<void> {
+    this.#end = await this.#records.begin(this.#name, ({ message }) =>
+      terminal.warn(`That the run began is not recorded. ${message}`),
+    );
   }
 }
 
