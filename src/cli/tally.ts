@@ -147,6 +147,7 @@ export class Tally {
       unchanged,
       links,
       directories,
+      adjustedDirectories: this.adjustedDirectories,
       attributes,
       moved,
       deleted,

@@ -14,7 +14,7 @@ import { secretSetting, setting } from './settings.ts';
 import type { EventFields } from './terminal.ts';
 import { formatDuration, parseDuration } from '../units.ts';
 
-/** Options of commands that run unattended: the lock, the log, the report, hooks, and what counts as a failure. */
+/** Options of commands that run unattended: the lock, the log, the report, hooks, and the time it may take. */
 export function addUnattendedOptions(command: Command): Command {
   return command
     .addOption(
@@ -33,8 +33,14 @@ export function addUnattendedOptions(command: Command): Command {
     .addOption(secretSetting('--on-failure <url>', 'tell this URL of any other exit code', parseHookUrl))
     .addOption(
       setting('--max-duration <duration>', 'end a run that takes longer (exit code 8)', parseDuration),
-    )
-    .addOption(setting('--error-on-no-transfer', 'make it exit code 14 if nothing was transferred'));
+    );
+}
+
+/** The same for a command that transfers things, and of which it can be a failure that there were none. */
+export function addUnattendedTransferOptions(command: Command): Command {
+  return addUnattendedOptions(command).addOption(
+    setting('--error-on-no-transfer', 'make it exit code 14 if nothing was transferred'),
+  );
 }
 
 /**
@@ -185,8 +191,7 @@ class UnattendedRun {
       return isEnded ? exitCodeOf(toSealiftError(this.#stop.signal.reason), hasConnected) : exitCode;
     }
     const mustTransfer = settings['errorOnNoTransfer'] === true && !this.#isDry;
-    if (mustTransfer && !TRANSFERS.some((name) => Number(summary[name] ?? 0) > 0))
-      return EXIT.nothingTransferred;
+    if (mustTransfer && !hasTransferred(summary)) return EXIT.nothingTransferred;
     return this.#report?.hasFailed === true ? EXIT.failure : EXIT.done;
   }
 
@@ -205,8 +210,14 @@ class UnattendedRun {
   }
 }
 
-/** The counts of a summary that say that something was transferred. */
-const TRANSFERS = ['files', 'deleted', 'moved'];
+/** The counts of a summary that say that something was transferred, besides directories. */
+const TRANSFERS = ['files', 'links', 'attributes', 'deleted', 'moved'];
+
+function hasTransferred(summary: EventFields): boolean {
+  const count = (name: string) => Number(summary[name] ?? 0);
+  // The time of a directory hangs on what came and went in it, also of what is left out.
+  return TRANSFERS.some((name) => count(name) > 0) || count('directories') > count('adjustedDirectories');
+}
 
 const SETTING_OF: Record<Hook, string> = {
   'on-start': 'onStart',

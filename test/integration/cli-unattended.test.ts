@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, symlinkSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
@@ -150,4 +151,43 @@ test('sync twice: nothing to do is 14 only where that was asked for', async () =
   expect(events(again.stdout).at(-1)).toMatchObject({ type: 'summary', files: 0, exitCode: 14 });
   expect((await here.run(sync)).code).toBe(0);
   expect((await here.run([...sync, '-n', '--error-on-no-transfer'])).code).toBe(0);
+});
+
+describe('a sync has transferred something', () => {
+  let source: string;
+  const sync = (target: string) =>
+    here.runJson(['sync', '--error-on-no-transfer', `${source}/`, server.place(`${target}/`)]);
+
+  test.each<[what: string, change: () => void]>([
+    ['a link', () => symlinkSync('a', join(source, 'link'))],
+    ['permission bits', () => chmodSync(join(source, 'a'), 0o640)],
+    ['an empty directory', () => mkdirSync(join(source, 'empty'))],
+  ])('if that is %s only', async (what, change) => {
+    source = home.at(what);
+    home.write(`${what}/a`, 'a');
+    expect((await sync(what)).code).toBe(0);
+    change();
+    expect(await sync(what)).toMatchObject({ code: 0 });
+    expect((await sync(what)).code).toBe(14);
+  });
+
+  test('but not if a directory only took over a time', async () => {
+    source = home.at('times');
+    home.write('times/a', 'a');
+    expect((await sync('times')).code).toBe(0);
+    utimesSync(source, 1, 1);
+    const { code, events: told } = await sync('times');
+    expect(told.at(-1)).toMatchObject({ directories: 1, adjustedDirectories: 1, exitCode: 14 });
+    expect(code).toBe(14);
+  });
+});
+
+test('a check transfers nothing, and cannot be asked to: 2', async () => {
+  home.write('checked/a', 'a');
+  const ends = [`${home.at('checked')}/`, server.place('checked/')];
+  expect((await here.run(['sync', ...ends])).code).toBe(0);
+  expect((await here.run(['check', '--error-on-no-transfer', ...ends])).code).toBe(2);
+  // What is set for all commands does not concern it.
+  const env = { SEALIFT_ERROR_ON_NO_TRANSFER: 'true' };
+  expect(await here.run(['check', ...ends], { env })).toMatchObject({ code: 0 });
 });

@@ -27,7 +27,7 @@ import { streamSettings } from '../stream-settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
 import { exists, isDirectory, isRemoteDirectory } from '../tree-places.ts';
 import { addTreeOptions, wantsTrees } from '../tree-settings.ts';
-import { addUnattendedOptions, unattended } from '../unattended.ts';
+import { addUnattendedTransferOptions, unattended } from '../unattended.ts';
 import { chosenVersion, hintAtKeeping, versionOption } from '../versions.ts';
 
 /** `sealift get SOURCE... TARGET` */
@@ -42,7 +42,7 @@ export function addGet(program: Command, run: Runner): void {
     )
     .addOption(setting('-r, --recursive', 'whole directories; dir/ means the contents of dir'))
     .addOption(versionOption());
-  addUnattendedOptions(addTreeOptions(addTransferOptions(addConnectionOptions(command))));
+  addUnattendedTransferOptions(addTreeOptions(addTransferOptions(addConnectionOptions(command))));
   run(
     command,
     async (context, operands) => {

@@ -30,7 +30,7 @@ import { streamSettings } from '../stream-settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
 import { isDirectory, isRemoteDirectory, localPlace, remoteInto, standing } from '../tree-places.ts';
 import { addTreeOptions, onChangeOf, wantsTrees } from '../tree-settings.ts';
-import { addUnattendedOptions, unattended } from '../unattended.ts';
+import { addUnattendedTransferOptions, unattended } from '../unattended.ts';
 
 /** `sealift put SOURCE... TARGET` */
 export function addPut(program: Command, run: Runner): void {
@@ -43,7 +43,7 @@ export function addPut(program: Command, run: Runner): void {
       `sources: local files, or - for standard input; last the target: host:path, name:path or sealift://host:port/path; a directory or path/ takes the names of the sources`,
     );
   command.addOption(setting('-r, --recursive', 'whole directories; dir/ means the contents of dir'));
-  addUnattendedOptions(addTreeOptions(addTransferOptions(addConnectionOptions(command))));
+  addUnattendedTransferOptions(addTreeOptions(addTransferOptions(addConnectionOptions(command))));
   run(command, async (context, operands) => {
     const { sources, target } = sourcesAndTarget(operands[0] as string[]);
     const { server } = remotePlace(target);

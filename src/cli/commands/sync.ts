@@ -17,7 +17,7 @@ import { treeDirection } from '../tree-direction.ts';
 import { treeJob } from '../tree-job.ts';
 import { treeEnds } from '../tree-places.ts';
 import { addTreeOptions, parseMaxDelete, rulesOf } from '../tree-settings.ts';
-import { addUnattendedOptions, unattended } from '../unattended.ts';
+import { addUnattendedTransferOptions, unattended } from '../unattended.ts';
 
 /** `sealift sync SOURCE TARGET` */
 export function addSync(program: Command, run: Runner): void {
@@ -35,7 +35,7 @@ export function addSync(program: Command, run: Runner): void {
     .addOption(setting('--backup-dir <dir>', 'keep here, at the target, what is replaced or removed'))
     .addOption(setting('--detect-renames', 'with --delete: move at the target what has only another name'))
     .addOption(setting('--allow-empty-source', 'an empty source is meant to be empty'));
-  addUnattendedOptions(command);
+  addUnattendedTransferOptions(command);
   run(command, (context, [source, target]) => {
     const server = remoteEnd(String(source), String(target));
     return unattended(
