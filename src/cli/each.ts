@@ -2,7 +2,7 @@ import { toSealiftError } from '../errors.ts';
 import { combinedExitCode, exitCodeOf } from './exit-codes.ts';
 import type { RunContext } from './run-context.ts';
 
-/** Works on items one after the other; one that fails is told, and does not keep the others from being tried. Resolves with the exit code. */
+/** Works on items one after the other; one that fails is told, and does not keep the others from being tried. More may be added meanwhile. Resolves with the exit code. */
 export async function each<T>(
   context: RunContext,
   command: string,

@@ -305,3 +305,22 @@ test('clean takes the lock of a partial file with it', async () => {
   expect(told).toMatchObject([{ type: 'partial', path: partial, removed: true }]);
   expect(readdirSync(home.at('both'))).toEqual([]);
 });
+
+test('clean finds what lies anywhere below, follows no link, and leaves alone what a server keeps', async () => {
+  const left = '.sealift-0123456789abcdef.part';
+  const deep = home.write(`tree/a/b/${left}`, 'left over');
+  const apart = [home.write(`apart/${left}`, 'apart'), home.write(`tree/.sealift/${left}`, 'of a server')];
+  symlinkSync(home.at('apart'), home.at('tree/link'));
+  const link = home.at('tree/a', left);
+  symlinkSync('somewhere', link);
+  const { code, events: told } = await here.runJson(['clean', home.at('tree')]);
+  expect([code, told.map(({ path, removed }) => [path, removed])]).toEqual([
+    0,
+    [
+      [link, true],
+      [deep, true],
+    ],
+  ]);
+  expect([deep, ...apart].map((path) => existsSync(path))).toEqual([false, true, true]);
+  expect(readdirSync(home.at('tree/a'))).toEqual(['b']);
+});

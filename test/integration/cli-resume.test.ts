@@ -89,3 +89,32 @@ test('a get that is ended leaves the old file, and its partial file for clean', 
   expect(told).toMatchObject([{ type: 'partial', removed: true }]);
   expect(readdirSync(home.at('kept')).filter((name) => name.endsWith('.part'))).toEqual([]);
 });
+
+test('a tree that is fetched keeps its partial files from clean, and once that is killed gives them up', async () => {
+  home.write('root/tree/a/b/twelve', randomBytes(12 * MIB));
+  const get = home.start([
+    'get',
+    '-a',
+    '--json',
+    '--bwlimit',
+    '3M',
+    server.place('tree'),
+    home.at('fetched'),
+  ]);
+  await get.event('progress', ({ doneBytes }) => (doneBytes as number) >= MIB);
+  const temporaries = () =>
+    readdirSync(home.at('fetched'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.sealift-/.test(name),
+    );
+  const used = temporaries();
+  expect(used).toHaveLength(2);
+  for (const directory of ['fetched', 'fetched/a', 'fetched/a/b']) {
+    const busy = await home.runJson(['clean', home.at(directory)]);
+    expect(busy.events).toContainEqual(expect.objectContaining({ type: 'partial', removed: false }));
+    expect(busy.events).not.toContainEqual(expect.objectContaining({ removed: true }));
+  }
+  expect(temporaries()).toEqual(used);
+  await get.kill('SIGKILL');
+  expect(await home.runJson(['clean', home.at('fetched')])).toMatchObject({ code: 0 });
+  expect(temporaries()).toEqual([]);
+});

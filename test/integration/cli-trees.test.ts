@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
 import type { ServeProcess } from '../support/cli.ts';
@@ -173,4 +173,21 @@ describe('-n for single files', () => {
     expect(there).toMatchObject({ code: 0, stdout: 'send x (6B)\n' });
     expect(existsSync(home.at('work/x'))).toBe(false);
   });
+});
+
+test('clean tells of a directory that it may not look into, and cleans the others: 3', async () => {
+  const left = '.sealift-0123456789abcdef.part';
+  for (const name of ['closed', 'open']) home.write(`work/left/${name}/${left}`, 'left over');
+  home.giveAway(home.at('work/left'));
+  chmodSync(home.at('work/left/closed'), 0o000);
+  const { code, events } = await home.runJson(['clean', 'left']);
+  chmodSync(home.at('work/left/closed'), 0o700);
+  expect([code, events]).toMatchObject([
+    3,
+    [
+      { type: 'error', message: 'left/closed cannot be listed (EACCES).' },
+      { type: 'partial', path: `left/open/${left}`, removed: true },
+    ],
+  ]);
+  expect(readdirSync(home.at('work/left/closed'))).toEqual([left]);
 });

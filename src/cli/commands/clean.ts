@@ -1,15 +1,18 @@
-import { lstat, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import type { Dirent } from 'node:fs';
+import { lstat, readdir, realpath, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 
 import type { Command } from 'commander';
 
 import { PARTIAL_NAME } from '../../client/partial-file.ts';
+import { treeLockNameOf } from '../../client/tree/tree-entry.ts';
+import { isOwnName } from '../../storage/own-names.ts';
 import { LOCK_NAME, removeAbandonedLock } from '../../trust/abandoned-lock.ts';
-import { claimProcessLock } from '../../trust/process-lock.ts';
-import { systemClock } from '../../clock.ts';
+import { claimProcessLock, isProcessLockHeld } from '../../trust/process-lock.ts';
+import { systemClock, throwIfAborted } from '../../clock.ts';
 import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
+import { each } from '../each.ts';
 import { printable } from '../escape.ts';
-import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
@@ -20,7 +23,7 @@ export function addClean(program: Command, run: Runner): void {
   const command = program
     .command('clean')
     .description(
-      'list and remove what interrupted downloads left in a directory: partial files, and locks that nobody holds any more',
+      'list and remove what interrupted downloads left in a directory and below: partial files, and locks that nobody holds any more',
     )
     .argument('[directory]', 'default: this one')
     .addOption(setting('-n, --dry-run', 'list only'))
@@ -30,20 +33,36 @@ export function addClean(program: Command, run: Runner): void {
         '0s',
       ),
     );
-  run(command, async (context, [directory]) =>
-    clean(context, typeof directory === 'string' ? directory : '.'),
-  );
+  run(command, (context, [directory]) => clean(context, typeof directory === 'string' ? directory : '.'));
 }
 
-async function clean(context: RunContext, directory: string): Promise<number> {
-  const found = await names(directory);
-  for (const name of found.filter((each) => PARTIAL_NAME.test(each)))
+function clean(context: RunContext, top: string): Promise<number> {
+  const directories = [top];
+  return each(context, 'clean', directories, async (directory) => {
+    throwIfAborted(context.signal);
+    const entries = await list(directory);
+    // No link is followed, and what a server keeps of its own is its to clean.
+    for (const entry of entries)
+      if (entry.isDirectory() && !isOwnName(entry.name)) directories.push(join(directory, entry.name));
+    await cleanDirectory(
+      context,
+      directory,
+      entries.map(({ name }) => name),
+    );
+  });
+}
+
+async function cleanDirectory(
+  context: RunContext,
+  directory: string,
+  found: readonly string[],
+): Promise<void> {
+  for (const name of found.filter((one) => PARTIAL_NAME.test(one)))
     await cleanOne(context, join(directory, name), 'partial', removeUnlessUsed);
   const all = new Set(found);
   // That of a partial file is given back together with it.
-  for (const name of found.filter((each) => LOCK_NAME.test(each) && !all.has(partialOf(each))))
+  for (const name of found.filter((one) => LOCK_NAME.test(one) && !all.has(partialOf(one))))
     await cleanOne(context, join(directory, name), 'lock', removeAbandonedLock);
-  return EXIT.done;
 }
 
 async function cleanOne(
@@ -53,8 +72,7 @@ async function cleanOne(
   remove: (path: string) => Promise<boolean>,
 ): Promise<void> {
   const stats = await lstat(path).catch(passOverGone);
-  const isOurs = stats?.isFile() === true || (type === 'lock' && stats?.isSymbolicLink() === true);
-  if (stats === undefined || !isOurs) return;
+  if (stats?.isFile() !== true && stats?.isSymbolicLink() !== true) return;
   const ageMs = systemClock.now() - stats.mtimeMs;
   if (ageMs < (settings['olderThan'] as number)) return;
   const removed = settings['dryRun'] === true ? false : await remove(path);
@@ -67,6 +85,7 @@ async function cleanOne(
 
 /** Removes a partial file; false if a run is working on it. */
 async function removeUnlessUsed(path: string): Promise<boolean> {
+  if (await isOfRunningTree(path)) return false;
   try {
     const lock = await claimProcessLock(lockOf(path), path);
     await rm(path, { force: true });
@@ -76,6 +95,17 @@ async function removeUnlessUsed(path: string): Promise<boolean> {
     if (isSealiftError(error, 'locked')) return false;
     throw error;
   }
+}
+
+/** Whether a run writes the tree that a partial file belongs to: one lock, at the top, is that of all of them. */
+async function isOfRunningTree(path: string): Promise<boolean> {
+  const lock = treeLockNameOf(basename(path));
+  let directory = await realpath(dirname(path));
+  while (!(await isProcessLockHeld(join(directory, lock)))) {
+    if (directory === dirname(directory)) return false;
+    directory = dirname(directory);
+  }
+  return true;
 }
 
 function lockOf(partial: string): string {
@@ -91,9 +121,9 @@ function passOverGone(error: unknown): undefined {
   if (systemCode(error) !== 'ENOENT') throw error;
 }
 
-async function names(directory: string): Promise<string[]> {
+async function list(directory: string): Promise<Dirent[]> {
   try {
-    return await readdir(directory);
+    return (await readdir(directory, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (cause) {
     throw new SealiftError(
       'local-not-found',

@@ -26,6 +26,7 @@ import { makeDirectories, syncFile } from '../local-sync.ts';
 import { explaining, publishContent, publishFile, secondsOf, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
 import type { Attributes } from './direction.ts';
+import { treeLockName } from './tree-entry.ts';
 import { provisionalTime, UnsyncedChanges } from './unsynced-changes.ts';
 
 /**
@@ -59,7 +60,7 @@ export class LocalTarget {
   async claim({ isFile }: { isFile: boolean }): Promise<void> {
     const directory = isFile ? dirname(this.root) : this.root;
     await explaining(directory, () => makeDirectories(directory));
-    const path = join(directory, `.sealift-${this.#id}${'0'.repeat(8)}.lock`);
+    const path = join(directory, treeLockName(this.#id));
     this.#lock ??= await keepingTime(directory, () => claimProcessLock(path, this.root));
     this.#lockDirectory = directory;
   }

@@ -26,6 +26,19 @@ export function isTemporary(path: string): boolean {
   return TEMPORARY_NAME.test(baseName(path));
 }
 
+/**
+ * The name of the lock that a run which writes a tree holds, at the top of that. `id`: eight hex digits, with which the
+ * names of all its temporaries begin.
+ */
+export function treeLockName(id: string): string {
+  return `.sealift-${id}${'0'.repeat(8)}.lock`;
+}
+
+/** The same for the tree that a partial file belongs to, if it was left by, or is of, such a run. */
+export function treeLockNameOf(partialName: string): string {
+  return treeLockName(partialName.slice('.sealift-'.length, '.sealift-'.length + 8));
+}
+
 /** In what names may differ that a file system takes for the same. */
 export interface NameFolding {
   /** The case of letters. */
