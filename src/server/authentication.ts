@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { PERMISSIONS, type Permission } from '../protocol/responses.ts';
-import type { Peer } from '../transport/peer.ts';
+import { chainOf, type Peer } from '../transport/peer.ts';
 import { certificateNames } from '../trust/certificate-names.ts';
 import type { ClientTrust } from '../trust/client-trust.ts';
 import { unlimitedGrant, type Grant, type Principal } from '../trust/grant.ts';
@@ -104,8 +104,14 @@ async function join(
 }
 
 function assertNotRevoked({ trust }: AuthenticationOptions, { certificate }: Peer): void {
-  if (certificate !== undefined && trust().revocations?.isRevoked(certificate) === true)
-    throw refused('The client certificate was revoked.');
+  const { authorities, revocations } = trust();
+  if (certificate === undefined || revocations === undefined) return;
+  if (revocations.isRevoked(certificate)) throw refused('The client certificate was revoked.');
+  // Through which of them the TLS layer came to trust the certificate it does not tell: none may be revoked.
+  const [, ...issuers] = authorities?.completed(chainOf(certificate)) ?? [];
+  // One that issued itself is trusted by the operator or not at all; its own list cannot say.
+  if (issuers.some((issuer) => revocations.isRevoked(issuer) && !issuer.checkIssued(issuer)))
+    throw refused('An authority behind the client certificate was revoked.');
 }
 
 function byCertificate(options: AuthenticationOptions, peer: Peer): Identity | undefined {

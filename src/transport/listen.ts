@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto';
+import { constants, type X509Certificate } from 'node:crypto';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server as TlsServer, type TLSSocket } from 'node:tls';
@@ -98,15 +98,31 @@ function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): Tls
       options.onClosed(address);
     });
   });
+  const leaves = options.requestClientCertificate ? leavesWithChain(server) : undefined;
   server.on('secureConnection', (socket) => {
     handshakes.delete(endpoint(socket));
-    onSecured(socket, options);
+    onSecured(socket, options, leaves?.get(socket));
   });
   server.on('tlsClientError', (error, socket) => {
     options.onHandshakeFailed(systemCode(error) ?? error.message, plainAddress(socket.remoteAddress));
     socket.destroy();
   });
   return server;
+}
+
+/**
+ * The certificates of clients, with what was sent behind them. Node looks at a certificate that its authorities vouch
+ * for before it tells of the connection, and whoever looks first takes the chain away from all who look later.
+ */
+function leavesWithChain(server: TlsServer): WeakMap<TLSSocket, X509Certificate | undefined> {
+  const leaves = new WeakMap<TLSSocket, X509Certificate | undefined>();
+  // Nothing else tells of a socket before its handshake is over; the secrets are not looked at.
+  server.on('keylog', (_secret, socket) => {
+    if (leaves.has(socket)) return;
+    leaves.set(socket, undefined);
+    socket.prependOnceListener('secure', () => leaves.set(socket, socket.getPeerX509Certificate()));
+  });
+  return leaves;
 }
 
 function contextOptions(tls: ListenOptions['tls']): SecureContextOptions {
@@ -144,8 +160,9 @@ function endpoint({ remoteAddress, remotePort }: Socket): string {
 function onSecured(
   socket: TLSSocket,
   { allowNoAlpn, connection, onSecured: serve, onHandshakeFailed }: ListenOptions,
+  certificate: X509Certificate | undefined,
 ): void {
-  const peer = peerOf(socket);
+  const peer = peerOf(socket, certificate);
   // A peer that offers other protocols only was refused by OpenSSL already; one that offers none was not.
   const refusal = peer.isResumed
     ? 'resumed session'

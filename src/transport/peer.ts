@@ -14,7 +14,7 @@ export interface Peer {
   /** The key-exchange group by its name in TLS, as in `X25519MLKEM768` or `secp256r1`; only clients are told. */
   group?: string | undefined;
   alpn: string | undefined;
-  /** The leaf that the peer presented, if any. */
+  /** The leaf that the peer presented, if any; `chainOf` tells what it sent behind it. */
   certificate: X509Certificate | undefined;
   /** Why the certificate is not accepted by the CAs here, as OpenSSL or Node name it; undefined if it is. */
   certificateProblem: string | undefined;
@@ -22,8 +22,8 @@ export interface Peer {
   isResumed: boolean;
 }
 
-/** Reads a secured socket. */
-export function peerOf(socket: TLSSocket): Peer {
+/** Reads a secured socket. `certificate` is the one that was presented, if it was read before. */
+export function peerOf(socket: TLSSocket, certificate = socket.getPeerX509Certificate()): Peer {
   const problem = socket.authorizationError as Error | string | null | undefined;
   return {
     address: plainAddress(socket.remoteAddress),
@@ -32,7 +32,7 @@ export function peerOf(socket: TLSSocket): Peer {
     cipher: socket.getCipher().standardName,
     group: groupOf(socket),
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
-    certificate: socket.getPeerX509Certificate(),
+    certificate,
     certificateProblem: socket.authorized
       ? undefined
       : problem instanceof Error
@@ -40,6 +40,14 @@ export function peerOf(socket: TLSSocket): Peer {
         : (problem ?? 'no certificate'),
     isResumed: socket.isSessionReused(),
   };
+}
+
+/** A leaf and all that was sent behind it, each once, in that order: not all of it need vouch for the leaf. The last one may have issued itself. */
+export function chainOf(leaf: X509Certificate | undefined): X509Certificate[] {
+  const chain = new Map<string, X509Certificate>();
+  for (let next = leaf; next !== undefined; next = next.issuerCertificate)
+    chain.set(next.fingerprint256, next);
+  return [...chain.values()];
 }
 
 /** The key-exchange group of a client's socket; undefined on a server's, and where Node does not tell. */

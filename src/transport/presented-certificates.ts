@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 
 import { throwIfAborted } from '../clock.ts';
 import { secured, unconnected, type DialOptions } from './dial.ts';
+import { chainOf } from './peer.ts';
 
 /**
  * The certificates that any TLS server presents, the leaf first, whatever it speaks: no protocol is asked for, nothing
@@ -24,12 +25,4 @@ export async function presentedCertificates(
     socket.destroy();
   }
   return chainOf(leaf);
-}
-
-/** A leaf and what was sent behind it, in that order. The last one may have issued itself. */
-export function chainOf(leaf: X509Certificate | undefined): X509Certificate[] {
-  const chain = new Map<string, X509Certificate>();
-  for (let next = leaf; next !== undefined && !chain.has(next.fingerprint256); next = next.issuerCertificate)
-    chain.set(next.fingerprint256, next);
-  return [...chain.values()];
 }

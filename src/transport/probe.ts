@@ -6,8 +6,7 @@ import { abortedError, throwIfAborted, type Clock } from '../clock.ts';
 import { isSealiftError, SealiftError, systemCode, toSealiftError } from '../errors.ts';
 import { formatAddress, type Address } from './address.ts';
 import { connectError, secured } from './dial.ts';
-import { peerOf, type Peer } from './peer.ts';
-import { chainOf } from './presented-certificates.ts';
+import { chainOf, peerOf, type Peer } from './peer.ts';
 
 /** Where to look, and for how long. */
 export interface ProbeOptions {

@@ -27,6 +27,15 @@ export class ClientAuthorities {
     this.pem = this.certificates.map(String).join('');
   }
 
+  /** `chain`, and those of them to which it may go back. They are told by names and key identifiers: rather too many than too few. */
+  completed(chain: readonly X509Certificate[]): X509Certificate[] {
+    const all = [...chain];
+    // Those that are found are looked behind, too.
+    for (const below of all)
+      all.push(...this.certificates.filter((each) => below.checkIssued(each) && !all.includes(each)));
+    return all;
+  }
+
   /** Whether one of them itself signed `certificate`. For a certificate that was signed through another one below them the answer is no. */
   issued(certificate: X509Certificate): boolean {
     return this.certificates.some(

@@ -1,8 +1,16 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 
+import { systemClock } from '../../src/clock.ts';
 import { systemRandom } from '../../src/random.ts';
+import { signedCrl } from '../../src/trust/ca/signed-crl.ts';
 import { newKey } from '../../src/trust/private-key.ts';
-import { signedCertificate, type CertificateContent } from '../../src/trust/signed-certificate.ts';
+import {
+  loadX509,
+  publicKeyBytes,
+  signedCertificate,
+  signingKey,
+  type CertificateContent,
+} from '../../src/trust/signed-certificate.ts';
 
 /** A certificate and its key, both PEM. */
 export interface Pair {
@@ -53,6 +61,45 @@ export async function issueCertificate({
 export async function issueAuthority(commonName = 'Test authority', ca?: Pair): Promise<Pair> {
   const validity = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) };
   return generated({ subject: commonName, validity, usages: [] }, ca);
+}
+
+/** An authority that may have others below it; those that Sealift makes may not. */
+export async function issueRoot(commonName = 'Test root'): Promise<Pair> {
+  const x509 = await loadX509();
+  const key = newKey();
+  const privateKey = createPrivateKey(key);
+  const publicKey = publicKeyBytes(createPublicKey(privateKey));
+  const { keyCertSign, cRLSign } = x509.KeyUsageFlags;
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: '01',
+    subject: `CN=${commonName}`,
+    issuer: `CN=${commonName}`,
+    notBefore: new Date(Date.now() - HOUR_MS),
+    notAfter: new Date(Date.now() + HOUR_MS),
+    publicKey,
+    signingKey: signingKey(privateKey),
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(keyCertSign | cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
+    ],
+  });
+  return { cert: `${certificate.toString('pem').trim()}\n`, key };
+}
+
+/** The list (PEM) of what `ca` has revoked. */
+export async function issueRevocationList(ca: Pair, revoked: readonly Pair[]): Promise<string> {
+  const entries = revoked.map(({ cert }) => ({
+    serial: new X509Certificate(cert).serialNumber,
+    revokedMs: Date.now(),
+  }));
+  const issuer = {
+    certificate: new X509Certificate(ca.cert),
+    key: createPrivateKey(ca.key),
+    clock: systemClock,
+  };
+  return signedCrl({ number: 1n, revoked: entries, days: 1 }, issuer);
 }
 
 let loopback: Promise<Pair> | undefined;
