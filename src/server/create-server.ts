@@ -62,7 +62,8 @@ export interface CreatedServer extends AsyncDisposable {
   /**
    * Reads certificate, key, client CA, revocation list and users again. It happens by itself within three seconds
    * after one of the files changed. Transfers go on; who would not be let in any more is cut off. Throws
-   * `bad-configuration`, and everything stays as it was.
+   * `bad-configuration` if one of them is faulty. Then users and revocation list count as they are now, unless it is
+   * they that are faulty, and everything else stays as it was.
    */
   reload(): Promise<void>;
   /** See `Server.close`. */
@@ -169,12 +170,13 @@ class DirectoryServer implements CreatedServer {
     } catch (error) {
       const failure = toSealiftError(error);
       const { message: reason, hint } = failure;
-      logger.error({ reason, hint }, 'not reloaded; what was loaded before stays in use');
+      const except = await this.#files.reloadJudgement();
+      this.#judgeAgain();
+      logger.error({ reason, hint, except }, 'not reloaded; what was loaded before stays in use');
       this.#auditReload(failure);
       throw error;
     }
-    this.#server.judgeAgain();
-    this.#expiry.look();
+    this.#judgeAgain();
     logger.info({ pin: this.pin, principals: this.principalCount }, 'reloaded');
     this.#auditReload();
     await this.#announce().catch((error: unknown) => {
@@ -197,6 +199,11 @@ class DirectoryServer implements CreatedServer {
   async [Symbol.asyncDispose](): Promise<void> {
     this.destroyConnections();
     await this.close({ graceMs: 0 });
+  }
+
+  #judgeAgain(): void {
+    this.#server.judgeAgain();
+    this.#expiry.look();
   }
 
   #auditReload(failure?: SealiftError): void {

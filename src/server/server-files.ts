@@ -16,7 +16,7 @@ import type { Principal } from '../trust/grant.ts';
 import { joinFields, newJoinCode } from '../trust/join-codes.ts';
 import { certificatesIn } from '../trust/pem.ts';
 import { certificatePin } from '../trust/pins.ts';
-import { parsePrincipals, type Principals } from '../trust/principals.ts';
+import { parsePrincipals } from '../trust/principals.ts';
 import { assertPrivate, readPrivateFile } from '../trust/private-file.ts';
 import { parseRevocationLists } from '../trust/revocation-list.ts';
 import { loadOrCreateIdentity } from '../trust/server-identity.ts';
@@ -140,13 +140,30 @@ export class ServerFiles {
     });
   }
 
+  /**
+   * Reads the users and the revocation list, each by itself, and uses what is in order: who was put out must not stay for
+   * the fault of another file. Answers the names of the files that are used as they are now.
+   */
+  reloadJudgement(): Promise<string[]> {
+    return this.#turns.run('', async () => {
+      const { crl } = this.#options;
+      const files: string[] = [];
+      const used = (file: string) => () => void files.push(file);
+      const faulty = () => undefined; // Reading everything has told of it.
+      await this.#readUsers(await stateOf([this.usersFile])).then(used(this.usersFile), faulty);
+      if (typeof crl === 'object') await this.#readRevocations().then(used(crl.file), faulty);
+      return files;
+    });
+  }
+
   /** See `CreatedServer.issueJoinCode`. */
   issueJoinCode(): Promise<string> {
     return this.#turns.run('', async () => {
       const { clock, random } = this.#options;
       const code = newJoinCode(random);
       const fields = { permissions: PERMISSIONS, ...joinFields(code, clock) };
-      this.#use((await addPrincipal(this.usersFile, { fields }, this.#options)).principals);
+      const { principals } = await addPrincipal(this.usersFile, { fields }, this.#options);
+      this.#use({ principals });
       return code;
     });
   }
@@ -159,7 +176,7 @@ export class ServerFiles {
       const options = { ...this.#options, usersFile: this.usersFile, signer: this.#loaded.signer };
       const exchanged = await exchangeJoinCode(principal, offer, options);
       if (exchanged === undefined) return undefined;
-      this.#use(exchanged.principals);
+      this.#use({ principals: exchanged.principals });
       return exchanged.joined;
     });
   }
@@ -171,17 +188,23 @@ export class ServerFiles {
     if (known !== undefined) return known;
     const usersState = await stateOf([this.usersFile]);
     if (usersState === this.#loaded.usersState) return undefined;
-    this.#loaded = { ...this.#loaded, usersState };
-    try {
-      this.#use(parsePrincipals(await usersText(this.#options), this.usersFile));
-    } catch {
-      // The watch reads the same, and then what is wrong stands in the log.
-    }
+    // The watch reads the same, and then what is wrong stands in the log.
+    await this.#readUsers(usersState).catch(() => undefined);
     return find();
   }
 
-  #use(principals: Principals): void {
-    this.#loaded = { ...this.#loaded, clientTrust: { ...this.clientTrust, principals } };
+  async #readUsers(usersState: string): Promise<void> {
+    this.#loaded = { ...this.#loaded, usersState };
+    this.#use({ principals: parsePrincipals(await usersText(this.#options), this.usersFile) });
+  }
+
+  // By the authorities that are in use: it may be the new ones that are faulty.
+  async #readRevocations(): Promise<void> {
+    this.#use({ revocations: await revocationsOf(this.#options, this.clientTrust.authorities?.pem) });
+  }
+
+  #use(changed: Partial<ClientTrust>): void {
+    this.#loaded = { ...this.#loaded, clientTrust: { ...this.clientTrust, ...changed } };
   }
 }
 

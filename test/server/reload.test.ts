@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
-import { issueAuthority, issueCertificate, type Pair } from '../support/certificates.ts';
+import { issueAuthority, issueCertificate, issueRevocationList, type Pair } from '../support/certificates.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { beginUpload, blocksOf, bytesOf, commit, putInline, sendBlock } from '../support/raw-upload.ts';
 import {
@@ -164,6 +164,67 @@ describe('when certificates change', () => {
     expect((await bob.ask('ping')).header['status']).toBe('ok');
     const again = await connect(await issueCertificate({ commonName: 'alice', ca }));
     expect((await again.hello()).header['code']).toBe('unauthenticated');
+  });
+});
+
+describe('where one file is faulty', () => {
+  async function serveAll() {
+    const directory = await temporaryDirectory();
+    const [cert, key, ca, crl, usersFile] = ['cert.pem', 'key.pem', 'ca.pem', 'ca.crl', 'users.toml'].map(
+      (name) => join(directory, name),
+    ) as [string, string, string, string, string];
+    const own = await issueCertificate();
+    const authority = await issueAuthority();
+    const carol = await issueCertificate({ commonName: 'carol', ca: authority });
+    const changeUsers = (...names: string[]) =>
+      writeFile(usersFile, usersToml(Object.fromEntries(names.map((name) => [name, { names: [name] }]))));
+    const changeList = async (revoked: Pair[]) =>
+      writeFile(crl, await issueRevocationList(authority, revoked));
+    await writeFile(cert, own.cert);
+    await writeFile(key, own.key, { mode: 0o600 });
+    await writeFile(ca, authority.cert);
+    await changeList([]);
+    await changeUsers('alice', 'bob', 'carol');
+    const files = { cert: { file: cert }, key: { file: key }, clientCa: { file: ca }, crl: { file: crl } };
+    const started = await startDirectoryServer({ ...files, usersFile });
+    const [alice, bob] = [await started.login('alice'), await started.login('bob')];
+    const carols = await started.connect(carol);
+    expect((await carols.hello()).header['principal']).toBe('carol');
+    return { ...started, cert, key, ca, crl, usersFile, carol, alice, bob, carols, changeUsers, changeList };
+  }
+  type Served = Awaited<ReturnType<typeof serveAll>>;
+
+  test.each<[string, (served: Served) => Promise<void>]>([
+    ['the key is open to others', ({ key }) => chmod(key, 0o644)],
+    ['the certificate is half there', ({ cert }) => writeFile(cert, '-----BEGIN CERTIFICATE-----\nMII')],
+    ['key and certificate do not fit', async ({ key }) => writeFile(key, (await issueCertificate()).key)],
+    ['the client CA is gone', ({ ca }) => rm(ca)],
+    ['the revocation list is damaged', ({ crl }) => writeFile(crl, 'no list')],
+  ])('who was removed is cut off all the same: %s', async (_, spoil) => {
+    const served = await serveAll();
+    await spoil(served);
+    await served.changeUsers('bob', 'carol');
+    await expect(served.server.reload()).rejects.toMatchObject({ code: 'bad-configuration' });
+    await served.alice.ended();
+    const { header } = await (await served.connect()).hello({ token: tokenOf('alice') });
+    expect(header['code']).toBe('unauthenticated');
+    expect((await served.bob.ask('ping')).header['status']).toBe('ok');
+    expect((await served.carols.ask('ping')).header['status']).toBe('ok');
+  });
+
+  test.each<[string, (served: Served) => Promise<void>]>([
+    ['the key is open to others', ({ key }) => chmod(key, 0o644)],
+    ['the client CA is gone', ({ ca }) => rm(ca)],
+    ['the users are', ({ usersFile }) => writeFile(usersFile, 'no users')],
+  ])('who was revoked is cut off all the same: %s', async (_, spoil) => {
+    const served = await serveAll();
+    await spoil(served);
+    await served.changeList([served.carol]);
+    await expect(served.server.reload()).rejects.toMatchObject({ code: 'bad-configuration' });
+    await served.carols.ended();
+    const { header } = await (await served.connect(served.carol)).hello();
+    expect(header['code']).toBe('unauthenticated');
+    expect((await served.alice.ask('ping')).header['status']).toBe('ok');
   });
 });
 
