@@ -15,7 +15,7 @@ import type { Address } from '../transport/address.ts';
 import { claimProcessLock } from '../trust/process-lock.ts';
 import { closeInTurn } from './close-in-turn.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
-import { FileWatch } from './file-watch.ts';
+import type { FileWatch } from './file-watch.ts';
 import { announceListening, withdrawListening } from './listening-file.ts';
 import type { RootDirectories } from './served-roots.ts';
 import { assertGoTogether, ServerFiles, type ServerFilesOptions } from './server-files.ts';
@@ -98,7 +98,7 @@ class DirectoryServer implements CreatedServer {
   static async start(options: CreateServerOptions): Promise<DirectoryServer> {
     const started = await DirectoryServer.#listen(options);
     try {
-      await started.#beginWatch();
+      started.#beginWatch();
       await started.#announce();
     } catch (error) {
       await started.close();
@@ -213,9 +213,8 @@ class DirectoryServer implements CreatedServer {
     audit?.record({ time: new Date(clock.now()).toISOString(), event: 'reload', ...outcome });
   }
 
-  async #beginWatch(): Promise<void> {
-    const { clock } = this.#options;
-    this.#watch = await FileWatch.begin(this.#files.paths, clock, () => {
+  #beginWatch(): void {
+    this.#watch = this.#files.watch(() => {
       // What is wrong then stands in the log.
       this.reload().catch(() => undefined);
     });

@@ -19,19 +19,14 @@ export class FileWatch {
   #cancel: () => void = () => undefined;
   #isClosed = false;
 
-  private constructor(paths: readonly string[], clock: Clock, onChange: () => void, state: string) {
+  /** `onChange` is called once for all that changes within a second; `known` is the state before the files were read. */
+  constructor(paths: readonly string[], clock: Clock, known: string, onChange: () => void) {
     this.#paths = paths;
     this.#clock = clock;
+    this.#known = known;
+    this.#seen = known;
     this.#onChange = onChange;
-    this.#known = state;
-    this.#seen = state;
-  }
-
-  /** Begins; `onChange` is called once for all that changes within a second. */
-  static async begin(paths: readonly string[], clock: Clock, onChange: () => void): Promise<FileWatch> {
-    const watch = new FileWatch(paths, clock, onChange, await stateOf(paths));
-    watch.#schedule();
-    return watch;
+    this.#schedule();
   }
 
   close(): void {

@@ -22,7 +22,7 @@ import { parseRevocationLists } from '../trust/revocation-list.ts';
 import { loadOrCreateIdentity } from '../trust/server-identity.ts';
 import { clientTrustEndings, serverCertificateEnding } from './endings.ts';
 import type { Ending } from './expiry-warnings.ts';
-import { stateOf } from './file-watch.ts';
+import { FileWatch, stateOf } from './file-watch.ts';
 import { clientSigner, exchangeJoinCode, type Joined, type JoinOffer } from './joining.ts';
 import { statePaths } from './state-paths.ts';
 
@@ -77,18 +77,22 @@ type Options = ServerFilesOptions & { clock: Clock; random: Random; logger: Logg
 /** The files of a server as they were read last, and how they are read again and added to. */
 export class ServerFiles {
   readonly #options: Options;
+  /** Before they were read for the first time: what changes from then on must be seen, however long the start takes. */
+  readonly #firstState: string;
   #loaded: LoadedFiles;
   /** Reading and joining take turns, so that neither goes back behind the other. */
   readonly #turns = new KeyedMutex();
 
-  private constructor(options: Options, loaded: LoadedFiles) {
+  private constructor(options: Options, loaded: LoadedFiles, firstState: string) {
     this.#options = options;
     this.#loaded = loaded;
+    this.#firstState = firstState;
   }
 
   /** Reads and judges all of them. Throws `bad-configuration`, with the file and what is wrong with it. */
   static async load(options: Options): Promise<ServerFiles> {
-    return new ServerFiles(options, await loadServerFiles(options));
+    const state = await stateOf(watchedPaths(options));
+    return new ServerFiles(options, await loadServerFiles(options), state);
   }
 
   get tls(): LoadedFiles['tls'] {
@@ -115,17 +119,13 @@ export class ServerFiles {
     return [...certificates.map(serverCertificateEnding), ...clientTrustEndings(clientTrust)];
   }
 
-  /** Those that are worth watching. */
-  get paths(): string[] {
-    const { cert, key, clientCa, clientCaKey, crl } = this.#options;
-    const given = [cert, key, clientCa, clientCaKey, crl].flatMap((pem) =>
-      typeof pem === 'object' ? [pem.file] : [],
-    );
-    return [...given, this.usersFile];
-  }
-
   get usersFile(): string {
     return usersFileOf(this.#options);
+  }
+
+  /** Calls `onChange` when one of them has changed since they were loaded. */
+  watch(onChange: () => void): FileWatch {
+    return new FileWatch(watchedPaths(this.#options), this.#options.clock, this.#firstState, onChange);
   }
 
   /** Reads them again. `use` takes the new certificate into use; what it throws, and `bad-configuration`, leave everything as it was. */
@@ -230,6 +230,15 @@ async function loadServerFiles(options: Options): Promise<LoadedFiles> {
     signer: await signerOf(options, clientCa),
     usersState,
   };
+}
+
+/** Those that are given as files, and the users. */
+function watchedPaths(options: ServerFilesOptions): string[] {
+  const { cert, key, clientCa, clientCaKey, crl } = options;
+  const given = [cert, key, clientCa, clientCaKey, crl].flatMap((pem) =>
+    typeof pem === 'object' ? [pem.file] : [],
+  );
+  return [...given, usersFileOf(options)];
 }
 
 function usersFileOf({ root, usersFile }: ServerFilesOptions): string {

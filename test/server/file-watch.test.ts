@@ -2,7 +2,7 @@ import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
-import { FileWatch } from '../../src/server/file-watch.ts';
+import { FileWatch, stateOf } from '../../src/server/file-watch.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
 
@@ -25,7 +25,7 @@ async function look(): Promise<void> {
 
 async function watch(...names: string[]): Promise<void> {
   const paths = names.map((name) => join(directory, name));
-  const begun = await FileWatch.begin(paths, clock, () => (changes += 1));
+  const begun = new FileWatch(paths, clock, await stateOf(paths), () => (changes += 1));
   onTestFinished(() => begun.close());
 }
 
@@ -78,7 +78,8 @@ test("follows links, as certbot's `live` directory is made of", async () => {
 });
 
 test('leaves no timer behind', async () => {
-  const begun = await FileWatch.begin([join(directory, 'x')], clock, () => undefined);
+  const paths = [join(directory, 'x')];
+  const begun = new FileWatch(paths, clock, await stateOf(paths), () => undefined);
   begun.close();
   expect(clock.pendingCount).toBe(0);
 });

@@ -1,10 +1,13 @@
+import { writeFileSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
+import { silentLogger } from '../../src/logger.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { issueAuthority, issueCertificate, issueRevocationList, type Pair } from '../support/certificates.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { beginUpload, blocksOf, bytesOf, commit, putInline, sendBlock } from '../support/raw-upload.ts';
 import {
@@ -85,6 +88,37 @@ describe('when users change', () => {
     expect((await putInline(alice, 'file', bytesOf(3))).header['status']).toBe('ok');
     await login('alice');
   });
+});
+
+test('what changes while the server starts is seen', async () => {
+  const usersFile = join(await temporaryDirectory(), 'users.toml');
+  writeFileSync(usersFile, usersToml({ alice: {}, bob: {} }));
+  const clock = new FakeClock();
+  const reloaded = Promise.withResolvers<void>();
+  const info = (_facts: object, text: string) => {
+    if (text === 'reloaded') reloaded.resolve();
+  };
+  const { connect, login } = await startDirectoryServer({
+    ...{ usersFile, clock, logger: { ...silentLogger, info } },
+    // The uploads are swept when the users were read, and before anybody is served.
+    decorateStore: (store) => {
+      const uploads = store.uploads.bind(store);
+      store.uploads = () => {
+        writeFileSync(usersFile, usersToml({ bob: {} }));
+        return uploads();
+      };
+      return store;
+    },
+  });
+  const timers = clock.pendingCount;
+  for (let looks = 0; looks < 2; looks += 1) {
+    clock.advance(1_000);
+    await clock.whenScheduled(timers);
+  }
+  await reloaded.promise;
+  const { header } = await (await connect()).hello({ token: tokenOf('alice') });
+  expect(header['code']).toBe('unauthenticated');
+  await login('bob');
 });
 
 describe('when certificates change', () => {
