@@ -231,6 +231,22 @@ describe('trust', () => {
     expect(known()).toContain(`${place} ${OTHER_PIN} ${pin} ${next}\n`);
   });
 
+  test('with --replace ends it for the other keys, also where the new one was added before', async () => {
+    const { place, pin } = await serve({});
+    home.trust(place, OTHER_PIN);
+    expect((await here.run(['trust', '--add', '--yes', place])).code).toBe(0);
+    // The server does not show the key yet that is to remain, so both do.
+    expect((await here.run(['trust', '--replace', '--pin', OTHER_PIN, place])).code).toBe(6);
+    expect(known()).toContain(`${place} ${OTHER_PIN} ${pin}\n`);
+    const { code, events } = await here.runJson(['trust', '--replace', place]);
+    expect({ code, events }).toMatchObject({
+      code: 0,
+      events: [{ type: 'trust', place, pin, added: false, forgotten: [OTHER_PIN] }],
+    });
+    expect(known()).toContain(`${place} ${pin}\n`);
+    expect((await here.run(['trust', '--replace', place])).stderr).toContain('is trusted already');
+  });
+
   test('with --forget ends it, without a look at the server', async () => {
     const { place, pin } = await serve({});
     home.trust(place, pin);

@@ -59,13 +59,14 @@ async function look(
   if (certificate === undefined)
     throw new SealiftError('certificate-untrusted', `${place} presented no certificate.`);
   const pin = certificatePin(certificate);
+  const replace = settings['replace'] === true;
   if (keeper.pins.includes(pin)) {
+    if (replace && keeper.pins.length > 1) return keepOnly(context, place, pin, keeper);
     terminal.event('trust', { place, pin, added: false });
     terminal.note(`${place} is trusted already (${pin}).`);
     return keepAnnounced(context, place, keeper);
   }
   for (const line of certificateLines(certificateFacts(certificate, systemClock))) terminal.note(line);
-  const replace = settings['replace'] === true;
   if (keeper.pins.length > 0 && !replace && settings['add'] !== true) {
     throw new SealiftError(
       'pin-mismatch',
@@ -79,6 +80,16 @@ async function look(
   await confirm(context, place, pin);
   await keeper.keep(pin, replace);
   tellAdded(context, place, pin);
+  return EXIT.done;
+}
+
+/** Ends the trust in all keys but the one that the server shows, which needs no question: it was answered before. */
+async function keepOnly(context: RunContext, place: string, pin: string, keeper: PinKeeper): Promise<number> {
+  isExpected(context, place, pin);
+  await keeper.keep(pin, true);
+  const forgotten = keeper.pins.filter((each) => each !== pin);
+  context.terminal.event('trust', { place, pin, added: false, forgotten });
+  context.terminal.note(`${place} is trusted with ${pin} only; no more with ${forgotten.join(', ')}.`);
   return EXIT.done;
 }
 
@@ -148,10 +159,7 @@ async function lookAt({ address, signal, connectTimeoutMs, ...tls }: ConnectOpti
 
 async function confirm(context: RunContext, place: string, pin: string): Promise<void> {
   const { settings, signal } = context;
-  const expected = settings['pin'] as string[] | undefined;
-  if (expected?.includes(pin) === true) return;
-  if (expected !== undefined)
-    throw new SealiftError('pin-mismatch', `${place} shows the key ${pin}, not the one that was expected.`);
+  if (isExpected(context, place, pin)) return;
   if (settings['yes'] === true) return;
   if (!process.stdin.isTTY) {
     throw new SealiftError(
@@ -168,4 +176,11 @@ async function confirm(context: RunContext, place: string, pin: string): Promise
     .finally(() => prompt.close());
   if (!/^y(es)?$/i.test(answer.trim()))
     throw new SealiftError('certificate-untrusted', `${place} was not trusted.`);
+}
+
+/** Whether this key was named with --pin. Throws `pin-mismatch` if only others were. */
+function isExpected({ settings }: RunContext, place: string, pin: string): boolean {
+  const expected = settings['pin'] as string[] | undefined;
+  if (expected?.includes(pin) !== false) return expected !== undefined;
+  throw new SealiftError('pin-mismatch', `${place} shows the key ${pin}, not the one that was expected.`);
 }
