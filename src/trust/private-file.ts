@@ -105,8 +105,8 @@ export async function assertPrivate(path: string): Promise<void> {
   const octal = (mode & 0o777).toString(8).padStart(4, '0');
   throw new SealiftError(
     'bad-configuration',
-    `The key file ${path} is open to other users (mode ${octal}); close it with: chmod 600 ${path}`,
-    { hint: `chmod 600 ${path}` },
+    `The key file ${path} is open to other users (mode ${octal}).`,
+    { hint: `Close it with: chmod 600 ${path}` },
   );
 }
 

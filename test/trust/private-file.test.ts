@@ -219,14 +219,15 @@ describe('a key file', () => {
   });
 
   test.for(['640', '604', '660', '620', '644'])(
-    'of mode %s is refused, with the remedy',
+    'of mode %s is refused, with the remedy, which is told once',
     async (bits, { directory }) => {
       const path = join(directory, 'key.pem');
       await writeFile(path, 'key');
       await chmod(path, Number.parseInt(bits, 8));
       await expect(assertPrivate(path)).rejects.toMatchObject({
         code: 'bad-configuration',
-        message: expect.stringContaining(`chmod 600 ${path}`),
+        message: `The key file ${path} is open to other users (mode 0${bits}).`,
+        hint: `Close it with: chmod 600 ${path}`,
       });
     },
   );

@@ -190,7 +190,7 @@ describe('a stored identity', () => {
   test('whose key others can read is refused, with or without certificate', async ({ directory }) => {
     await load(directory);
     await chmod(paths(directory).key, 0o644);
-    const refusal = { code: 'bad-configuration', message: expect.stringContaining('chmod 600') };
+    const refusal = { code: 'bad-configuration', hint: expect.stringContaining('chmod 600') };
     await expect(load(directory)).rejects.toMatchObject(refusal);
     await rm(paths(directory).cert);
     await expect(load(directory)).rejects.toMatchObject(refusal);

@@ -127,7 +127,7 @@ describe('the key of an authority', () => {
     await chmod(join(directory, 'ca.key'), 0o640);
     await expect(open(directory)).rejects.toMatchObject({
       code: 'bad-configuration',
-      message: expect.stringContaining('chmod 600'),
+      hint: expect.stringContaining('chmod 600'),
     });
   });
 

@@ -95,7 +95,7 @@ describe('a renewed certificate', () => {
     await chmod(files.key, 0o644);
     await expect(renewCertificate(other, files, SAME_KEY)).rejects.toMatchObject({
       code: 'bad-configuration',
-      message: expect.stringContaining('chmod 600'),
+      hint: expect.stringContaining('chmod 600'),
     });
   });
 });
