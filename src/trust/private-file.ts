@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { lchown, open, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 import { SealiftError, systemCode } from '../errors.ts';
@@ -14,6 +14,14 @@ const HAS_MODES = process.platform !== 'win32';
 const OWNER_ONLY_FILE = 0o600;
 const OWNER_ONLY_DIRECTORY = 0o700;
 const GROUP_AND_OTHERS = 0o077;
+
+interface UpdateOptions extends FileLockOptions {
+  /**
+   * The file is for a server, which may run as somebody else than who changes it: what root makes anew, the directories
+   * too, belongs to the owner of the nearest directory that was there. For nothing that is to be a secret of root.
+   */
+  isForServer?: boolean | undefined;
+}
 
 /**
  * The text of a file of ours (state, keys, principals); undefined only if there is none. What is there but cannot
@@ -50,11 +58,7 @@ export async function writePrivateFile(
 ): Promise<void> {
   const target = await realTarget(path);
   await makePrivateDirectory(dirname(target));
-  try {
-    await replace(target, text, random);
-  } catch (error) {
-    throw localFileError('write', path, error);
-  }
+  await replace(target, text, { random });
 }
 
 /**
@@ -66,10 +70,10 @@ export async function writePrivateFile(
 export async function updatePrivateFile(
   path: string,
   change: (text: string | undefined) => string | undefined,
-  options: FileLockOptions = {},
+  options: UpdateOptions = {},
 ): Promise<string | undefined> {
   const target = await realTarget(path);
-  await makePrivateDirectory(dirname(target));
+  await makePrivateDirectory(dirname(target), options);
   return withFileLock(
     target,
     async (assertHeld) => {
@@ -77,7 +81,7 @@ export async function updatePrivateFile(
       const after = change(before);
       if (after === undefined || after === before) return before;
       await assertHeld();
-      await writePrivateFile(target, after, options.random);
+      await replace(target, after, options);
       return after;
     },
     options,
@@ -85,9 +89,13 @@ export async function updatePrivateFile(
 }
 
 /** Makes a directory that only its owner may enter, and those above it, where they are missing. */
-export async function makePrivateDirectory(path: string): Promise<void> {
+export async function makePrivateDirectory(
+  path: string,
+  { isForServer = false }: UpdateOptions = {},
+): Promise<void> {
   try {
-    await makeMissingDirectories(path, OWNER_ONLY_DIRECTORY);
+    const made = await makeMissingDirectories(path, OWNER_ONLY_DIRECTORY);
+    if (isForServer && isRoot()) await giveAway(made);
   } catch (error) {
     throw localFileError('write', path, error);
   }
@@ -119,11 +127,23 @@ async function realTarget(path: string): Promise<string> {
   }
 }
 
-async function replace(target: string, text: string, random: Random): Promise<void> {
+async function replace(target: string, text: string, options: UpdateOptions): Promise<void> {
+  try {
+    await putInPlace(target, text, options);
+  } catch (error) {
+    throw localFileError('write', target, error);
+  }
+}
+
+async function putInPlace(
+  target: string,
+  text: string,
+  { random = systemRandom, isForServer = false }: UpdateOptions,
+): Promise<void> {
   const temporary = temporaryPath(dirname(target), random);
   const handle = await open(temporary, 'wx', OWNER_ONLY_FILE);
   try {
-    await fill(handle, text, await ownerFor(target));
+    await fill(handle, text, await ownerFor(target, isForServer));
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true });
@@ -148,9 +168,22 @@ type Owner = { uid: number; gid: number };
 
 // A file that root changes, for a server that runs as somebody else, stays the one of that server, which could not read
 // it otherwise.
-async function ownerFor(target: string): Promise<Owner | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
-  return stat(target).catch(() => undefined);
+async function ownerFor(target: string, isForServer: boolean): Promise<Owner | undefined> {
+  if (!isRoot()) return undefined;
+  return stat(target).catch(() => (isForServer ? stat(dirname(target)) : undefined));
+}
+
+/** Lets directories that were just made, the lowest first, belong to whom the one above them does. */
+async function giveAway(made: readonly string[]): Promise<void> {
+  const highest = made.at(-1);
+  if (highest === undefined) return;
+  const { uid, gid } = await stat(dirname(highest));
+  // In this order: below what is still root's nobody can put a link in its place.
+  for (const path of made) await lchown(path, uid, gid);
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -30,7 +30,10 @@ export async function updateUsers(
     parsePrincipals(after, file);
     return after === before ? undefined : after;
   };
-  return parsePrincipals((await updatePrivateFile(file, update, options)) ?? '', file);
+  return parsePrincipals(
+    (await updatePrivateFile(file, update, { ...options, isForServer: true })) ?? '',
+    file,
+  );
 }
 
 /** Changes the table of one principal, or with undefined takes it out. Throws `local-not-found` if it does not stand there. */

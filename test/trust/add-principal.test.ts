@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { chown, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { addCredential, addPrincipal } from '../../src/trust/add-principal.ts';
@@ -23,6 +23,23 @@ test('makes the file, private, with the first free name', async ({ directory }) 
   expect(await readFile(file, 'utf8')).toBe(
     `[principals.client-1]\npermissions = ["read", "write", "list", "delete"]\ntokens = ["${hash}"]\n`,
   );
+});
+
+test('made by root, the file and its directories belong to the owner of the directory that is served', async ({
+  directory,
+}) => {
+  // Only root can give a directory away, and what somebody else makes is his anyway.
+  const owner = process.getuid?.() === 0 ? 65_534 : (await stat(directory)).uid;
+  await chown(directory, owner, (await stat(directory)).gid);
+  const above = join(directory, '.sealift');
+  const state = join(above, 'state');
+  for (const name of ['first.toml', 'second.toml']) {
+    const file = join(state, name);
+    await addPrincipal(file, { fields });
+    for (const each of [above, state, file]) expect((await stat(each)).uid, each).toBe(owner);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+  }
+  expect((await stat(state)).mode & 0o777).toBe(0o700);
 });
 
 test('keeps what is there, comments too, and takes the gap in the numbers', async ({ directory }) => {

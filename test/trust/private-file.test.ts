@@ -92,6 +92,14 @@ describe('writing', () => {
     expect(await mode(path)).toBe(0o600);
   });
 
+  test('by root makes a secret of root, whosever the directory is', async ({ directory }) => {
+    const user = process.getuid?.() ?? 0;
+    if (user === 0) await chown(directory, 65_534, 65_534);
+    const path = join(directory, 'keys', 'key.pem');
+    await writePrivateFile(path, 'key');
+    for (const each of [path, join(directory, 'keys')]) expect((await stat(each)).uid).toBe(user);
+  });
+
   test('follows a symbolic link, so that a linked configuration stays linked', async ({ directory }) => {
     const real = join(directory, 'real');
     const linked = join(directory, 'linked');
