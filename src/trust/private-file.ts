@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { lchown, open, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
@@ -17,8 +17,9 @@ const GROUP_AND_OTHERS = 0o077;
 
 interface UpdateOptions extends FileLockOptions {
   /**
-   * The file is for a server, which may run as somebody else than who changes it: what root makes anew, the directories
-   * too, belongs to the owner of the nearest directory that was there. For nothing that is to be a secret of root.
+   * The file is for a server, which may run as somebody else than who changes it: it stays as open as it was, and what
+   * root makes anew, the directories too, belongs to the owner of the nearest directory that was there. For nothing that
+   * is to be a secret of root.
    */
   isForServer?: boolean | undefined;
 }
@@ -143,7 +144,7 @@ async function putInPlace(
   const temporary = temporaryPath(dirname(target), random);
   const handle = await open(temporary, 'wx', OWNER_ONLY_FILE);
   try {
-    await fill(handle, text, await ownerFor(target, isForServer));
+    await fill(handle, text, target, isForServer);
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true });
@@ -154,23 +155,31 @@ async function putInPlace(
   await removeAbandoned(dirname(target), target).catch(() => undefined);
 }
 
-async function fill(handle: FileHandle, text: string, owner: Owner | undefined): Promise<void> {
+async function fill(handle: FileHandle, text: string, target: string, isForServer: boolean): Promise<void> {
   try {
-    if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
+    const before = await stat(target).catch(() => undefined);
+    // A file that root changes, for a server that runs as somebody else, stays the one of that server, which could not
+    // read it otherwise.
+    const owner = before ?? (isForServer ? await stat(dirname(target)) : undefined);
+    if (isRoot() && owner !== undefined) await handle.chown(owner.uid, owner.gid);
     await handle.writeFile(text);
+    if (isForServer && HAS_MODES && before !== undefined) await keepMode(handle, before);
     await handle.sync();
   } finally {
     await handle.close();
   }
 }
 
-type Owner = { uid: number; gid: number };
-
-// A file that root changes, for a server that runs as somebody else, stays the one of that server, which could not read
-// it otherwise.
-async function ownerFor(target: string, isForServer: boolean): Promise<Owner | undefined> {
-  if (!isRoot()) return undefined;
-  return stat(target).catch(() => (isForServer ? stat(dirname(target)) : undefined));
+// What a group may do is for that group: who cannot give the file to it leaves it private, rather than open to another.
+async function keepMode(handle: FileHandle, { gid, mode }: Stats): Promise<void> {
+  const made = await handle.stat();
+  const isSameGroup =
+    made.gid === gid ||
+    (await handle.chown(made.uid, gid).then(
+      () => true,
+      () => false,
+    ));
+  if (isSameGroup) await handle.chmod(mode & 0o777);
 }
 
 /** Lets directories that were just made, the lowest first, belong to whom the one above them does. */
@@ -183,7 +192,7 @@ async function giveAway(made: readonly string[]): Promise<void> {
 }
 
 function isRoot(): boolean {
-  return process.getuid?.() === 0;
+  return process.geteuid?.() === 0;
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -51,7 +51,7 @@ test('keeps what is there, comments too, and takes the gap in the numbers', asyn
   expect(principal.name).toBe('client-2');
   expect([...principals].map(({ name }) => name)).toEqual(['client-1', 'client-3', 'client-2']);
   expect(await readFile(file, 'utf8')).toBe(`${before}\n\n[principals.client-2]\npermissions = ["read"]`);
-  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  expect((await stat(file)).mode & 0o777).toBe(0o644);
 });
 
 test('takes a name that needs quotes, and all that a principal can have', async ({ directory }) => {

@@ -1,10 +1,11 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { revokeOlderTokens, revokePrincipal } from '../../src/trust/revoke-principal.ts';
 import { hashToken } from '../../src/trust/tokens.ts';
 import { test } from './scratch.ts';
 
+const NOBODY = 65_534;
 const [newest, older, oldest] = ['newest', 'older', 'oldest'].map(hashToken) as [string, string, string];
 
 async function users(directory: string, text: string): Promise<string> {
@@ -13,12 +14,34 @@ async function users(directory: string, text: string): Promise<string> {
   return file;
 }
 
-test('a principal goes, and all else stays, readable by its owner alone', async ({ directory }) => {
+test('a principal goes, and all else stays, also who may read the file', async ({ directory }) => {
   const others = '# ours\n[principals.b]\npermissions = [] # none\n';
+  for (const mode of [0o600, 0o640, 0o644]) {
+    const file = await users(directory, `[principals.a]\npermissions = []\n${others}`);
+    await chmod(file, mode);
+    await revokePrincipal(file, 'a');
+    expect(await readFile(file, 'utf8')).toBe(others);
+    expect((await stat(file)).mode & 0o777).toBe(mode);
+  }
+});
+
+test('what a group may read stays open to no other group', async ({ directory }) => {
+  const others = '[principals.b]\npermissions = []\n';
   const file = await users(directory, `[principals.a]\npermissions = []\n${others}`);
-  await revokePrincipal(file, 'a');
-  expect(await readFile(file, 'utf8')).toBe(others);
-  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  await chmod(file, 0o640);
+  // Only root can give a file to a group that it is not in, and only who is not root cannot keep it there.
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) {
+    await chown(directory, NOBODY, 0);
+    await chown(file, NOBODY, NOBODY);
+    process.seteuid?.(NOBODY);
+  }
+  try {
+    await revokePrincipal(file, 'a');
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+  expect((await stat(file)).mode & 0o777).toBe(isRoot ? 0o600 : 0o640);
 });
 
 test('of several tokens the first is kept', async ({ directory }) => {
