@@ -107,7 +107,7 @@ function withoutField(text: string, name: string, key: string): string {
 function withItems(text: string, name: string, key: string, old: unknown[], next: unknown[]): string {
   const removed = old.filter((item) => !next.includes(item));
   const added = next.filter((item) => !old.includes(item));
-  const kept = removed.reduce<string>((edited, item) => withoutItem(edited, String(item)), text);
+  const kept = removed.reduce<string>((edited, item) => withoutItem(edited, name, key, String(item)), text);
   return added.reduceRight<string>((edited, item) => withItem(edited, name, key, item), kept);
 }
 
@@ -126,17 +126,25 @@ function withItem(text: string, name: string, key: string, item: unknown): strin
   return lines.with(index, line).join('');
 }
 
-// An item is known by its text alone: the same token, pin or name stands nowhere else in the file.
-function withoutItem(text: string, item: string): string {
-  const literal = [`"${item}"`, `'${item}'`].find((each) => text.includes(each));
-  if (literal === undefined) return text;
-  const start = text.indexOf(literal);
+// An item is known by its text, below its key: comments may quote it, there too.
+function withoutItem(text: string, name: string, key: string, item: string): string {
+  const lines = linesOf(text);
+  const index = fieldIndex(lines, name, key);
+  if (index === undefined) return text;
+  const from = lines.slice(0, index).join('').length;
+  const found = [...text.slice(from).matchAll(STRING_OR_COMMENT)].find(([each]) =>
+    [`"${item}"`, `'${item}'`].includes(each),
+  );
+  if (found === undefined) return text;
+  const start = from + found.index;
   const before = text.slice(0, start);
-  const after = text.slice(start + literal.length);
+  const after = text.slice(start + found[0].length);
   // The comma in front of it goes with the last item, that behind it with any other, and with one that is alone.
   const isLast = !/^\s*,\s*[^\s\]]/.test(after) && /,\s*$/.test(before);
   return isLast ? `${before.replace(/,\s*$/, '')}${after}` : `${before}${after.replace(/^\s*,[ \t]*/, '')}`;
 }
+
+const STRING_OR_COMMENT = /"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*/g;
 
 function fieldIndex(lines: readonly string[], name: string, key: string): number | undefined {
   const section = sectionOf(lines, name);

@@ -1,6 +1,7 @@
 import { chmod, chown, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { parsePrincipals } from '../../src/trust/principals.ts';
 import { revokeOlderTokens, revokePrincipal } from '../../src/trust/revoke-principal.ts';
 import { hashToken } from '../../src/trust/tokens.ts';
 import { test } from './scratch.ts';
@@ -50,6 +51,20 @@ test('of several tokens the first is kept', async ({ directory }) => {
   expect(await revokeOlderTokens(file, 'a')).toBe(2);
   expect(await readFile(file, 'utf8')).toBe(`${table}tokens = ["${newest}"] # rotated\n`);
   expect(await revokeOlderTokens(file, 'a')).toBe(0);
+});
+
+test('a comment may quote what is revoked, wherever it stands', async ({ directory }) => {
+  const quoted = `# "${older}" is that of the old laptop, '${oldest}' of the one before\n`;
+  const before = `${quoted}[principals.b]\npermissions = [] ${quoted}[principals.a]\n${quoted}permissions = []\n`;
+  const file = await users(
+    directory,
+    `${before}tokens = [ ${quoted}  "${newest}",\n  "${older}",\n  '${oldest}',\n] ${quoted}`,
+  );
+  expect(await revokeOlderTokens(file, 'a')).toBe(2);
+  const after = await readFile(file, 'utf8');
+  expect(after.startsWith(`${before}tokens = [ ${quoted}  "${newest}"`)).toBe(true);
+  expect(after.endsWith(`] ${quoted}`)).toBe(true);
+  expect(parsePrincipals(after, file).credentialsOf('a')?.tokens).toEqual([newest]);
 });
 
 test('nobody can be revoked who is not there', async ({ directory }) => {
