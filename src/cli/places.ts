@@ -23,16 +23,22 @@ export function parsePlaceText(text: string): PlaceText {
   return { kind: 'remote', server: remote.server, ...remotePath(remote.path) };
 }
 
-/** Understands what must be a server: a place whose path may be missing altogether. Throws `usage`. */
+/** Understands what must be a server: `host`, `host:port`, `sealift://host:port`, `unix:/socket` or a name. Throws `usage`. */
 export function parseServerText(text: string): ServerText {
   // A socket first: it would be taken for a path on a host of that name.
   const isSocket = text.startsWith('unix:/') && !text.endsWith(':');
-  const server = (isSocket ? undefined : parseRemote(text)?.server) ?? parseRemote(`${text}:`)?.server;
+  const remote = (isSocket ? undefined : parseRemote(text)) ?? parseRemote(`${text}:`);
   const withPort = /^(\[[^\]]+\]|[^:/[\]]+):(\d+)$/.exec(text);
   if (withPort) return { address: { host: unbracketed(withPort[1] ?? ''), port: portOf(withPort[2] ?? '') } };
-  if (server === undefined)
+  if (remote === undefined)
     throw new SealiftError('usage', `${JSON.stringify(text)} names no server.`, {
       hint: 'Write host, host:port, sealift://host:port or the name of a saved remote.',
+    });
+  const { server, path } = remote;
+  // What is meant for a port must not be taken for a path, which would examine, or trust, who listens on another port.
+  if ('name' in server && path !== '' && !text.startsWith('sealift://'))
+    throw new SealiftError('usage', `${JSON.stringify(path)} is no port: 1 to 65535.`, {
+      hint: 'Write host:port with a number, and an IPv6 address in brackets: [::1]:port.',
     });
   return server;
 }

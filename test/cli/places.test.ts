@@ -64,6 +64,7 @@ describe('a server without a path', () => {
     ['host:1234', address('host', 1234)],
     ['[::1]', name('::1')],
     ['[::1]:1234', address('::1', 1234)],
+    ['sealift://host/', name('host')],
     ['sealift://host:1234', address('host', 1234)],
     ['unix:/run/s.sock', socket('/run/s.sock')],
     ['unix:/run/s.sock:', socket('/run/s.sock')],
@@ -73,6 +74,19 @@ describe('a server without a path', () => {
 
   test.each(['', '/a/b', 'host:99999', 'sealift://'])('%j is none', (text) => {
     expect(codeThrownBy(() => parseServerText(text))).toBe('usage');
+  });
+
+  test.each([
+    ['host:x', '"x"'],
+    ['host:https', '"https"'],
+    ['[::1]:x', '"x"'],
+    ['host:12a', '"12a"'],
+    ['host:1:2', '"1:2"'],
+    ['fe80::1', '":1"'],
+  ])('%s names no port, and is not taken for the usual one', (text, port) => {
+    expect(() => parseServerText(text)).toThrow(
+      expect.objectContaining({ code: 'usage', message: expect.stringContaining(`${port} is no port`) }),
+    );
   });
 });
 
