@@ -32,7 +32,7 @@ async function sendStream(context: RunContext, server: string | undefined): Prom
     address,
     tls: { ...options, servername: settings['servername'] as string | undefined },
     variation: isClear ? undefined : tlsVariationIn(settings),
-    verify: (judged) => verifyServer(judged, place, { pins, calledBy, insecure }),
+    verify: (judged) => verifyServer(judged, place, { pins, calledBy, insecure }, { isSealift: false }),
     clock: systemClock,
     connectTimeoutMs: options.connectTimeoutMs,
     signal,

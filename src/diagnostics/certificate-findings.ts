@@ -17,6 +17,8 @@ export interface CertificateTrust {
   hasOwnAuthority: boolean;
   /** If there are any, they alone decide, and the rest is only told. */
   pins: readonly string[];
+  /** Whether it is a server of Sealift, which alone `sealift trust` can look at. */
+  isSealift: boolean;
   clock: Clock;
 }
 
@@ -41,14 +43,14 @@ export function matchedName(certificate: X509Certificate, host: string): string 
   return host === '' ? undefined : certificate.checkHost(host);
 }
 
-function pinFindings(leaf: X509Certificate, { pins }: CertificateTrust): Finding[] {
+function pinFindings(leaf: X509Certificate, { pins, isSealift }: CertificateTrust): Finding[] {
   const pin = certificatePin(leaf);
   if (pins.includes(pin)) return [];
   return [
     finding(
       'pin-mismatch',
       `The server shows the key ${pin}, and trusted is ${pins.join(', ')}.`,
-      'Ask its operator; if the key is really new: sealift trust --replace HOST.',
+      `Ask its operator; if the key is really new: ${isSealift ? 'sealift trust --replace HOST' : `--pin ${pin}`}.`,
     ),
   ];
 }
@@ -120,7 +122,9 @@ function nameFindings(leaf: X509Certificate, { host, clock }: CertificateTrust):
 
 const ANY_USAGE = '2.5.29.37.0';
 
-function pathFindings(chain: Chain, { roots, hasOwnAuthority }: CertificateTrust): Finding[] {
+function pathFindings(chain: Chain, { roots, hasOwnAuthority, isSealift }: CertificateTrust): Finding[] {
+  const pinned = `--pin ${certificatePin(chain[0])}`;
+  const trustKey = isSealift ? 'sealift trust HOST' : pinned;
   const { state, path } = trustPath(chain, roots);
   const order = isInOrder(chain)
     ? []
@@ -138,23 +142,27 @@ function pathFindings(chain: Chain, { roots, hasOwnAuthority }: CertificateTrust
       finding(
         'self-signed',
         `${called(chain, 0)} vouches for itself, and no authority here knows it.`,
-        'Compare its pin with what the operator says, then: sealift trust HOST, or --pin; elsewhere --ca with the certificate itself.',
+        `Compare its pin with what the operator says, then: ${isSealift ? 'sealift trust HOST, or --pin; elsewhere' : `${pinned}, or`} --ca with the certificate itself.`,
       ),
     ];
   }
   if (state === 'self-signed')
     return [
-      unknownAuthority(`The chain ends at ${oneName(last.subject)}, which nobody here trusts.`),
+      unknownAuthority(`The chain ends at ${oneName(last.subject)}, which nobody here trusts.`, trustKey),
       ...order,
     ];
-  return [...brokenPath(chain, last, hasOwnAuthority), ...order];
+  return [...brokenPath(chain, last, { hasOwnAuthority, trustKey }), ...order];
 }
 
 /**
  * Who issued `last` is unknown here and was not sent. That it should have been sent is sure where the certificate says
  * where to fetch it; where the user named the authority it is one of two causes, and both are told.
  */
-function brokenPath(chain: Chain, last: X509Certificate, hasOwnAuthority: boolean): Finding[] {
+function brokenPath(
+  chain: Chain,
+  last: X509Certificate,
+  { hasOwnAuthority, trustKey }: { hasOwnAuthority: boolean; trustKey: string },
+): Finding[] {
   const culprit = called(chain, chain.indexOf(last));
   const isPublished = last.infoAccess?.includes('CA Issuers') === true;
   const findings: Finding[] = [];
@@ -171,17 +179,18 @@ function brokenPath(chain: Chain, last: X509Certificate, hasOwnAuthority: boolea
     findings.push(
       unknownAuthority(
         `${culprit} was issued by ${issuerOf(last)}, which ${hasOwnAuthority ? '--ca does not hold' : 'nobody here trusts'}.`,
+        trustKey,
       ),
     );
   }
   return findings;
 }
 
-function unknownAuthority(message: string): Finding {
+function unknownAuthority(message: string, trustKey: string): Finding {
   return finding(
     'unknown-ca',
     message,
-    'Give the certificate of its authority with --ca FILE, or trust this key: sealift trust HOST.',
+    `Give the certificate of its authority with --ca FILE, or trust this key: ${trustKey}.`,
   );
 }
 

@@ -3,6 +3,7 @@ import { systemClock, type Clock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
 import { ALPN_ID } from '../protocol/limits.ts';
 import { formatAddress, type Address } from '../transport/address.ts';
+import type { Peer } from '../transport/peer.ts';
 import { probeTcp, probeTls, type TlsProbeOptions, type TlsSight } from '../transport/probe.ts';
 import { resolveHost } from '../transport/resolve-host.ts';
 import { trustedRoots } from '../transport/trusted-roots.ts';
@@ -190,7 +191,7 @@ class Examination {
     this.#noteTls(observations);
     if (peer === undefined) return;
     const [leaf, ...issuers] = chain;
-    if (leaf !== undefined) this.#judgeCertificates([leaf, ...issuers], peer.certificateProblem);
+    if (leaf !== undefined) this.#judgeCertificates([leaf, ...issuers], peer);
     await this.#enter(address, probe, sight);
   }
 
@@ -235,14 +236,21 @@ class Examination {
     this.#facts.handshakeMs = sight.handshakeMs;
   }
 
-  /** `problem`: what OpenSSL has against the chain, for what is not looked for here. */
-  #judgeCertificates(chain: Chain, problem: string | undefined): void {
+  #judgeCertificates(chain: Chain, { alpn, certificateProblem: problem }: Peer): void {
     const { ca, pins = [] } = this.#server;
     const startMs = this.#clock.monotonicMs();
     const roots = ca === undefined ? trustedRoots() : certificatesIn(ca, '--ca');
-    const trust = { host: this.#host, roots, hasOwnAuthority: ca !== undefined, pins, clock: this.#clock };
+    const trust = {
+      host: this.#host,
+      roots,
+      hasOwnAuthority: ca !== undefined,
+      pins,
+      isSealift: alpn === ALPN_ID,
+      clock: this.#clock,
+    };
     const findings = certificateFindings(chain, trust);
     const isExplained = findings.some(({ severity }) => severity === 'error');
+    // What OpenSSL has against the chain, for what is not looked for here.
     if (problem !== undefined && problem !== 'no certificate' && pins.length === 0 && !isExplained) {
       const message = `OpenSSL does not accept the certificate (${problem.toLowerCase().replaceAll('_', ' ')}).`;
       findings.push(finding('untrusted', message, 'Look at the chain with: openssl verify -verbose.'));

@@ -12,11 +12,15 @@ export interface ServerTrust {
   insecure?: boolean | undefined;
 }
 
-/** Judges the certificate of a server. `place` is how people write its address. Throws one of the certificate errors. */
+/**
+ * Judges the certificate of a server. `place` is how people write its address. Throws one of the certificate errors.
+ * Where the server is not one of Sealift, which `sealift trust` could look at, the remedy is a flag.
+ */
 export function verifyServer(
   { certificate, certificateProblem }: Peer,
   place: string,
   { pins = [], insecure, calledBy = place }: ServerTrust,
+  { isSealift = true }: { isSealift?: boolean } = {},
 ): void {
   if (insecure === true) return;
   if (certificate === undefined)
@@ -28,13 +32,14 @@ export function verifyServer(
       'pin-mismatch',
       `${place} presented another key (${pin}) than the one that is trusted (${pins.join(', ')}).`,
       {
-        hint: `Either the server has a new key, or somebody is in between. Ask its operator; if the key is really new: sealift trust --replace ${calledBy}`,
+        hint: `Either the server has a new key, or somebody is in between. Ask its operator; if the key is really new: ${isSealift ? `sealift trust --replace ${calledBy}` : `--pin ${pin}`}`,
         details: { presented: pin, trusted: pins },
       },
     );
   }
   if (certificateProblem === undefined) return;
-  throw problemError(certificateProblem, place, certificate, pin);
+  const remedy = isSealift ? `sealift trust ${place}` : `--pin ${pin}, or --ca FILE`;
+  throw problemError(certificateProblem, place, certificate, pin, remedy);
 }
 
 function problemError(
@@ -42,6 +47,7 @@ function problemError(
   place: string,
   certificate: NonNullable<Peer['certificate']>,
   pin: string,
+  remedy: string,
 ): SealiftError {
   const error = (code: ErrorCode, message: string, hint: string) =>
     new SealiftError(code, message, { hint, details: { pin } });
@@ -68,7 +74,7 @@ function problemError(
       return error(
         'certificate-untrusted',
         `${place} presented a certificate that no CA here signed (pin ${pin}; ${problem.toLowerCase().replaceAll('_', ' ')}).`,
-        `To trust it: sealift trust ${place}`,
+        `To trust it: ${remedy}`,
       );
   }
 }

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { certificateFindings, type CertificateTrust } from '../../src/diagnostics/certificate-findings.ts';
+import type { Finding } from '../../src/diagnostics/findings.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { issueAuthority, issueCertificate, type Pair } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -18,8 +19,7 @@ beforeAll(async () => {
   stranger = await issueAuthority('Stranger');
 });
 
-/** The findings for these certificates as `SEVERITY CODE`, judged now unless told otherwise. */
-function found(chain: readonly Pair[], trust: Partial<CertificateTrust> = {}): string[] {
+function judged(chain: readonly Pair[], trust: Partial<CertificateTrust> = {}): Finding[] {
   const [first, ...others] = chain.map(({ cert }) => new X509Certificate(cert));
   if (first === undefined) throw new Error('there is no certificate');
   return certificateFindings([first, ...others], {
@@ -27,9 +27,15 @@ function found(chain: readonly Pair[], trust: Partial<CertificateTrust> = {}): s
     roots: [new X509Certificate(root.cert)],
     hasOwnAuthority: true,
     pins: [],
+    isSealift: true,
     clock: clockAt(0),
     ...trust,
-  })
+  });
+}
+
+/** The findings for these certificates as `SEVERITY CODE`, judged now unless told otherwise. */
+function found(chain: readonly Pair[], trust: Partial<CertificateTrust> = {}): string[] {
+  return judged(chain, trust)
     .filter(({ code }) => code !== 'expires-soon')
     .map(({ severity, code }) => `${severity} ${code}`);
 }
@@ -87,13 +93,7 @@ test('every certificate has to be valid today, and the one that is not is named'
     'error not-yet-valid',
   ]);
   const long = await issueCertificate({ ca: middle, notAfter: new Date(Date.now() + 90 * DAY_MS) });
-  const [first] = certificateFindings([new X509Certificate(long.cert), new X509Certificate(middle.cert)], {
-    host: 'localhost',
-    roots: [new X509Certificate(root.cert)],
-    hasOwnAuthority: true,
-    pins: [],
-    clock,
-  });
+  const [first] = judged([long, middle], { clock });
   expect(first).toMatchObject({ code: 'expired', message: expect.stringContaining('authority (CN=Middle)') });
 });
 
@@ -107,4 +107,23 @@ test('pins decide alone: what is wrong besides is only told', async () => {
   const pins = [certificatePin(new X509Certificate(own.cert))];
   expect(found([own], { pins })).toEqual(['info wrong-name', 'info self-signed']);
   expect(found([leaf, middle], { pins })).toEqual(['error pin-mismatch']);
+});
+
+test('what makes a key trusted is a flag where the server is none that sealift trust could look at', async () => {
+  const own = await issueCertificate();
+  const roots = [new X509Certificate(stranger.cert)];
+  const other = `sha256//${'A'.repeat(43)}=`;
+  for (const [code, chain, trust, command] of [
+    ['self-signed', [own], {}, 'sealift trust HOST'],
+    ['unknown-ca', [leaf], {}, 'sealift trust HOST'],
+    ['unknown-ca', [leaf, middle, root], { roots }, 'sealift trust HOST'],
+    ['pin-mismatch', [own], { pins: [other] }, 'sealift trust --replace HOST'],
+  ] as const) {
+    const remedy = (isSealift: boolean) =>
+      judged(chain, { ...trust, isSealift }).find((each) => each.code === code)?.remedy;
+    const pin = certificatePin(new X509Certificate(chain[0].cert));
+    expect(remedy(true)).toContain(command);
+    expect(remedy(false)).toContain(`--pin ${pin}`);
+    expect(remedy(false)).not.toContain('sealift trust');
+  }
 });

@@ -53,6 +53,17 @@ test.each<[string, string[], number, string]>([
   expect(client.stderr).toContain(error);
 });
 
+test.each([
+  ['echo', [], /To trust it: --pin (\S+), or --ca FILE$/m],
+  ['echo', ['--pin', `sha256//${'A'.repeat(43)}=`], /if the key is really new: --pin (\S+)$/m],
+  ['doctor', ['-q'], /self-signed: .* then: --pin (\S+), or --ca /m],
+])('%s %j says how a server is trusted that sealift trust cannot look at', async (command, flags, remedy) => {
+  const { code, stderr } = await home.run([command, ...flags, `127.0.0.1:${port}`], { input: 'x\n' });
+  expect(code).toBe(6);
+  expect(remedy.exec(stderr)?.[1]).toBe(pin);
+  expect(stderr).not.toContain('sealift trust');
+});
+
 describe.each<[string, boolean, readonly [string, ...string[]]]>([
   [
     'openssl s_client',
