@@ -216,7 +216,10 @@ class FileSource implements BlockSource {
   }
 }
 
-/** A stream of unknown length, as from standard input. Blocks are kept in memory until the server holds them. */
+/**
+ * A stream of unknown length, as from standard input. Blocks are kept in memory until the server holds them. Strings are
+ * sent as UTF-8; what is neither string nor bytes fails with `invalid-argument`.
+ */
 export function streamSource(stream: Readable): BlockSource {
   return new StreamSource(stream);
 }
@@ -227,19 +230,21 @@ class StreamSource implements BlockSource {
   readonly mtimeMs = undefined;
   readonly mode = undefined;
   readonly #stream: Readable;
-  readonly #chunks: AsyncIterator<Buffer>;
+  readonly #chunks: AsyncIterator<unknown>;
   readonly #kept = new Map<number, Buffer>();
   #read = 0;
   #rest: Buffer = Buffer.alloc(0);
   #hasEnded = false;
+  /** The block that is being read. A failure stays: whoever read on would take what comes after the gap for the file. */
+  #reading: Promise<void> | undefined;
 
   constructor(stream: Readable) {
     this.#stream = stream;
-    this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    this.#chunks = stream[Symbol.asyncIterator]();
   }
 
   async block(index: number): Promise<Buffer | undefined> {
-    while (this.#read <= index && !this.#hasEnded) await this.#readBlock();
+    while (this.#read <= index && !this.#hasEnded) await this.#readOn();
     const block = this.#kept.get(index);
     if (block === undefined && index < this.#read) {
       throw new SealiftError(
@@ -263,32 +268,48 @@ class StreamSource implements BlockSource {
     return Promise.resolve();
   }
 
+  #readOn(): Promise<void> {
+    this.#reading ??= this.#readBlock().then(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
   async #readBlock(): Promise<void> {
-    const parts = [this.#rest];
+    const parts: Uint8Array[] = [this.#rest];
     let length = this.#rest.length;
-    while (length < BLOCK_BYTES && !this.#hasEnded) {
+    let hasEnded = false;
+    while (length < BLOCK_BYTES && !hasEnded) {
       const next = await this.#next();
       if (next.done === true) {
-        this.#hasEnded = true;
+        hasEnded = true;
       } else {
-        parts.push(next.value);
-        length += next.value.length;
+        const bytes = bytesOf(next.value);
+        parts.push(bytes);
+        length += bytes.length;
       }
     }
     const joined = Buffer.concat(parts);
     this.#rest = joined.subarray(BLOCK_BYTES);
+    // What was read beyond the block is the beginning of the next, also after the end.
+    this.#hasEnded = hasEnded && this.#rest.length === 0;
     if (joined.length === 0) return;
     this.#kept.set(this.#read, joined.subarray(0, BLOCK_BYTES));
     this.#read += 1;
-    // What was read beyond the block is the beginning of the next, also after the end.
-    if (this.#hasEnded && this.#rest.length > 0) this.#hasEnded = false;
   }
 
-  async #next(): Promise<IteratorResult<Buffer>> {
+  async #next(): Promise<IteratorResult<unknown>> {
     try {
       return await this.#chunks.next();
     } catch (cause) {
       throw new SealiftError('local-file', 'The input could not be read to its end.', { cause });
     }
   }
+}
+
+/** As Node pipes it into a file. */
+function bytesOf(chunk: unknown): Uint8Array {
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  if (chunk instanceof Uint8Array) return chunk;
+  throw new SealiftError('invalid-argument', 'The stream brought something that is neither bytes nor text.');
 }

@@ -72,6 +72,68 @@ describe('a stream of unknown length', () => {
     },
   );
 
+  test.each([
+    ['that brings text', () => Readable.from(['hello ', 'wörld']), Buffer.from('hello wörld')],
+    [
+      'that decodes',
+      () => {
+        const stream = new PassThrough();
+        stream.setEncoding('utf8');
+        stream.end('é'.repeat(MIB));
+        return stream;
+      },
+      Buffer.from('é'.repeat(MIB)),
+    ],
+    [
+      'that brings bytes and text',
+      () => Readable.from([noise(MIB + 5), 'tail']),
+      Buffer.concat([noise(MIB + 5), Buffer.from('tail')]),
+    ],
+    [
+      'that brings bytes in no buffer',
+      () => Readable.from([new Uint8Array([1, 2, 3])]),
+      Buffer.from([1, 2, 3]),
+    ],
+  ])('%s is sent whole', async (_, stream, content) => {
+    const { connector, root } = await startSetting();
+    const { receipt } = await upload(connector(), streamSource(stream()), 'file', { retry: AT_ONCE });
+    expect(receipt.size).toBe(content.length);
+    expect((await readFile(join(root, 'file'))).equals(content)).toBe(true);
+  });
+
+  test('that brings no bytes fails, and is not read on by whoever tries again', async () => {
+    const { connector, root } = await startSetting();
+    const source = streamSource(Readable.from([5, 'tail']));
+    const attempt = () => failureOf(upload(connector(), source, 'file', { retry: AT_ONCE }));
+    expect((await attempt()).code).toBe('invalid-argument');
+    expect((await attempt()).code).toBe('invalid-argument');
+    expect(await readdir(root)).not.toContain('file');
+  });
+
+  test('whose upload was aborted is not read twice at once by the next', async () => {
+    const { connector, root } = await startSetting();
+    const stream = new PassThrough();
+    const source = streamSource(stream);
+    const controller = new AbortController();
+    let asked = Promise.withResolvers<void>();
+    const block = source.block.bind(source);
+    source.block = (index) => {
+      asked.resolve();
+      return block(index);
+    };
+    const sending = upload(connector(), source, 'file', { signal: controller.signal });
+    await asked.promise;
+    controller.abort();
+    expect((await failureOf(sending)).code).toBe('aborted');
+    asked = Promise.withResolvers();
+    const again = upload(connector(), source, 'file');
+    await asked.promise;
+    const content = noise(2 * MIB + 7);
+    piecesOf(content).pipe(stream);
+    await again;
+    expect((await readFile(join(root, 'file'))).equals(content)).toBe(true);
+  });
+
   test('is not published when it fails', async () => {
     const { connector, root } = await startSetting();
     const stream = new PassThrough();
