@@ -14,7 +14,7 @@ export interface RequestOptions {
   contentEncoding?: string | undefined;
   /** How long a compressed content is decoded. */
   decodedLength?: number | undefined;
-  /** Takes the parts before the final answer, in order. While it has not resolved, nothing more is read. */
+  /** Takes the parts before the final answer, in order. While it has not resolved and the request is not over, nothing more is read on the whole connection. */
   onPart?: ((part: Message) => void | Promise<void>) | undefined;
   /** Called when the server says that it has the content whole: if the connection is cut from then on, it need not come again. Some servers never say so. */
   onReceived?: (() => void) | undefined;
@@ -27,6 +27,8 @@ interface Pending {
   settle: PromiseWithResolvers<Message>;
   onPart: RequestOptions['onPart'];
   onReceived: RequestOptions['onReceived'];
+  /** Lets the reader go on, whatever the caller does with the part that it was given. */
+  leavePart?: () => void;
 }
 
 /** Requests and their answers on one connection, any number at once. */
@@ -79,7 +81,8 @@ export class Requests {
     if (signal?.aborted === true) throw abortedError(signal);
     const id = this.#nextId++;
     const settle = Promise.withResolvers<Message>();
-    this.#pending.set(id, { settle, onPart, onReceived });
+    const pending: Pending = { settle, onPart, onReceived };
+    this.#pending.set(id, pending);
     this.#connection.inFlight = this.#pending.size;
     const takeBack = this.#cancellers.add(signal, (error) => {
       settle.reject(error);
@@ -102,6 +105,7 @@ export class Requests {
     } finally {
       takeBack?.();
       this.#pending.delete(id);
+      pending.leavePart?.();
       this.#connection.inFlight = this.#pending.size;
     }
   }
@@ -144,11 +148,14 @@ export class Requests {
     } else await this.#deliverPart(id, pending, message);
   }
 
-  async #deliverPart(id: number, { onPart, settle }: Pending, part: Message): Promise<void> {
+  async #deliverPart(id: number, pending: Pending, part: Message): Promise<void> {
+    // Whoever was aborted may never take the part, and all other requests wait for what comes behind it.
+    const left = Promise.withResolvers<void>();
+    pending.leavePart = left.resolve;
     try {
-      await onPart?.(part);
+      await Promise.race([pending.onPart?.(part), left.promise]);
     } catch (error) {
-      settle.reject(error);
+      pending.settle.reject(error);
       // The rest, which may be gigabytes, would only be thrown away.
       this.#cancel(id);
     }

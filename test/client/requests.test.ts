@@ -131,6 +131,36 @@ test('a part that the caller cannot take cancels the rest of the answer', async 
   expect((await server.requested('cancel')).header['target']).toBe(asked.header['id']);
 });
 
+test('a part that is never taken keeps nobody else once its request is aborted, and is left as it is', async () => {
+  const block = noise(MIB);
+  const { client, server } = await connected({
+    get: async ({ answer }) => {
+      await answer({ status: 'more' }, { content: block });
+      await answer({ status: 'more' }, { content: noise(MIB, 2) });
+    },
+    echo: ({ answer, content }) => answer({ status: 'ok' }, { content }),
+  });
+  const controller = new AbortController();
+  const parts: Buffer[] = [];
+  const asking = client.request(
+    'get',
+    { path: 'file' },
+    {
+      signal: controller.signal,
+      onPart: ({ content }) => {
+        parts.push(content);
+        controller.abort();
+        return new Promise(() => undefined);
+      },
+    },
+  );
+  expect((await failureOf(asking)).code).toBe('aborted');
+  await server.requested('cancel');
+  const other = noise(MIB, 3);
+  expect((await client.echo(other)).equals(other)).toBe(true);
+  expect(parts.map((part) => part.equals(block))).toEqual([true]);
+});
+
 test('a content is not given back before all of it has left, whatever the server answers', async () => {
   const { client, server } = await connected({
     echo: ({ header, socket, answer }) => {

@@ -226,15 +226,21 @@ describe('a stream to fetch into', () => {
     await closed;
   });
 
-  test('that nobody reads does not keep an aborted download', async () => {
-    const { connector, remote } = await startSetting();
-    await remote(noise(3 * MIB));
+  test('that nobody reads keeps neither an aborted download nor others of its connection', async () => {
+    const { connector, remote, proxy } = await startSetting();
+    const content = noise(8 * MIB);
+    await remote(content);
+    const shared = connector();
     const controller = new AbortController();
     const stream = new Writable({ write: () => controller.abort() });
-    const fetching = download(connector(), 'file', streamSink(stream), {
+    const fetching = download(shared, 'file', streamSink(stream), {
       signal: controller.signal,
       retry: NEVER,
     });
     expect((await failureOf(fetching)).code).toBe('aborted');
+    const other = collector();
+    await download(shared, 'file', streamSink(other.stream));
+    expect(other.bytes().equals(content)).toBe(true);
+    expect(proxy.connections).toBe(1);
   });
 });
