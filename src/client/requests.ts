@@ -62,7 +62,7 @@ export class Requests {
     fields: RequestFields<A>,
     options: RequestOptions = {},
   ): Promise<Message> {
-    const release = await this.#places.take(1);
+    const release = await this.#places.take(1, options.signal);
     try {
       return await this.#exchange(action, fields, options);
     } finally {

@@ -229,7 +229,7 @@ class UploadRun {
         found(index, blockLength(digests.size, index));
         continue;
       }
-      const release = await this.#connector.blocks.take(1);
+      const release = await this.#connector.blocks.take(1, signal);
       this.#room.add(release);
       // A stream may keep us waiting for ever.
       const bytes = await abortable(this.#source.block(index), signal);

@@ -1,3 +1,5 @@
+import { abortedError, throwIfAborted } from '../clock.ts';
+
 /** So many units of something (requests, bytes) at once; who wants more waits, in order. */
 export class Budget {
   readonly #total: number;
@@ -9,11 +11,11 @@ export class Budget {
     this.#free = total;
   }
 
-  /** Resolves with the function that gives `amount` back, once so much is free. More than there is counts as all. */
-  async take(amount: number): Promise<() => void> {
+  /** Resolves with the function that gives `amount` back, once so much is free. More than there is counts as all. `signal` ends the wait, which rejects with `aborted` then. */
+  async take(amount: number, signal?: AbortSignal): Promise<() => void> {
     const taken = Math.min(amount, this.#total);
     if (this.#waiting.length > 0 || taken > this.#free) {
-      await new Promise<void>((admit) => this.#waiting.push({ amount: taken, admit }));
+      await this.#wait(taken, signal);
     } else {
       this.#free -= taken;
     }
@@ -24,6 +26,25 @@ export class Budget {
       this.#free += taken;
       this.#admitWaiting();
     };
+  }
+
+  #wait(amount: number, signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const admit = () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    };
+    const waiter = { amount, admit };
+    const onAbort = () => {
+      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+      reject(abortedError(signal));
+      // Those behind may want less.
+      this.#admitWaiting();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#waiting.push(waiter);
+    return promise;
   }
 
   #admitWaiting(): void {

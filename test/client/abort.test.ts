@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 
 import { streamSource } from '../../src/client/block-source.ts';
@@ -120,6 +120,24 @@ test('an abort ends an upload whose stream brings nothing', async () => {
   });
   stream.write(noise(MIB));
   expect((await failureOf(sending)).code).toBe('aborted');
+});
+
+test('an abort ends an upload that waits for room in memory, and leaves the room to others', async () => {
+  const { connector } = await startSetting();
+  const controller = new AbortController();
+  const shared = connector();
+  const giveBack = await shared.blocks.take(Infinity);
+  const take = shared.blocks.take.bind(shared.blocks);
+  shared.blocks.take = (...wanted) => {
+    const taking = take(...wanted);
+    controller.abort();
+    return taking;
+  };
+  const source = streamSource(Readable.from([noise(MIB)]));
+  const error = await failureOf(upload(shared, source, 'file', { signal: controller.signal }));
+  expect(error.code).toBe('aborted');
+  giveBack();
+  await take(Infinity);
 });
 
 test('an abort ends the hashing of what an earlier run left', async () => {

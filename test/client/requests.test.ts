@@ -106,6 +106,25 @@ test('an abort cancels the request, and the connection lives on', async () => {
   expect(await client.ping()).toBe(1);
 });
 
+test('what is aborted while it waits for its turn is not sent', async () => {
+  const { client, server } = await connected({
+    hello: ({ answer }) => void answer({ ...HELLO, 'max-requests': 2 }),
+    stat: () => undefined,
+    cancel: ({ answer }) => void answer({ status: 'ok' }),
+    ping: ({ answer }) => void answer({ status: 'ok', 'time-ms': 1 }),
+  });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const asking = failureOf(client.stat('file', { signal: first.signal }));
+  const waiting = failureOf(client.echo(Buffer.from('x'), { signal: second.signal }));
+  await server.requested('stat');
+  second.abort();
+  expect((await waiting).code).toBe('aborted');
+  first.abort();
+  expect((await asking).code).toBe('aborted');
+  expect(await client.ping()).toBe(1);
+  expect(server.requests.map(({ header }) => header['action'])).toEqual(['stat', 'cancel', 'ping']);
+});
+
 test('what is aborted before it is sent is not sent', async () => {
   const { client, server } = await connected({
     ping: ({ answer }) => void answer({ status: 'ok', 'time-ms': 1 }),

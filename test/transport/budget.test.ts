@@ -36,6 +36,37 @@ test('several are admitted at once when there is room for all', async () => {
   expect(granted).toEqual(['all', 'b', 'c']);
 });
 
+test('who is aborted waits no more, and keeps nobody behind who wants less', async () => {
+  const granted: string[] = [];
+  const budget = new Budget(4);
+  const take = taking(budget, granted);
+  const release = await take('a', 3);
+  const controller = new AbortController();
+  const aborted = budget.take(2, controller.signal);
+  const c = take('c', 1);
+  const d = take('d', 4);
+  controller.abort();
+  await expect(aborted).rejects.toMatchObject({ code: 'aborted' });
+  await expect(budget.take(1, controller.signal)).rejects.toMatchObject({ code: 'aborted' });
+  const releaseC = await c;
+  expect(granted).toEqual(['a', 'c']);
+  release();
+  releaseC();
+  await d;
+});
+
+test('an abort takes nothing from who was admitted', async () => {
+  const budget = new Budget(1);
+  const release = await budget.take(1);
+  const controller = new AbortController();
+  const admitted = budget.take(1, controller.signal);
+  const behind = budget.take(1);
+  release();
+  controller.abort();
+  (await admitted)();
+  await behind;
+});
+
 test('giving back twice gives back once', async () => {
   const granted: string[] = [];
   const take = taking(new Budget(2), granted);
