@@ -14,6 +14,7 @@ import type { TransferProgress } from './transfer-progress.ts';
 export interface TransferOptions {
   /** Default: 8 retries without progress, 15 minutes. */
   retry?: RetryPolicy;
+  /** Ends it, which then throws `aborted`. What has arrived is kept where it can be resumed. */
   signal?: AbortSignal;
   onProgress?: (progress: TransferProgress) => void;
   onRetry?: (event: RetryEvent) => void;

@@ -2,6 +2,7 @@ import type { SendAction } from '../../src/client/tree/action.ts';
 import type { Attributes, FileOutcome, SendHooks, TreeDirection } from '../../src/client/tree/direction.ts';
 import type { ScanOptions } from '../../src/client/tree/local-scan.ts';
 import type { NameFolding, TreeEntry } from '../../src/client/tree/tree-entry.ts';
+import { anySignal } from '../../src/clock.ts';
 import { SealiftError, type ErrorCode } from '../../src/errors.ts';
 import { parentPath } from '../../src/transfer/remote-path.ts';
 
@@ -30,6 +31,10 @@ export class MemoryDirection implements TreeDirection {
   constructor(source: readonly MemoryEntry[], target: readonly MemoryEntry[] = []) {
     this.source = new Map(source.map((entry) => [entry.path, entry]));
     this.target = new Map(target.map((entry) => [entry.path, { ...entry }]));
+  }
+
+  abortOn(signal: AbortSignal | undefined): AbortSignal {
+    return anySignal(signal);
   }
 
   async *scanSource({ filter, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry> {

@@ -44,6 +44,8 @@ export interface TreeDirection extends Sides, AsyncDisposable {
   /** As a person names the tops. */
   readonly sourceName: string;
   readonly targetName: string;
+  /** From now on `signal` ends what is under way, as the signal that the direction was made with does. Returns what fires with either. */
+  abortOn(signal: AbortSignal | undefined): AbortSignal;
   scanSource(options: ScanOptions): AsyncIterable<TreeEntry>;
   /** By path, the top as `""`; empty if nothing stands there. */
   scanTarget(): Promise<Map<string, TreeEntry>>;

@@ -1,9 +1,11 @@
 import { basename, join } from 'node:path';
 
+import { anySignal } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
+import { abortable } from '../abortable.ts';
 import { fileSink } from '../block-sink.ts';
 import type { Client } from '../client.ts';
 import type { Connector } from '../connector.ts';
@@ -39,7 +41,7 @@ export interface GetTreeOptions extends DirectionOptions, TransferOptions {
 export class GetTree implements TreeDirection {
   readonly sourceName: string;
   readonly targetName: string;
-  readonly #options: GetTreeOptions;
+  #options: GetTreeOptions;
   readonly #target: LocalTarget;
   /** Where what is replaced or removed is kept, and as a path of the tree if it lies in it. */
   readonly #backup: LocalTarget | undefined;
@@ -58,6 +60,12 @@ export class GetTree implements TreeDirection {
     this.#backup = new LocalTarget(backupDirectory, this.sourceName);
     if (isWithin(this.#backup.root, this.#target.root))
       this.#backupWithin = this.#backup.root.slice(this.#target.root.length + 1);
+  }
+
+  abortOn(signal: AbortSignal | undefined): AbortSignal {
+    const either = anySignal(this.#options.signal, signal);
+    this.#options = { ...this.#options, signal: either };
+    return either;
   }
 
   async *scanSource({ filter, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry> {
@@ -215,7 +223,7 @@ export class GetTree implements TreeDirection {
       run,
       async () => {
         const client = await connector.use(signal);
-        await throttle?.(entry.size);
+        await abortable(throttle?.(entry.size), signal);
         const answer = await client.get(this.#remote(entry.path), signal === undefined ? {} : { signal });
         movedBytes += answer.content.length;
         return answer;

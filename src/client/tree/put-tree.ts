@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 
+import { anySignal } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
@@ -37,12 +38,18 @@ export interface PutTreeOptions extends DirectionOptions, TransferOptions {
 export class PutTree implements TreeDirection {
   readonly sourceName: string;
   readonly targetName: string;
-  readonly #options: PutTreeOptions;
+  #options: PutTreeOptions;
 
   constructor(options: PutTreeOptions) {
     this.#options = { sharedProgress: { count: 0 }, ...options };
     this.sourceName = options.root;
     this.targetName = `${formatAddress(options.connector.options.address)}/${options.top}`;
+  }
+
+  abortOn(signal: AbortSignal | undefined): AbortSignal {
+    const either = anySignal(this.#options.signal, signal);
+    this.#options = { ...this.#options, signal: either };
+    return either;
   }
 
   async *scanSource(options: ScanOptions): AsyncGenerator<TreeEntry> {

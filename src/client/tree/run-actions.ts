@@ -37,6 +37,7 @@ export interface RunOptions {
   skipsExisting: boolean;
   /** Whether a failure means that everything else would fail too. */
   isHopeless: (error: SealiftError) => boolean;
+  /** Keeps further steps from being taken; those under way end by the signal of the direction. */
   signal?: AbortSignal | undefined;
 }
 

@@ -11,6 +11,8 @@ type Chosen<O extends PlanOptions> = Partial<Omit<O, 'rules'>> &
     /** By what it is decided what is sent. Default: size and time; everything that differs is replaced, nothing is deleted. */
     rules?: Partial<Rules>;
     observer?: TreeObserver;
+    /** Ends the run, which then throws `aborted`: at once, in the middle of a file. The signal that the direction was made with does the same. */
+    signal?: AbortSignal | undefined;
   };
 
 /** Options of `copyTree`: what is not given is as `put -a` and `get -a` do it. */
@@ -18,26 +20,30 @@ export type CopyTreeOptions = Chosen<PlanOptions>;
 /** Options of `syncTree`: what is not given is as `sync` does it. */
 export type SyncTreeOptions = Chosen<SyncOptions>;
 
-/** Copies what the source has. Resolves with whether everything succeeded; the observer is told of what did not. Closes the direction. */
+/** Copies what the source has. Resolves with whether everything succeeded; the observer is told of what did not. Throws `aborted`. Closes the direction. */
 export async function copyTree(direction: TreeDirection, options: CopyTreeOptions = {}): Promise<boolean> {
-  const plan = { filter: EVERYTHING, ...options, rules: rulesOf(options.rules) };
-  return run(direction, planCopy(direction, plan), options);
+  const signal = direction.abortOn(options.signal);
+  const plan = { filter: EVERYTHING, ...options, signal, rules: rulesOf(options.rules) };
+  return run(direction, planCopy(direction, plan), { ...options, signal });
 }
 
 /**
  * Makes the target like the source. Resolves with whether everything succeeded; the observer is told of what did
- * not. Throws `empty-source` or `too-many-deletions` before anything is changed. Closes the direction.
+ * not. Throws `empty-source` or `too-many-deletions` before anything is changed, and `aborted`. Closes the
+ * direction.
  */
 export async function syncTree(direction: TreeDirection, options: SyncTreeOptions = {}): Promise<boolean> {
+  const signal = direction.abortOn(options.signal);
   const plan: SyncOptions = {
     filter: EVERYTHING,
     deleteExcluded: false,
     detectRenames: false,
     allowEmptySource: false,
     ...options,
+    signal,
     rules: rulesOf(options.rules),
   };
-  return run(direction, planned(direction, plan), options);
+  return run(direction, planned(direction, plan), { ...options, signal });
 }
 
 async function* planned(direction: TreeDirection, options: SyncOptions): AsyncGenerator<Action> {
