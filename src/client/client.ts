@@ -98,12 +98,12 @@ export class Client implements AsyncDisposable {
     return this.#requests.send(action, fields, options);
   }
 
-  /** What compresses the contents of one file for this server, if that was asked for. */
+  /** @internal What compresses the contents of one file for this server, if that was asked for. */
   compressor(): Compressor {
     return new Compressor(this.#encodings.length === 0 ? undefined : chooseEncoding(this.hello.encodings));
   }
 
-  /** Whether the server decodes a content as it is. */
+  /** @internal Whether the server decodes a content as it is. */
   takes({ contentEncoding }: EncodedContent): boolean {
     return contentEncoding === undefined || this.hello.encodings.includes(contentEncoding);
   }

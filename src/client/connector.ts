@@ -34,7 +34,7 @@ export class Connector implements AsyncDisposable {
   #peer: Peer | undefined;
   #waiting = 0;
   #connecting = new AbortController();
-  /** Room for blocks that are read and not held yet; one unit a block. */
+  /** @internal Room for blocks that are read and not held yet; one unit a block. */
   readonly blocks = new Budget(MAX_BLOCKS);
   readonly #others: Connector[] = [];
   readonly #dropped = new Set<Connector>();

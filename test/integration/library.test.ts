@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, expectTypeOf, test } from 'vitest';
 
 import * as library from '../../src/index.ts';
 import { noise, MIB } from '../client/setting.ts';
@@ -87,6 +87,36 @@ test('what the library offers is offered on purpose', () => {
     'treeFilter',
     'upload',
   ]);
+});
+
+test('what its calls take and resolve with can be named', () => {
+  type Tree = library.TreeDirection;
+  expectTypeOf<library.Client['get']>().returns.resolves.toEqualTypeOf<library.WholeFile>();
+  expectTypeOf<library.Client['peer']>().toEqualTypeOf<library.Peer>();
+  expectTypeOf<library.Client['algorithm']>().toEqualTypeOf<library.DigestAlgorithm>();
+  expectTypeOf<library.Client['request']>().returns.resolves.toEqualTypeOf<library.Message>();
+  expectTypeOf<library.BlockSink['hash']>().returns.resolves.toEqualTypeOf<library.BlockMap>();
+  expectTypeOf<Required<library.TransferOptions>>().toMatchObjectType<{
+    clock: library.Clock;
+    random: library.Random;
+    sharedProgress: library.SharedProgress;
+  }>();
+  expectTypeOf(library.checkTrees).parameter(1).toEqualTypeOf<library.CheckOptions>();
+  expectTypeOf<
+    NonNullable<library.CreateServerOptions['decorateStore']>
+  >().returns.toEqualTypeOf<library.Store>();
+  expectTypeOf<Tree['scanSource']>().parameter(0).toEqualTypeOf<library.ScanOptions>();
+  expectTypeOf<Tree['nameFolding']>().returns.resolves.toEqualTypeOf<library.NameFolding>();
+  expectTypeOf<Tree['makeDirectory']>().returns.resolves.toEqualTypeOf<library.Unsynced | undefined>();
+  expectTypeOf<Tree['set']>().parameter(1).toEqualTypeOf<library.Attributes>();
+  expectTypeOf<Tree['send']>().parameters.toEqualTypeOf<[library.SendAction, library.SendHooks]>();
+  expectTypeOf<NonNullable<library.TreeObserver['onSkipped']>>()
+    .parameter(1)
+    .toEqualTypeOf<library.SkipReason>();
+  expectTypeOf<library.SyncTreeOptions['maxDelete']>().toEqualTypeOf<library.MaxDelete | undefined>();
+  expectTypeOf<NonNullable<library.SyncTreeOptions['onCount']>>()
+    .parameter(0)
+    .toEqualTypeOf<library.Totals>();
 });
 
 test('its errors are told apart by code', () => {
