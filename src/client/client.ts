@@ -29,7 +29,7 @@ import { Compressor, type EncodedContent } from '../transport/compressor.ts';
 import { chooseEncoding, decodedContent, type ContentEncoding } from '../transport/content-encoding.ts';
 import type { Peer } from '../transport/peer.ts';
 import { pagesOf } from './pages.ts';
-import type { RequestOptions, Requests } from './requests.ts';
+import { assertBytes, type RequestOptions, type Requests } from './requests.ts';
 
 /** How a file is to stand on the server. */
 export type PutOptions = Pick<RequestFields<'put'>, 'mtimeMs' | 'mode' | 'durability' | 'if' | 'etag'> & {
@@ -170,6 +170,7 @@ export class Client implements AsyncDisposable {
 
   /** Stores a file of at most one block. Larger ones go through `upload`. */
   async put(path: string, content: Buffer, { signal, ...options }: PutOptions = {}): Promise<Receipt> {
+    assertBytes(content);
     if (content.length > BLOCK_BYTES)
       throw new SealiftError('invalid-argument', 'A content of more than 1 MiB has to be sent by upload().');
     const raw = blockDigest(this.algorithm, content);

@@ -62,6 +62,7 @@ export class Requests {
     fields: RequestFields<A>,
     options: RequestOptions = {},
   ): Promise<Message> {
+    if (options.content !== undefined) assertBytes(options.content);
     const release = await this.#places.take(1, options.signal);
     try {
       return await this.#exchange(action, fields, options);
@@ -166,6 +167,12 @@ export class Requests {
     for (const { settle } of this.#pending.values()) settle.reject(error);
     this.#connection.destroy(error);
   }
+}
+
+/** Throws `invalid-argument` for what only plain JavaScript can give: a text has another length than its bytes, so that the server would wait for the rest. */
+export function assertBytes(content: Buffer): void {
+  if (!((content as unknown) instanceof Uint8Array))
+    throw new SealiftError('invalid-argument', 'A content has to be bytes, as Buffer.from() makes them.');
 }
 
 /** What cancels requests, by signal: a signal to which each of many requests listened would take long to tell them apart. */

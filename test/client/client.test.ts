@@ -51,6 +51,19 @@ test('sends a large file back to those who know how', async () => {
   expect(await client.ping()).toBeGreaterThan(0);
 });
 
+test.each([false, true])(
+  'takes nothing but bytes from plain JavaScript, compressed: %s',
+  async (compress) => {
+    const setting = await startSetting();
+    const client = await setting.connector({ compress }).use();
+    for (const content of ['text', 'ä'.repeat(5_000), 5, undefined] as unknown as Buffer[])
+      expect((await failureOf(client.put('small', content))).code).toBe('invalid-argument');
+    expect((await failureOf(client.echo('text' as unknown as Buffer))).code).toBe('invalid-argument');
+    await client.put('small', new Uint8Array([1, 2, 3]) as Buffer);
+    expect([...(await client.get('small')).content]).toEqual([1, 2, 3]);
+  },
+);
+
 test('makes, moves, links, sets and removes', async () => {
   const setting = await startSetting();
   const { root } = setting;
