@@ -85,6 +85,8 @@ class DirectoryServer implements CreatedServer {
   readonly #server: Server;
   readonly #expiry: ExpiryWarnings;
   #watch: FileWatch | undefined;
+  /** Never rejects. */
+  #reloading: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   private constructor(options: Options, files: ServerFiles, store: OpenedDirectory, server: Server) {
@@ -163,7 +165,28 @@ class DirectoryServer implements CreatedServer {
     return this.#files.issueJoinCode();
   }
 
-  async reload(): Promise<void> {
+  reload(): Promise<void> {
+    const reloading = this.#reloading.then(() => this.#reload());
+    this.#reloading = reloading.catch(() => undefined);
+    return reloading;
+  }
+
+  close(options?: { graceMs?: number }): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  destroyConnections(): void {
+    this.#server.destroyConnections();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroyConnections();
+    await this.close({ graceMs: 0 });
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#closing !== undefined) return;
     const { minVersion, logger } = this.#options;
     try {
       await this.#files.reload((tls) => this.#server.setTls({ ...tls, minVersion }));
@@ -185,20 +208,6 @@ class DirectoryServer implements CreatedServer {
         'the pin for commands on this machine is an old one',
       );
     });
-  }
-
-  close(options?: { graceMs?: number }): Promise<void> {
-    this.#closing ??= this.#close(options);
-    return this.#closing;
-  }
-
-  destroyConnections(): void {
-    this.#server.destroyConnections();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.destroyConnections();
-    await this.close({ graceMs: 0 });
   }
 
   #judgeAgain(): void {
@@ -228,6 +237,8 @@ class DirectoryServer implements CreatedServer {
 
   async #close(options?: { graceMs?: number }): Promise<void> {
     this.#watch?.close();
+    // What it begins anew, and announces, would outlive the server.
+    await this.#reloading;
     this.#expiry.close();
     await closeInTurn([
       () => withdrawListening(this.#options.root),

@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { silentLogger } from '../../src/logger.ts';
+import { statePaths } from '../../src/server/state-paths.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { issueAuthority, issueCertificate, issueRevocationList, type Pair } from '../support/certificates.ts';
@@ -88,6 +89,17 @@ describe('when users change', () => {
     expect((await putInline(alice, 'file', bytesOf(3))).header['status']).toBe('ok');
     await login('alice');
   });
+});
+
+test('a reload under way when the server is closed leaves nothing behind', async () => {
+  const clock = new FakeClock();
+  const { server, root } = await startDirectoryServer({ clock });
+  const reloading = server.reload();
+  await server.close({ graceMs: 0 });
+  await reloading;
+  await server.reload();
+  expect(clock.pendingCount).toBe(0);
+  expect(existsSync(statePaths(root).listening)).toBe(false);
 });
 
 test('what changes while the server starts is seen', async () => {
