@@ -42,7 +42,7 @@ const ON_THE_WAY: ReadonlySet<Action> = new Set(['stat', 'list', 'mkdir']);
 /** What a request is judged by besides its fields and the grant. */
 export interface Circumstances {
   /** What was made on this connection, by path; whether it is what stands there still is for the store to judge. */
-  made?: ReadonlyMap<string, unknown> | undefined;
+  made?: { has(path: string): boolean } | undefined;
   /** Where the upload goes that the request names. */
   uploadPath?: string | undefined;
 }

@@ -12,6 +12,7 @@ import type { Grant } from '../trust/grant.ts';
 import type { ContentEncoding } from '../transport/content-encoding.ts';
 import type { FileDigests } from './file-digests.ts';
 import type { Leases } from './leases.ts';
+import type { Made, MadeEntries } from './made-entries.ts';
 import type { PlainSinks } from './plain-sinks.ts';
 import type { Quotas } from './quotas.ts';
 import type { Unsynced, UnsyncedByAll } from './unsynced.ts';
@@ -46,8 +47,8 @@ export interface SessionState {
   readonly unsynced: Unsynced;
   /** The same of all connections to this store. */
   readonly unsyncedByAll: UnsyncedByAll;
-  /** What was made on this connection by a principal who may not delete, who may change the attributes of this only: the etags that it bore then, by path. */
-  readonly made: Map<string, string>;
+  /** What was made on this connection by a principal who may not delete, who may change the attributes of this only. */
+  readonly made: MadeEntries;
   /** Ends the request `id` of this connection, if it is still worked on. */
   cancel(id: number): void;
 }
@@ -79,11 +80,8 @@ export interface Answer {
 }
 
 /** Takes note of what was made now, where nothing had stood. Whoever may delete needs no such note. */
-export function noteMade(
-  { made, grant }: SessionState,
-  { path, etag }: { path: string; etag: string },
-): void {
-  if (!grant.permissions.has('delete')) made.set(path, etag);
+export function noteMade({ made, grant }: SessionState, entry: Made): void {
+  if (!grant.permissions.has('delete')) made.add(entry);
 }
 
 /** Works on a request and resolves with its final `ok`; what it throws becomes the `error`. */

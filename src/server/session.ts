@@ -17,6 +17,7 @@ import type { ConnectionCounts } from './connection-counts.ts';
 import { ProgressTeller, type SessionState } from './exchange.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
 import { Login, type LoginParts } from './login.ts';
+import { MadeEntries } from './made-entries.ts';
 import type { PlainSinks } from './plain-sinks.ts';
 import { SessionRecord, type SessionObservers } from './session-record.ts';
 import { SessionRequests } from './session-requests.ts';
@@ -212,7 +213,7 @@ export class Session {
       blocks: new BlockTracker(),
       ownUploads: new Set(),
       unsynced: root.unsyncedByAll.enter(),
-      made: new Map(),
+      made: new MadeEntries(),
     });
   }
 

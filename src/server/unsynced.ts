@@ -1,5 +1,5 @@
 import type { Store } from '../storage/store.ts';
-import { isWithin } from '../transfer/remote-path.ts';
+import { checkPath, isWithin } from '../transfer/remote-path.ts';
 
 /**
  * Paths remembered before they are synced unasked, while more are published: so a client that never says `sync` does
@@ -7,15 +7,29 @@ import { isWithin } from '../transfer/remote-path.ts';
  */
 const MAX_REMEMBERED = 1_024;
 
+/** What stands under `from` comes to stand under `to`. */
+interface Move {
+  from: string;
+  to: string;
+}
+
+/** The moves that were begun so far. */
+interface Moves {
+  count(): number;
+  /** Resolves when they have ended. */
+  settled(): Promise<void>;
+}
+
 /**
  * What all connections to a store published with durability `memory`. Their syncs and moves go in the order in which they were
- * begun: what one connection published, another may move away while it is synced under the name that it had.
+ * begun: what one connection published, another may move away while it is synced under the name that it had. So do moves that
+ * meet: else something could stand under any of the names that they give.
  */
 export class UnsyncedByAll {
   readonly #store: Store;
   readonly #connections = new Set<Unsynced>();
-  /** Resolves when the moves that were begun so far have ended. */
-  #moves: Promise<void> = Promise.resolve();
+  readonly #underWay = new Set<Move & { ended: Promise<void> }>();
+  #moveCount = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -23,7 +37,10 @@ export class UnsyncedByAll {
 
   /** For a new connection, which leaves it in the end. */
   enter(): Unsynced {
-    const unsynced = new Unsynced(this.#store, () => this.#moves);
+    const unsynced = new Unsynced(this.#store, {
+      count: () => this.#moveCount,
+      settled: () => allEnded(this.#underWay),
+    });
     this.#connections.add(unsynced);
     return unsynced;
   }
@@ -35,15 +52,19 @@ export class UnsyncedByAll {
 
   /** Runs `move`, by which what stands under `from` comes to stand under `to`, also for the next sync of whoever published it. */
   async moving<T>(from: string, to: string, move: () => Promise<T>): Promise<T> {
-    const syncs = [...this.#connections].map((unsynced) => unsynced.settled());
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    this.#moves = this.#moves.then(() => ended);
+    const own = { from, to, ended };
+    const syncs = [...this.#connections].map((unsynced) => unsynced.settled());
+    const before = allEnded([...this.#underWay].filter((other) => doMeet(own, other)));
+    this.#underWay.add(own);
     try {
-      await Promise.all(syncs);
+      await Promise.all([...syncs, before]);
+      const number = (this.#moveCount += 1);
       const result = await move();
-      for (const unsynced of this.#connections) unsynced.moved(from, to);
+      for (const unsynced of this.#connections) unsynced.moved(own, number);
       return result;
     } finally {
+      this.#underWay.delete(own);
       end();
     }
   }
@@ -52,20 +73,20 @@ export class UnsyncedByAll {
 /** What one connection published with durability `memory`, until it is on disk. */
 export class Unsynced {
   readonly #store: Store;
-  readonly #moves: () => Promise<void>;
-  #paths = new Set<string>();
+  readonly #moves: Moves;
+  /** By path: how many moves were begun before. */
+  readonly #paths = new Map<string, number>();
   #syncing: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | undefined;
 
-  /** `moves`: resolves when the moves that were begun so far have ended. */
-  constructor(store: Store, moves: () => Promise<void>) {
+  constructor(store: Store, moves: Moves) {
     this.#store = store;
     this.#moves = moves;
   }
 
   /** Remembers `path`; resolves at once, unless so much is waiting that the disk has to be waited for. */
   async add(path: string): Promise<void> {
-    this.#paths.add(path);
+    this.#remember(path);
     if (this.#paths.size < MAX_REMEMBERED) return;
     await this.#syncing;
     this.#begin();
@@ -76,10 +97,14 @@ export class Unsynced {
     return this.#syncing;
   }
 
-  /** What stood under `from` has to be synced where it stands now. */
-  moved(from: string, to: string): void {
-    for (const path of [...this.#paths])
-      if (isWithin(path, from)) this.#paths.add(`${to}${path.slice(from.length)}`);
+  /** What stood under `from` has to be synced where it stands now. The move was the one of that `number`. */
+  moved({ from, to }: Move, number: number): void {
+    for (const [path, movesBefore] of [...this.#paths]) {
+      if (!isWithin(path, from)) continue;
+      // What was published while the move was under way may as well stand where nothing was any more.
+      if (movesBefore < number) this.#paths.delete(path);
+      this.#rememberMoved(`${to}${path.slice(from.length)}`);
+    }
   }
 
   /**
@@ -94,12 +119,26 @@ export class Unsynced {
     if (failure) throw failure.error;
   }
 
+  #remember(path: string): void {
+    this.#paths.set(path, this.#moves.count());
+  }
+
+  #rememberMoved(path: string): void {
+    try {
+      checkPath(path, { allowRoot: false });
+      this.#remember(path);
+    } catch (error) {
+      // It was moved to where no path leads, so that nothing can be promised of it.
+      this.#failure ??= { error };
+    }
+  }
+
   #begin(): void {
-    const moves = this.#moves();
+    const moves = this.#moves.settled();
     this.#syncing = this.#syncing
       .then(() => moves)
       .then(() => {
-        const paths = [...this.#paths];
+        const paths = [...this.#paths.keys()];
         this.#paths.clear();
         return this.#store.sync(paths);
       })
@@ -107,4 +146,16 @@ export class Unsynced {
         this.#failure ??= { error };
       });
   }
+}
+
+async function allEnded(moves: Iterable<{ ended: Promise<void> }>): Promise<void> {
+  await Promise.all([...moves].map(({ ended }) => ended));
+}
+
+/** Whether one moves something from, or to, where the other does. */
+function doMeet(one: Move, other: Move): boolean {
+  const theirs = [other.from, other.to];
+  return [one.from, one.to].some((own) =>
+    theirs.some((their) => isWithin(own, their) || isWithin(their, own)),
+  );
 }

@@ -169,6 +169,18 @@ describe('over the wire', () => {
     expect((await later.ask('set', { path: 'made', 'mtime-ms': 1 })).header['code']).toBe('forbidden');
   });
 
+  test('of very much that was added the oldest is forgotten, and no directory for a link', async () => {
+    const { login } = await startTestServer({ users: { adder: { permissions: ['write'] } } });
+    const adder = await login();
+    const set = async (path: string) => (await adder.ask('set', { path, 'mtime-ms': 9 })).header['code'];
+    await adder.askOk('mkdir', { path: 'directory' });
+    const far = Array<string>(16).fill('n'.repeat(250)).join('/');
+    const links = Array.from({ length: 1_100 }, (_, index) => `${far}/${index}`);
+    await Promise.all(links.map((path) => adder.askOk('symlink', { path, target: 'x' })));
+    expect(await set(links[0] ?? '')).toBe('forbidden');
+    for (const path of [links.at(-1) ?? '', 'directory']) expect(await set(path)).toBeUndefined();
+  });
+
   describe.each(['memory', 'directory'])('what took the place of what was made, in a %s,', (kind) => {
     const make: Record<string, (client: RawClient, path: string) => Promise<unknown>> = {
       'small file': (client, path) => putInline(client, path, bytesOf(5)),

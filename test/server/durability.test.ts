@@ -88,6 +88,53 @@ test('what another connection moves is synced where it stands, and not moved whi
   expect((await store.stat('done/b')).type).toBe('file');
 });
 
+test('what is moved again and again is remembered where it stands, and nowhere else', async () => {
+  await putInline(client, '0/a', CONTENT, MEMORY);
+  for (let times = 0; times < 10; times += 1)
+    await client.askOk('move', { path: `${times}`, to: `${times + 1}` });
+  await client.askOk('sync');
+  expect(store.synced).toEqual([['10/a']]);
+});
+
+test('moves of a directory and of what is in it go one after the other', async () => {
+  const depth = 20;
+  const levels = Array.from({ length: depth }, (_, level) =>
+    [...Array<string>(level).fill('a'), 'a'].join('/'),
+  );
+  await putInline(client, `${levels.at(-1)}/file`, CONTENT, MEMORY);
+  const moves = levels.map((path) => ({ path, to: path.replace(/a$/, 'b') })).reverse();
+  const ids = moves.map((move) => client.begin('move', move));
+  for (const id of ids) expect((await client.answer(id)).header['status']).toBe('ok');
+  await client.askOk('sync');
+  expect(store.synced).toEqual([[`${'b/'.repeat(depth)}file`]]);
+});
+
+test('what is published while its directory is moved away is synced under both names', async () => {
+  for (const path of ['in/before', 'in/again']) await putInline(client, path, CONTENT, MEMORY);
+  const [moved, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const move = store.move.bind(store);
+  store.move = async (...args) => {
+    await move(...args);
+    moved.resolve();
+    await gate.promise;
+  };
+  const moving = client.askOk('move', { path: 'in', to: 'done' });
+  await moved.promise;
+  for (const path of ['in/again', 'in/after']) await putInline(client, path, CONTENT, MEMORY);
+  gate.resolve();
+  await moving;
+  await client.askOk('sync');
+  expect(store.synced).toEqual([['done/after', 'done/again', 'done/before', 'in/after', 'in/again']]);
+});
+
+test('what is moved to where no path leads is not told to be on disk', async () => {
+  const far = Array<string>(15).fill('n'.repeat(250)).join('/');
+  await putInline(client, `in/${far}`, CONTENT, MEMORY);
+  await client.askOk('move', { path: 'in', to: far.slice(0, 2_000) });
+  expect((await client.ask('sync')).header['code']).toBe('bad-name');
+  await client.askOk('sync');
+});
+
 test('a sync that failed voids the receipts: the next one does not make up for it', async () => {
   await putInline(client, 'a', CONTENT, MEMORY);
   store.failure = new SealiftError('no-space', 'The disk is full.');

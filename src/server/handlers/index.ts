@@ -49,7 +49,7 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   search,
   set: async ({ fields, state }) => {
     const mayDelete = state.grant.permissions.has('delete');
-    const made = mayDelete ? undefined : state.made.get(fields.path);
+    const made = mayDelete ? undefined : state.made.etagOf(fields.path);
     await state.store.set(fields.path, fields, { made });
     return {};
   },
