@@ -37,3 +37,9 @@ export async function readConfiguration(named: unknown, directories: Directories
 export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
+
+/** A single value of a TOML document as it is written on a command line. */
+export function settingText(value: unknown): string {
+  // A date of TOML tells in this form whether it is local; as text it would be one of Node's, in its time zone.
+  return value instanceof Date ? value.toISOString() : String(value);
+}

@@ -1,6 +1,6 @@
 import type { Command, Option } from 'commander';
 
-import { isTable, type Configuration } from './configuration.ts';
+import { isTable, settingText, type Configuration } from './configuration.ts';
 import { findJob, jobTables } from './jobs.ts';
 import { allCommands, flagFrom, isSecret, parsedValue } from './settings.ts';
 
@@ -64,7 +64,7 @@ function valueOf(
   const name = (long ?? '').slice(2);
   const isFlag = option.isBoolean() || option.negate;
   const shown = (value: unknown, from: Source) => ({
-    value: isSecret(option) ? MASK : [value].flat().map(String).join(' '),
+    value: isSecret(option) ? MASK : [value].flat().map(settingText).join(' '),
     from,
   });
   const exported = isFlag ? flagFrom(variable) : process.env[variable];
@@ -98,7 +98,7 @@ function jobRows(configuration: Configuration, secrets: ReadonlySet<string>): Sh
       ...options,
     ].map(([name, values]) => ({
       name: `job.${job}.${name}`,
-      value: values.map(String).join(' '),
+      value: values.map(settingText).join(' '),
       from: 'file' as const,
     }));
   });

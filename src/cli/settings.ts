@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 
 import { isSealiftError, SealiftError } from '../errors.ts';
-import { isTable, readConfiguration, type Configuration } from './configuration.ts';
+import { isTable, readConfiguration, settingText, type Configuration } from './configuration.ts';
 import type { Directories } from './directories.ts';
 
 /** The options that a command ended up with, by their names in camel case. */
@@ -160,7 +160,7 @@ export function parsedValue(option: Option, value: unknown, where: string): unkn
     if (typeof value === 'boolean') return value !== option.negate;
     throw new SealiftError('bad-configuration', `${where} is neither true nor false.`);
   }
-  const texts = (Array.isArray(value) ? value : [value]).map(String);
+  const texts = (Array.isArray(value) ? value : [value]).map(settingText);
   if (option.argChoices && !texts.every((text) => option.argChoices?.includes(text))) {
     throw new SealiftError('bad-configuration', `${where} is none of ${option.argChoices.join(', ')}.`);
   }

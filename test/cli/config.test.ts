@@ -58,6 +58,7 @@ describe('config show', () => {
     ['not what is not set', 'port', '', {}, undefined],
     ['not what one command lacks', 'bwlimit', '', {}, undefined],
     ['a list', 'pin', `pin = ["${pin('A')}", "${pin('Q')}"]`, {}, [`${pin('A')} ${pin('Q')}`, 'file']],
+    ['a date', 'newer-than', 'newer-than = 2026-01-31', {}, ['2026-01-31', 'file']],
     ['a flag', 'quiet', 'quiet = true', {}, ['true', 'file']],
     ['a flag that is taken back', 'quiet', 'quiet = true', { SEALIFT_QUIET: 'no' }, ['false', 'environment']],
     ['a flag that is not said', 'quiet', 'quiet = true', { SEALIFT_QUIET: '' }, ['true', 'file']],

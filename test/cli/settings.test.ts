@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { parseMoment } from '../../src/cli/moment.ts';
 import { setting, settingsOf } from '../../src/cli/settings.ts';
+import { systemClock } from '../../src/clock.ts';
 import { CliHome } from '../support/cli.ts';
 import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { runHere } from './run-here.ts';
@@ -91,6 +93,19 @@ describe('the configuration file', () => {
     expect(stderr).toContain('none.toml cannot be read (ENOENT)');
   });
 });
+
+test.each(['2026-01-31', '2026-01-31T12:30:00', '2026-01-31T12:30:00+02:00'])(
+  'the date %s in the file is what it is on the command line',
+  async (date) => {
+    configure(`[sync]\nnewer-than = ${date}\n`);
+    const command = new Command('sync').addOption(
+      setting('--newer-than <when>', '', (text) => parseMoment(text, systemClock)),
+    );
+    const directories = { config: home.at('config/sealift'), state: '' };
+    const settings = await settingsOf(command.parse([], { from: 'user' }), directories);
+    expect(settings).toEqual({ newerThan: parseMoment(date, systemClock) });
+  },
+);
 
 test('no-progress = true in the file is what the flag says, and so is no-clobber', async () => {
   const settings = (text: string) => {
