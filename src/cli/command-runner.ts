@@ -7,7 +7,7 @@ import { EXIT } from './exit-codes.ts';
 import { addOutputOptions } from './options.ts';
 import { RunContext } from './run-context.ts';
 import type { Invocation, Invoke, LoadProgram, Runner } from './runner.ts';
-import { settingsOf, type Settings } from './settings.ts';
+import { settingsOf, unsetEmptyVariables, type Settings } from './settings.ts';
 import { fallbackTerminal, Terminal } from './terminal.ts';
 
 /** Runs the commands of one run of the program, and keeps how that ended. */
@@ -26,7 +26,7 @@ export class CommandRunner {
 
   /** Puts an action behind a command. */
   readonly add: Runner = (command, action, traits) => {
-    addOutputOptions(command).configureHelp({ optionDescription });
+    unsetEmptyVariables(addOutputOptions(command).configureHelp({ optionDescription }));
     command.action(async (...given: unknown[]) => {
       // Commander adds the options and the command itself behind the operands.
       const operands = given.slice(0, -2);

@@ -19,7 +19,7 @@ export async function givenPassphrase({ settings }: RunContext): Promise<string 
 
 /** The passphrase in the first line of a file. Throws `bad-configuration` for one that others can read, and for an empty passphrase. */
 export async function passphraseIn(file: string): Promise<string> {
-  await assertPrivate(file);
+  await assertPrivate(file, 'passphrase file');
   const [line = ''] = (await readText(file)).split(/\r?\n/, 1);
   return assertNotEmpty(line, `The first line of ${file}`);
 }

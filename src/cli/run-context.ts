@@ -183,10 +183,13 @@ export class RunContext implements AsyncDisposable {
   async #token(): Promise<string | undefined> {
     const { tokenFile } = this.settings;
     if (typeof tokenFile === 'string') {
-      await assertPrivate(tokenFile);
-      return (await readText(tokenFile)).trim();
+      await assertPrivate(tokenFile, 'token file');
+      const token = (await readText(tokenFile)).trim();
+      if (token === '') throw new SealiftError('bad-configuration', `The token file ${tokenFile} is empty.`);
+      return token;
     }
-    return process.env['SEALIFT_TOKEN'];
+    const exported = process.env['SEALIFT_TOKEN'];
+    return exported === '' ? undefined : exported;
   }
 }
 

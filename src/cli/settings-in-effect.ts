@@ -29,7 +29,7 @@ export function settingsInEffect(program: Command, configuration: Configuration)
   );
   const secrets = new Set(uses.filter(({ option }) => isSecret(option)).map(({ name }) => name));
   const token: ShownSetting[] =
-    process.env['SEALIFT_TOKEN'] === undefined ? [] : [{ name: 'token', value: MASK, from: 'environment' }];
+    (process.env['SEALIFT_TOKEN'] ?? '') === '' ? [] : [{ name: 'token', value: MASK, from: 'environment' }];
   const settings = [...Map.groupBy(uses, ({ name }) => name)].flatMap(([name, ofName]) =>
     rowsOf(
       name,

@@ -114,18 +114,22 @@ export function flagFrom(variable: string): boolean | undefined {
   throw new SealiftError('usage', `${variable} is neither true nor false.`);
 }
 
+/**
+ * Takes what the environment sets to nothing for an option of `command` out of it, which commander would take for a
+ * value: so scripts say that they say nothing. To be called before `command` reads its options.
+ */
+export function unsetEmptyVariables(command: Command): void {
+  for (const { envVar } of command.options)
+    if (envVar !== undefined && process.env[envVar] === '') Reflect.deleteProperty(process.env, envVar);
+}
+
 // Commander takes a flag as set when its variable is there, whatever it says.
 function applyFlagVariables(command: Command): void {
   for (const option of command.options.filter((each) => each.isBoolean() || each.negate)) {
     const name = option.attributeName();
     if (command.getOptionValueSource(name) !== 'env') continue;
-    const said = flagFrom(option.envVar ?? '');
-    if (said === true) continue;
-    command.setOptionValueWithSource(
-      name,
-      option.negate ? true : undefined,
-      said === undefined ? 'default' : 'env',
-    );
+    if (flagFrom(option.envVar ?? '') === true) continue;
+    command.setOptionValueWithSource(name, option.negate ? true : undefined, 'env');
   }
 }
 

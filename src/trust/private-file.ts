@@ -102,19 +102,22 @@ export async function makePrivateDirectory(
   }
 }
 
-/** Throws `bad-configuration` unless the key file at `path` exists and nobody but its owner has access to it. */
-export async function assertPrivate(path: string): Promise<void> {
+/**
+ * Throws `bad-configuration` unless the file at `path` exists and nobody but its owner has access to it. `what` it is
+ * called in the message.
+ */
+export async function assertPrivate(path: string, what = 'key file'): Promise<void> {
   let mode: number;
   try {
     ({ mode } = await stat(path));
   } catch (cause) {
-    throw new SealiftError('bad-configuration', `The key file ${path} cannot be read.`, { cause });
+    throw new SealiftError('bad-configuration', `The ${what} ${path} cannot be read.`, { cause });
   }
   if (!HAS_MODES || (mode & GROUP_AND_OTHERS) === 0) return;
   const octal = (mode & 0o777).toString(8).padStart(4, '0');
   throw new SealiftError(
     'bad-configuration',
-    `The key file ${path} is open to other users (mode ${octal}).`,
+    `The ${what} ${path} is open to other users (mode ${octal}).`,
     { hint: `Close it with: chmod 600 ${path}` },
   );
 }

@@ -65,6 +65,7 @@ describe('config show', () => {
     ['a flag of no', 'no-progress', '', { SEALIFT_NO_PROGRESS: '1' }, ['true', 'environment']],
     ['a token', 'token', '', { SEALIFT_TOKEN: 'secret' }, ['***', 'environment']],
     ['no token', 'token', '', {}, undefined],
+    ['an empty token as none', 'token', '', { SEALIFT_TOKEN: '' }, undefined],
   ])('tells %s', async (_, name, text, env, expected) => {
     configure(text);
     expect(await shown(name, env)).toEqual(expected);

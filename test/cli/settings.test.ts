@@ -54,6 +54,12 @@ describe('a setting comes from', () => {
     expect(await retries([], { SEALIFT_CONFIG: other })).toBe(6);
   });
 
+  test('what stands behind the environment, where that is empty', async () => {
+    configure('retry = 3\n');
+    const nothing = { SEALIFT_RETRY: '', SEALIFT_CONFIG: '', SEALIFT_TOKEN_FILE: '', SEALIFT_PIN: '' };
+    expect(await retries([], { ...nothing, SEALIFT_BALANCE: '', SEALIFT_CA: '' })).toBe(3);
+  });
+
   test('the default, last', async () => {
     expect(await retries([])).toBe(8);
   });

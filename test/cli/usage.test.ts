@@ -1,3 +1,5 @@
+import { chmodSync } from 'node:fs';
+
 import { afterAll, describe, expect, test } from 'vitest';
 import { loopbackCertificate } from '../support/certificates.ts';
 import { CliHome } from '../support/cli.ts';
@@ -66,6 +68,21 @@ test.each([[['--help']], [['help', 'put']], [['put', '--help']], [['--version']]
     expect(stdout).not.toBe('');
   },
 );
+
+describe('a token file', () => {
+  test.each<[string, string, number, string]>([
+    ['that is not there', '', 0, 'cannot be read'],
+    ['that is open to others', 'token', 0o644, 'is open to other users'],
+    ['that is empty', '\n', 0o600, 'is empty'],
+  ])('%s is refused as what it is', async (name, text, mode, message) => {
+    const file = text === '' ? home.at('none') : home.write(name, text);
+    if (text !== '') chmodSync(file, mode);
+    const { code, stderr } = await runHere(home, ['ls', 'sealift://127.0.0.1:1/', '--token-file', file]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`The token file ${file}`);
+    expect(stderr).toContain(message);
+  });
+});
 
 test('a certificate without its key is a usage error too', async () => {
   const cert = home.write('cert.pem', (await loopbackCertificate()).cert);

@@ -110,6 +110,19 @@ describe('joining', () => {
     }
   });
 
+  test('brings a token, which holds where SEALIFT_TOKEN is empty', async () => {
+    const operator = new CliHome();
+    try {
+      const args = ['serve', operator.at('root'), '--host', '127.0.0.1', '--port', '0', '--json'];
+      const command = (await operator.start(args).event('join'))['command'] as string;
+      const url = /'(.*)'/.exec(command)?.[1] ?? '';
+      expect((await here.run(['remote', 'add', 'joined', url])).code).toBe(0);
+      expect((await here.run(['ls', 'joined:'], { env: { SEALIFT_TOKEN: '' } })).code).toBe(0);
+    } finally {
+      await operator.close();
+    }
+  });
+
   test('a second client is let in by --join', async () => {
     const operator = new CliHome();
     try {
