@@ -122,6 +122,24 @@ test('--backup-dir elsewhere, on the side of the target', async () => {
   expect(await contentsAt(home.at('attic'))).toEqual({ a: 'old' });
 });
 
+test('--backup-dir on another side than the target: 2, and nothing is changed', async () => {
+  const put = await twoSides(home, server, 'to a server', { a: 'newer' }, { a: 'old' });
+  const get = await twoSides(home, server, 'from a server', { a: 'newer' }, { a: 'old' });
+  for (const [backups, { source, target, to }] of [
+    ['elsewhere:attic', put],
+    ['2026-11-22T10:00', put],
+    [server.place('attic'), get],
+  ] as const) {
+    const { code, events } = await sync('--backup-dir', backups, source, target);
+    expect(events.at(-2)).toMatchObject({ code: 'usage', hint: expect.stringContaining('./') });
+    expect(code).toBe(2);
+    expect(await contentsAt(to)).toEqual({ a: 'old' });
+  }
+  // The server of the target may be named.
+  expect((await sync('--backup-dir', server.place('vault'), put.source, put.target)).code).toBe(0);
+  expect(await contentsAt(home.at('root/vault'))).toEqual({ a: 'old' });
+});
+
 describe('a server that cannot be used', () => {
   test('is not there: 7', async () => {
     mkdirSync(home.at('work/some'));

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 
+import type { Connector } from '../../client/connector.ts';
 import type { Action } from '../../client/tree/action.ts';
 import type { MaxDelete } from '../../client/tree/plan.ts';
 import { planSync, type SyncOptions, type Totals } from '../../client/tree/plan-tree.ts';
 import type { TreeDirection } from '../../client/tree/direction.ts';
 import { SealiftError } from '../../errors.ts';
+import { formatAddress } from '../../transport/address.ts';
 import { runJobs } from '../file-jobs.ts';
 import { filterOf } from '../filter-settings.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
@@ -15,7 +17,7 @@ import { setting } from '../settings.ts';
 import { parsePlaceText } from '../places.ts';
 import { treeDirection } from '../tree-direction.ts';
 import { treeJob } from '../tree-job.ts';
-import { treeEnds } from '../tree-places.ts';
+import { localPlace, treeEnds, type TreeEnds } from '../tree-places.ts';
 import { addTreeOptions, parseMaxDelete, rulesOf } from '../tree-settings.ts';
 import { addUnattendedTransferOptions, unattended } from '../unattended.ts';
 
@@ -70,14 +72,13 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
   const rules = rulesOf(context, { isArchive: true });
   const ends = await treeEnds(context, sourceText, targetText);
   const connector = await context.connector(ends.remote.server);
-  const backupDir = settings['backupDir'] as string | undefined;
   const direction = await treeDirection(context, {
     connector,
     remote: ends.remote.path,
     local: ends.local,
     isSending: ends.isSending,
     rules,
-    backupDirectory: backupDir === undefined || !ends.isSending ? backupDir : remoteDirectory(backupDir),
+    backupDirectory: await backupDirectory(context, connector, ends),
   });
   const options: SyncOptions = {
     rules,
@@ -98,10 +99,22 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
   return runJobs(context, 'sync', connector, { jobs: [job], isSending: ends.isSending });
 }
 
-// As a path from the root of the server that the target is on; its name may stand before it, as in places.
-function remoteDirectory(text: string): string {
+// On the side of the target: on this machine, or a path from the root of its server, whose name may stand before it.
+async function backupDirectory(
+  context: RunContext,
+  connector: Connector,
+  { isSending }: TreeEnds,
+): Promise<string | undefined> {
+  const { backupDir: text } = context.settings;
+  if (typeof text !== 'string') return undefined;
+  if (!isSending) return localPlace(text, 'source').path;
   const place = parsePlaceText(text);
-  return place.kind === 'remote' ? place.path : remotePlace(`here:${text}`).path;
+  if (place.kind !== 'remote') return remotePlace(`here:${text}`).path;
+  const { options } = await context.connector(place.server);
+  if (formatAddress(options.address) === formatAddress(connector.options.address)) return place.path;
+  throw new SealiftError('usage', `--backup-dir: ${text} is not on the server of the target.`, {
+    hint: `A directory of that name there is written ./${text}.`,
+  });
 }
 
 async function* planned(
