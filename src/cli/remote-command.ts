@@ -5,6 +5,7 @@ import type { Client } from '../client/client.ts';
 import { withRetries } from '../client/retry.ts';
 import { systemClock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
+import type { StatAnswer } from '../protocol/responses.ts';
 import { systemRandom } from '../random.ts';
 import { printable } from './escape.ts';
 import { addConnectionOptions } from './options.ts';
@@ -28,6 +29,17 @@ export function remotePlace(text: unknown): RemotePlace {
   if (place.kind === 'remote') return place;
   throw new SealiftError('usage', `${String(text)} is no place on a server.`, {
     hint: 'Write it as host:path, or name:path with a saved remote.',
+  });
+}
+
+/** Throws `not-directory` where `place` is written as a directory, `name/`, and something else stands there. */
+export function assertAsWritten(
+  { path, hasTrailingSlash }: RemotePlace,
+  { type }: Pick<StatAnswer, 'type'>,
+): void {
+  if (!hasTrailingSlash || type === 'directory') return;
+  throw new SealiftError('not-directory', `${JSON.stringify(path)} is no directory.`, {
+    hint: 'Write it without the slash at its end.',
   });
 }
 

@@ -149,6 +149,7 @@ describe('a dry run changes nothing, and tells what would be done:', () => {
   test.each<[string[], number]>([
     [['rm', 'dry/none'], 4],
     [['rm', 'dry/full'], 1],
+    [['rm', 'dry/full/f/'], 1],
     [['mv', 'dry/none', 'dry/new'], 4],
     [['mv', '--no-clobber', 'dry/full/f', 'dry/full/g'], 10],
     [['mkdir', 'dry/full/f'], 10],
@@ -165,6 +166,22 @@ describe('a dry run changes nothing, and tells what would be done:', () => {
     expect(code).toBe(0);
     expect(events).toEqual([{ type: 'plan', path: 'dry/full', action: 'delete', what: 'directory' }]);
   });
+});
+
+test('a file that is written as a directory is none, and stays', async () => {
+  const file = server.place('slashed');
+  await here.run(['put', '-q', home.write('slashed', TEXT), file]);
+  for (const command of [['ls'], ['stat'], ['rm'], ['rm', '-r'], ['rm', '-f']]) {
+    const { code, stdout, stderr } = await here.run([...command, `${file}/`]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('not-directory: "slashed" is no directory');
+  }
+  expect((await here.run(['cat', file])).stdout).toBe(TEXT);
+  expect((await here.run(['rm', `${server.place('nowhere')}/`])).code).toBe(4);
+  expect((await here.run(['rm', '-f', `${server.place('nowhere')}/`])).code).toBe(0);
+  const directory = server.place('directory/');
+  await here.run(['mkdir', directory]);
+  for (const command of ['ls', 'stat', 'rm']) expect((await here.run([command, directory])).code).toBe(0);
 });
 
 test('mv --no-clobber leaves what is there, and mv without it replaces', async () => {

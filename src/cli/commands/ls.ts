@@ -5,7 +5,7 @@ import { baseName } from '../../transfer/remote-path.ts';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, remotePlace, type RemotePlace } from '../remote-command.ts';
+import { addRemoteCommand, ask, assertAsWritten, remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 import { hintAtKeeping } from '../versions.ts';
@@ -30,6 +30,7 @@ export function addLs(program: Command, run: Runner): void {
     const recursive = settings['recursive'] === true;
     const entries = await ask(context, place, async (client) => {
       const found = place.path === '' ? undefined : await client.stat(place.path);
+      if (found !== undefined) assertAsWritten(place, found);
       if (found !== undefined && found.type !== 'directory') return [{ ...found, path: place.path }];
       return Array.fromAsync(client.list(place.path, { recursive, signal }));
     });

@@ -5,7 +5,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import { dryRunOption, isDryRun, noteDryRun, tellPlan } from '../dry-run.ts';
 import { each } from '../each.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, remotePlace, type RemotePlace } from '../remote-command.ts';
+import { addRemoteCommand, ask, assertAsWritten, remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 
@@ -27,13 +27,11 @@ export function addRm(program: Command, run: Runner): void {
       let attempts = 0;
       await ask(context, place, async (client) => {
         attempts += 1;
-        await client
-          .remove(place.path, { recursive: settings['recursive'] === true })
-          .catch((error: unknown) => {
-            // Gone after an attempt whose answer was lost: that attempt did it.
-            if (!isSealiftError(error, 'not-found') || (attempts === 1 && settings['force'] !== true))
-              throw error;
-          });
+        await remove(client, place, settings['recursive'] === true).catch((error: unknown) => {
+          // Gone after an attempt whose answer was lost: that attempt did it.
+          if (!isSealiftError(error, 'not-found') || (attempts === 1 && settings['force'] !== true))
+            throw error;
+        });
       });
     });
     noteDryRun(context);
@@ -47,6 +45,7 @@ async function plan(context: RunContext, place: RemotePlace): Promise<void> {
   const { path } = place;
   try {
     const { type } = await ask(context, place, (client) => client.stat(path));
+    assertAsWritten(place, { type });
     const isDirectory = type === 'directory';
     if (isDirectory && settings['recursive'] !== true)
       await ask(context, place, (client) => assertEmpty(client, path));
@@ -59,4 +58,9 @@ async function plan(context: RunContext, place: RemotePlace): Promise<void> {
 async function assertEmpty(client: Client, path: string): Promise<void> {
   const first = await client.list(path).next();
   if (first.done !== true) throw new SealiftError('not-empty', `${JSON.stringify(path)} is not empty.`);
+}
+
+async function remove(client: Client, place: RemotePlace, recursive: boolean): Promise<void> {
+  if (place.hasTrailingSlash) assertAsWritten(place, await client.stat(place.path));
+  await client.remove(place.path, { recursive });
 }

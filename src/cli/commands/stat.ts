@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
+import { addRemoteCommand, ask, assertAsWritten, remotePlace } from '../remote-command.ts';
 import { setting } from '../settings.ts';
 
 /** `sealift stat PLACE` */
@@ -18,6 +18,7 @@ export function addStat(program: Command, run: Runner): void {
     const entry = await ask(context, place, (client) =>
       client.stat(place.path, { digest: settings['digest'] === true, signal }),
     );
+    assertAsWritten(place, entry);
     const { type, ...rest } = entry;
     terminal.event('stat', { path: place.path, kind: type, ...rest });
     if (terminal.options.json) return EXIT.done;
