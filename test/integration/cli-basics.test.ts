@@ -168,6 +168,18 @@ describe('a dry run changes nothing, and tells what would be done:', () => {
   });
 });
 
+test('search finds what lies at or below the place', async () => {
+  const file = home.write('sought', TEXT);
+  for (const name of ['within/sought', 'within/deep/sought', 'within2/sought'])
+    await here.run(['put', '-q', file, server.place(name)]);
+  const search = (path: string) => here.run(['search', server.place(path), 'sought']);
+  const below = { code: 0, stdout: 'within/deep/sought\nwithin/sought\n' };
+  expect(await search('within')).toMatchObject(below);
+  expect(await search('within/')).toMatchObject(below);
+  expect((await search('within/sought')).stdout).toBe('within/sought\n');
+  expect(await search('nowhere')).toMatchObject({ code: 4, stderr: expect.stringContaining('not-found') });
+});
+
 test('a file that is written as a directory is none, and stays', async () => {
   const file = server.place('slashed');
   await here.run(['put', '-q', home.write('slashed', TEXT), file]);
