@@ -15,6 +15,15 @@ export function parseDuration(text: string): number {
   );
 }
 
+/** How long somebody is waited for: a duration, but never none, within which nobody could answer. Throws `usage`. */
+export function parseTimeout(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds > 0) return milliseconds;
+  throw new SealiftError('usage', `${JSON.stringify(text)} is too short to wait for anything.`, {
+    hint: 'There is no way to wait without end; write a long time, such as 1d.',
+  });
+}
+
 /** Bytes of `64K`, `10M`, `1G`: powers of 1024; a bare number is bytes. Throws `usage`. */
 export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text.trim());

@@ -5,7 +5,7 @@ import { isPin } from '../trust/pins.ts';
 import { SealiftError } from '../errors.ts';
 import { requireSetting } from './requirements.ts';
 import { repeatableSetting, setting } from './settings.ts';
-import { parseCount, parseDuration, parsePort, parseSize } from '../units.ts';
+import { parseCount, parseDuration, parsePort, parseSize, parseTimeout } from '../units.ts';
 
 /** Options of every command: what is shown, and where settings come from. */
 export function addOutputOptions(command: Command): Command {
@@ -44,11 +44,11 @@ export function addConnectionOptions(command: Command): Command {
       setting(
         '--connect-timeout <duration>',
         'name and TCP; twice as long with TLS and hello',
-        parseDuration,
+        parseTimeout,
       ).default(10_000, '10s'),
     )
     .addOption(
-      setting('--timeout <duration>', 'give a silent connection up', parseDuration).default(60_000, '60s'),
+      setting('--timeout <duration>', 'give a silent connection up', parseTimeout).default(60_000, '60s'),
     )
     .addOption(
       setting('--retry <count>', 'attempts after the first that bring nothing', (text) =>

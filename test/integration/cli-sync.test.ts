@@ -140,6 +140,7 @@ describe.each(DIRECTIONS)('sync %s', (direction) => {
 test.each([
   [['--if-exists', 'rename'], '--if-exists rename'],
   [['--detect-renames'], 'needs that'],
+  [['--delete-excluded'], 'needs that'],
   [['--max-delete', 'many'], '--max-delete'],
   [['--max-delete', '101%'], '--max-delete: 101% is more than everything'],
 ])('%j is refused: 2', async (flags, said) => {

@@ -5,7 +5,7 @@ import type { AnnouncedServer } from '../../diagnostics/announced-server.ts';
 import { discover } from '../../diagnostics/discover.ts';
 import { systemRandom } from '../../random.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { formatDuration, parseDuration } from '../../units.ts';
+import { formatDuration, parseTimeout } from '../../units.ts';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { RunContext } from '../run-context.ts';
@@ -18,7 +18,7 @@ export function addDiscover(program: Command, run: Runner): void {
     .command('discover')
     .description('list the servers that announce themselves on the local network')
     .addOption(
-      setting('--timeout <duration>', 'how long to wait: servers answer within 1s', parseDuration).default(
+      setting('--timeout <duration>', 'how long to wait: servers answer within 1s', parseTimeout).default(
         2_000,
         '2s',
       ),

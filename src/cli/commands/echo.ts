@@ -2,7 +2,7 @@ import { Command } from 'commander';
 
 import { SealiftError } from '../../errors.ts';
 import { TLS_VERSIONS } from '../../transport/tls-variation.ts';
-import { parseDuration } from '../../units.ts';
+import { parseDuration, parseTimeout } from '../../units.ts';
 import { parseListenAddress } from '../listen-address.ts';
 import { parsePin } from '../options.ts';
 import type { RunContext } from '../run-context.ts';
@@ -68,13 +68,13 @@ function addClientOptions(command: Command): void {
     .addOption(setting('--insecure', 'client: believe any server'))
     .addOption(setting('--servername <name>', 'client: ask for this name instead of the host'))
     .addOption(
-      setting('--connect-timeout <duration>', 'client: name and TCP', parseDuration).default(10_000, '10s'),
+      setting('--connect-timeout <duration>', 'client: name and TCP', parseTimeout).default(10_000, '10s'),
     )
     .addOption(
       setting(
         '--timeout <duration>',
         'client: give up when nothing comes back (default: 60s, 2s for a datagram)',
-        parseDuration,
+        parseTimeout,
       ),
     );
 }

@@ -33,7 +33,7 @@ export function addSync(program: Command, run: Runner): void {
     .addOption(
       setting('--max-delete <count>', 'refuse to remove more: a number, or a share as 10%', parseMaxDelete),
     )
-    .addOption(setting('--delete-excluded', 'also remove what the filters leave out'))
+    .addOption(setting('--delete-excluded', 'with --delete: also remove what the filters leave out'))
     .addOption(setting('--backup-dir <dir>', 'keep here, at the target, what is replaced or removed'))
     .addOption(setting('--detect-renames', 'with --delete: move at the target what has only another name'))
     .addOption(setting('--allow-empty-source', 'an empty source is meant to be empty'));
@@ -69,6 +69,8 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
     );
   if (settings['detectRenames'] === true && settings['delete'] !== true)
     throw new SealiftError('usage', '--detect-renames moves what --delete would remove, and needs that.');
+  if (settings['deleteExcluded'] === true && settings['delete'] !== true)
+    throw new SealiftError('usage', '--delete-excluded tells what --delete also removes, and needs that.');
   const rules = rulesOf(context, { isArchive: true });
   const ends = await treeEnds(context, sourceText, targetText);
   const connector = await context.connector(ends.remote.server);
