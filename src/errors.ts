@@ -144,5 +144,8 @@ export function cannotLink(error: unknown): boolean {
 /** The first cause, as one of ours: an error that is none becomes `internal`, with the original kept. */
 export function toSealiftError(error: unknown): SealiftError {
   if (error instanceof SealiftError) return error;
+  // Node looks it up wherever it resolves a relative name.
+  if ((error as NodeJS.ErrnoException | null | undefined)?.syscall === 'uv_cwd')
+    return new SealiftError('local-file', 'The working directory has been removed.', { cause: error });
   return new SealiftError('internal', 'Something failed that should not have.', { cause: error });
 }

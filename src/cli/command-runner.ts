@@ -31,8 +31,11 @@ export class CommandRunner {
       // Commander adds the options and the command itself behind the operands.
       const operands = given.slice(0, -2);
       const program = { load: this.#load, invoke: this.#invoke };
-      const dataOnStdout: DataOnStdout = (settings) => traits?.dataOnStdout?.(operands, settings) ?? false;
-      this.exitCode = await this.#act(command, dataOnStdout, (context) => action(context, operands, program));
+      const known: Known = {
+        dataOnStdout: (settings) => traits?.dataOnStdout?.(operands, settings) ?? false,
+        goesOn: traits?.goesOn?.(operands) ?? false,
+      };
+      this.exitCode = await this.#act(command, known, (context) => action(context, operands, program));
     });
   };
 
@@ -48,7 +51,7 @@ export class CommandRunner {
 
   async #act(
     command: Command,
-    dataOnStdout: DataOnStdout,
+    { dataOnStdout, goesOn }: Known,
     action: (context: RunContext) => Promise<number>,
   ): Promise<number> {
     const [directories, signal, invocation] = [this.#directories, this.#signal, this.#invocation];
@@ -64,11 +67,11 @@ export class CommandRunner {
         dataOnStdout: dataOnStdout(settings),
       });
       if (invocation !== undefined) assertOperandCount(command, invocation);
-      context = new RunContext({ settings, terminal, directories, signal });
+      context = new RunContext({ settings, terminal, directories, signal, goesOn });
       await invocation?.onBegin(context);
       return await action(context);
     } catch (error) {
-      const ending = { terminal, signal, hasConnected: context?.hasConnected ?? false };
+      const ending = { terminal, signal, goesOn, hasConnected: context?.hasConnected ?? false };
       return tellFailure(ending, fullName(command), toSealiftError(error));
     } finally {
       await context?.[Symbol.asyncDispose]();
@@ -76,7 +79,11 @@ export class CommandRunner {
   }
 }
 
-type DataOnStdout = (settings: Settings) => boolean;
+/** What is known of a command before its settings are. */
+interface Known {
+  dataOnStdout: (settings: Settings) => boolean;
+  goesOn: boolean;
+}
 
 // As commander writes it, without the name in the environment, which the help tells once for all.
 function optionDescription({

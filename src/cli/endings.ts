@@ -3,21 +3,14 @@ import { CommanderError } from 'commander';
 import { SealiftError } from '../errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { RunContext } from './run-context.ts';
-import type { Terminal } from './terminal.ts';
-
-/** Commands that go on where they were when they are run again. */
-const RESUMED: readonly string[] = ['put', 'get', 'sync'];
 
 /** What is asked of a context to tell of its end. */
-type Ending = Pick<RunContext, 'terminal' | 'signal' | 'hasConnected'>;
+type Ending = Pick<RunContext, 'terminal' | 'signal' | 'goesOn' | 'hasConnected'>;
 
 /** Tells that `command` failed, or that it was interrupted if that is why; returns the exit code. */
-export function tellFailure(
-  { terminal, signal, hasConnected }: Ending,
-  command: string,
-  error: SealiftError,
-): number {
-  if (signal.aborted) return tellInterruption(terminal, command, signal);
+export function tellFailure(ending: Ending, command: string, error: SealiftError): number {
+  const { terminal, signal, hasConnected } = ending;
+  if (signal.aborted) return tellInterruption(ending, command);
   terminal.failure(command, error);
   return exitCodeOf(error, hasConnected);
 }
@@ -28,7 +21,7 @@ export function refusalCode(error: unknown): number {
   throw error;
 }
 
-function tellInterruption(terminal: Terminal, command: string, signal: AbortSignal): number {
+function tellInterruption({ terminal, signal, goesOn }: Ending, command: string): number {
   const exitCode = interruptedCode(signal);
   const { reason } = signal as { reason: unknown };
   if (reason instanceof SealiftError && reason.code !== 'aborted') {
@@ -38,8 +31,7 @@ function tellInterruption(terminal: Terminal, command: string, signal: AbortSign
     terminal.event('summary', { exitCode });
     return exitCode;
   }
-  const canGoOn = RESUMED.includes(command);
-  const message = canGoOn ? 'Interrupted; the same command goes on where it was.' : 'Interrupted.';
+  const message = goesOn ? 'Interrupted; the same command goes on where it was.' : 'Interrupted.';
   terminal.event('error', { code: 'aborted', message, retryable: false });
   terminal.event('summary', { exitCode });
   terminal.note(`sealift: ${command}: ${message}`);

@@ -26,10 +26,10 @@ export interface Planned {
   plannedBytes: number | null;
 }
 
-/** One file to be moved; `move` resolves with what was done, or with why it was left out. */
+/** One file to be moved to `target`, which may get another name there; `move` resolves with what was done, or with why it was left out. */
 export function fileJob(
   context: RunContext,
-  { name, bytes }: { name: string; bytes: number | null },
+  { name, target, bytes }: { name: string; target: string; bytes: number | null },
   move: (hooks: SendHooks) => Promise<FileOutcome | SkipReason | Planned>,
 ): TransferJob {
   const isDry = context.settings['dryRun'] === true;
@@ -46,7 +46,8 @@ export function fileJob(
       else if ('plannedBytes' in outcome) tellPlanned(context, name, outcome, tally);
       else {
         shown.finish(outcome.size);
-        tally.add(name, outcome, (systemClock.monotonicMs() - startMs) / 1_000);
+        const told = outcome.path === target ? name : `${name} as ${outcome.path}`;
+        tally.add(told, outcome, (systemClock.monotonicMs() - startMs) / 1_000);
       }
     } finally {
       shown.finish(0);

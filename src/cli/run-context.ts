@@ -29,11 +29,14 @@ export class RunContext implements AsyncDisposable {
   readonly directories: Directories;
   /** Fires when the program is told to stop, or what it does is to end for another reason. */
   readonly signal: AbortSignal;
+  /** Whether the command goes on where it was when it is run again. */
+  readonly goesOn: boolean;
   readonly #connectors: Map<string, Connector>;
   readonly #warnings: Set<string>;
 
   constructor(
-    parts: Pick<RunContext, 'settings' | 'terminal' | 'directories' | 'signal'>,
+    parts: Pick<RunContext, 'settings' | 'terminal' | 'directories' | 'signal'> &
+      Partial<Pick<RunContext, 'goesOn'>>,
     connectors = new Map<string, Connector>(),
     warnings = new Set<string>(),
   ) {
@@ -41,14 +44,19 @@ export class RunContext implements AsyncDisposable {
     this.terminal = parts.terminal;
     this.directories = parts.directories;
     this.signal = parts.signal;
+    this.goesOn = parts.goesOn ?? false;
     this.#connectors = connectors;
     this.#warnings = warnings;
   }
 
   /** The same with another signal. The connections are those of this one, which ends them. */
   withSignal(signal: AbortSignal): RunContext {
-    const { settings, terminal, directories } = this;
-    return new RunContext({ settings, terminal, directories, signal }, this.#connectors, this.#warnings);
+    const { settings, terminal, directories, goesOn } = this;
+    return new RunContext(
+      { settings, terminal, directories, signal, goesOn },
+      this.#connectors,
+      this.#warnings,
+    );
   }
 
   /** Whether TCP to any server ever stood in this run. */

@@ -20,11 +20,15 @@ export interface Program {
 export type LoadProgram = (names?: readonly string[]) => Promise<Command>;
 
 /** Lets the action of a command run, with its settings, its output and its failures in order. */
-export type Runner = (
-  command: Command,
-  action: Action,
-  traits?: { dataOnStdout?: (operands: unknown[], settings: Settings) => boolean },
-) => void;
+export type Runner = (command: Command, action: Action, traits?: Traits) => void;
+
+/** What is known of a command by its operands. */
+export interface Traits {
+  /** Whether data goes to standard output. */
+  dataOnStdout?: (operands: unknown[], settings: Settings) => boolean;
+  /** Whether the command goes on where it was when it is run again. */
+  goesOn?: (operands: unknown[]) => boolean;
+}
 
 /** How a command is run as a job of the configuration file. */
 export interface Invocation {

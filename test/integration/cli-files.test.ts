@@ -217,6 +217,14 @@ describe('--if-exists', () => {
   });
 });
 
+test('--if-exists rename tells the name that a file got', async () => {
+  for (const name of ['root/named', 'work/named']) home.write(name, 'x');
+  const put = await here.run(['put', '--if-exists', 'rename', 'named', server.place('named')]);
+  expect(put.stderr).toContain('named as named-1: 1B');
+  const got = await here.run(['get', '--if-exists', 'rename', server.place('named'), 'named']);
+  expect(got.stderr).toContain('named as named-1: 1B');
+});
+
 describe('--update replaces one file', () => {
   test.each<[string, number | undefined, 'source' | 'target']>([
     ['that is older', 1_000, 'source'],

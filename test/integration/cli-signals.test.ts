@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { statePaths } from '../../src/server/state-paths.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
@@ -76,6 +76,28 @@ test('a client whose server stops to answer ends at once when told to', async ()
   const get = await endlessGet();
   server.process.child.kill('SIGSTOP');
   expect(await get.kill('SIGINT')).toMatchObject({ code: 130, signal: null, stderr: '' });
+});
+
+test.each([
+  ['a file: the same command goes on', 'slow', /goes on where it was/],
+  ['a stream: it does not', '-', /"Interrupted\."/],
+])('what is said when a put is interrupted, of %s', async (_, source, said) => {
+  const content = home.write('work/slow', randomBytes(2 * MIB));
+  const args = ['put', '--json', '--bwlimit', '1', source, server.place('slow')];
+  const put = home.start(args, { input: readFileSync(content) });
+  await put.event('start');
+  expect(await put.kill('SIGINT')).toMatchObject({ code: 130, stdout: expect.stringMatching(said) });
+});
+
+test('a working directory that has been removed is told as that', async () => {
+  home.write('root/some', 'x');
+  const [program, main] = SEALIFT;
+  const script = `mkdir gone && cd gone && rmdir ../gone && exec "${program}" "${main}" get "${server.place('some')}" x`;
+  const { code, stderr } = await home.startCommand(['bash', '-c', script]).ended;
+  expect({ code, stderr }).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('local-file: The working'),
+  });
 });
 
 describe('standard output', () => {

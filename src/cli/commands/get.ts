@@ -55,7 +55,10 @@ export function addGet(program: Command, run: Runner): void {
         (inner) => get(inner, sources, target),
       );
     },
-    { dataOnStdout: (operands) => (operands[0] as string[]).at(-1) === '-' },
+    {
+      dataOnStdout: (operands) => (operands[0] as string[]).at(-1) === '-',
+      goesOn: (operands) => (operands[0] as string[]).at(-1) !== '-',
+    },
   );
 }
 
@@ -115,7 +118,7 @@ async function localJobs(
       const { path } = source;
       const local = isInto && !isContents(source) ? join(target, baseName(path)) : target;
       if (filter === undefined || !(await isRemoteDirectory(context, source)))
-        return fileJob(context, { name: local, bytes: null }, (hooks) =>
+        return fileJob(context, { name: local, target: local, bytes: null }, (hooks) =>
           getFile(context, connector, { ...source, target: local }, hooks).catch(hintAtTrees),
         );
       return copyTreeJob(context, { connector, remote: path, local, isSending: false, name: local, filter });
@@ -133,7 +136,7 @@ function hintAtTrees(error: unknown): never {
 
 function stdoutJob(context: RunContext, connector: Connector, source: Source): TransferJob {
   const { path, version } = source;
-  return fileJob(context, { name: path, bytes: null }, async (hooks) => {
+  return fileJob(context, { name: path, target: path, bytes: null }, async (hooks) => {
     if (context.settings['dryRun'] === true) return planned(context, connector, source);
     const { download } = await import('../../client/download.ts');
     const { streamSink } = await import('../../client/block-sink.ts');

@@ -44,16 +44,20 @@ export function addPut(program: Command, run: Runner): void {
     );
   command.addOption(setting('-r, --recursive', 'whole directories; dir/ means the contents of dir'));
   addUnattendedTransferOptions(addTreeOptions(addTransferOptions(addConnectionOptions(command))));
-  run(command, async (context, operands) => {
-    const { sources, target } = sourcesAndTarget(operands[0] as string[]);
-    const { server } = remotePlace(target);
-    return unattended(
-      context,
-      'put',
-      () => context.connector(server),
-      (inner) => put(inner, sources, target),
-    );
-  });
+  run(
+    command,
+    async (context, operands) => {
+      const { sources, target } = sourcesAndTarget(operands[0] as string[]);
+      const { server } = remotePlace(target);
+      return unattended(
+        context,
+        'put',
+        () => context.connector(server),
+        (inner) => put(inner, sources, target),
+      );
+    },
+    { goesOn: (operands) => !(operands[0] as string[]).includes('-') },
+  );
 }
 
 async function put(context: RunContext, sourceTexts: readonly string[], targetText: string): Promise<number> {
@@ -108,7 +112,7 @@ async function putJob(
   checkPath(target.path, { allowRoot: false });
   const name = source.kind === 'stdio' ? target.path : source.path;
   const bytes = source.kind === 'stdio' ? null : await sizeOf(source.path);
-  return fileJob(context, { name, bytes }, (hooks) =>
+  return fileJob(context, { name, target: target.path, bytes }, (hooks) =>
     untilSteady(onChangeOf(context.settings) === 'retry' && source.kind !== 'stdio', async () => {
       const { openFileSource, streamSource } = await import('../../client/block-source.ts');
       const opened =

@@ -38,15 +38,19 @@ export function addSync(program: Command, run: Runner): void {
     .addOption(setting('--detect-renames', 'with --delete: move at the target what has only another name'))
     .addOption(setting('--allow-empty-source', 'an empty source is meant to be empty'));
   addUnattendedTransferOptions(command);
-  run(command, (context, [source, target]) => {
-    const server = remoteEnd(String(source), String(target));
-    return unattended(
-      context,
-      'sync',
-      () => context.connector(server),
-      (inner) => sync(inner, String(source), String(target)),
-    );
-  });
+  run(
+    command,
+    (context, [source, target]) => {
+      const server = remoteEnd(String(source), String(target));
+      return unattended(
+        context,
+        'sync',
+        () => context.connector(server),
+        (inner) => sync(inner, String(source), String(target)),
+      );
+    },
+    { goesOn: () => true },
+  );
 }
 
 /** The server of the two places. Throws `usage` unless exactly one is on a server. */
