@@ -55,7 +55,7 @@ export class CommandRunner {
     action: (context: RunContext) => Promise<number>,
   ): Promise<number> {
     const [directories, signal, invocation] = [this.#directories, this.#signal, this.#invocation];
-    let terminal = fallbackTerminal();
+    let terminal = fallbackTerminal(saysJson(command), dataOnStdout(command.opts()));
     let context: RunContext | undefined;
     try {
       const settings = await settingsOf(command, directories, invocation?.settings, this.#load);
@@ -77,6 +77,14 @@ export class CommandRunner {
       await context?.[Symbol.asyncDispose]();
     }
   }
+}
+
+// Before the settings are known: what is wrong with them is to be told to a program too.
+function saysJson(command: Command): boolean {
+  const source = command.getOptionValueSource('json');
+  // The variable may say no, which commander does not look at.
+  const isNo = source === 'env' && !/^(1|true|yes)$/i.test(process.env['SEALIFT_JSON'] ?? '');
+  return command.getOptionValue('json') === true && !isNo;
 }
 
 /** What is known of a command before its settings are. */

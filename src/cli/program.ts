@@ -28,8 +28,19 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     await program.parseAsync(argv);
     return runner?.exitCode ?? EXIT.done;
   } catch (error) {
-    if (error instanceof CommanderError) return refusalCode(error);
-    fallbackTerminal(argv.includes('--json')).failure('', toSealiftError(error));
+    const terminal = fallbackTerminal(argv.includes('--json'));
+    if (error instanceof CommanderError) {
+      // A person was told by commander.
+      const { exitCode, message } = error;
+      if (exitCode !== 0)
+        terminal.event('error', {
+          code: 'usage',
+          message: message.replace(/^error: /, ''),
+          retryable: false,
+        });
+      return refusalCode(error);
+    }
+    terminal.failure('', toSealiftError(error));
     return exitCodeOf(toSealiftError(error), false);
   }
 }

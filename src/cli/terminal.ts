@@ -105,8 +105,8 @@ export class Terminal {
 }
 
 /** The output while no settings are known: for a person, or with `json` for a program. */
-export function fallbackTerminal(json = false): Terminal {
-  return new Terminal({ json, quiet: false, verbose: false, progress: false, dataOnStdout: false });
+export function fallbackTerminal(json = false, dataOnStdout = false): Terminal {
+  return new Terminal({ json, quiet: false, verbose: false, progress: false, dataOnStdout });
 }
 
 /** `fields` as a line of JSON in which also those control characters are escaped that JSON lets stand. */

@@ -73,6 +73,18 @@ test.each([[['--help']], [['help', 'put']], [['put', '--help']], [['--version']]
   },
 );
 
+test.each([
+  ['usage', ['--frobnicate'], {}],
+  ['usage', ['--timeout', 'soon'], {}],
+  ['bad-configuration', ['--config', '/nonexistent'], {}],
+  ['bad-configuration', ['--config', '/nonexistent'], { SEALIFT_JSON: '1' }],
+])('--json prints what is %s too: %j', async (code, args, env) => {
+  const json = Object.keys(env).length > 0 ? [] : ['--json'];
+  const ended = await runHere(home, ['ls', 'sealift://127.0.0.1:1/', ...json, ...args], env);
+  expect(ended.code).toBe(2);
+  expect(JSON.parse(ended.stdout)).toMatchObject({ type: 'error', code, message: expect.any(String) });
+});
+
 describe('a token file', () => {
   test.each<[string, string, number, string]>([
     ['that is not there', '', 0, 'cannot be read'],
