@@ -23,7 +23,7 @@ export type LoadProgram = (names?: readonly string[]) => Promise<Command>;
 export type Runner = (command: Command, action: Action, traits?: Traits) => void;
 
 /** What is known of a command by its operands. */
-export interface Traits {
+interface Traits {
   /** Whether data goes to standard output. */
   dataOnStdout?: (operands: unknown[], settings: Settings) => boolean;
   /** Whether the command goes on where it was when it is run again. */
