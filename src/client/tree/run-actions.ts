@@ -43,8 +43,8 @@ export interface RunOptions {
 
 /** Files of more than one block that are sent at once, at most: each has several blocks on its way. */
 const MAX_LARGE_AT_ONCE = 4;
-/** How often what a server may have lost before it was synced is sent again. */
-const MAX_ROUNDS = 3;
+/** How often what a server may have lost before it was synced is sent again, while nothing more comes to the disk by that. */
+const MAX_FRUITLESS_ROUNDS = 3;
 
 /**
  * Takes the steps by which a target becomes like its source. A step that fails is told and does not keep the others
@@ -237,13 +237,17 @@ class ActionRun {
 
   /** Everything that was done is on the disk then; what was lost with a connection has been done again. */
   async #settle(): Promise<void> {
-    for (let round = 0; ; round += 1) {
+    let fruitlessRounds = 0;
+    let before = Infinity;
+    for (;;) {
       await this.#receipts.settle();
       throwIfAborted(this.#options.signal);
       const again = this.#void;
       this.#void = [];
       if (again.length === 0) return;
-      if (round === MAX_ROUNDS || this.#hopeless) {
+      fruitlessRounds = again.length < before ? 0 : fruitlessRounds + 1;
+      before = again.length;
+      if (fruitlessRounds === MAX_FRUITLESS_ROUNDS || this.#hopeless) {
         for (const { action, reason } of again) this.#fail(notSynced(reason), action.entry.path);
         return;
       }

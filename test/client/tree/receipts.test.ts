@@ -9,6 +9,7 @@ import { SealiftError } from '../../../src/errors.ts';
 import { certificatePin } from '../../../src/trust/pins.ts';
 import { loopbackCertificate } from '../../support/certificates.ts';
 import { GatedStore } from '../../support/gated-store.ts';
+import { directory, file, MemoryDirection } from '../../support/memory-direction.ts';
 import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
 import { startTestServer, temporaryDirectory, tokenOf } from '../../support/test-server.ts';
 import { AT_ONCE, connectorTo, MIB, noise } from '../setting.ts';
@@ -145,6 +146,24 @@ describe('a tree on its way to a server', () => {
     );
     // What stands there is most likely the same: of a large file only digests go over the wire again.
     expect(told.outcomes['large']).toMatchObject({ movedBytes: 0, resumedBytes: 2 * MIB });
+  });
+
+  test('is sent as often as something more of it comes to the disk, however often the connection ends', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const direction = new MemoryDirection([directory(''), ...names.map((name) => file(name))]);
+    const send = direction.send.bind(direction);
+    const attempts = new Map(names.map((name, index) => [name, -index]));
+    direction.send = async (action, hooks) => {
+      const { path } = action.entry;
+      const attempt = (attempts.get(path) ?? 0) + 1;
+      attempts.set(path, attempt);
+      const lost = new SealiftError('connection-lost', 'It is gone.');
+      const sync = () => (attempt > 0 ? Promise.resolve() : Promise.reject(lost));
+      return { ...(await send(action, hooks)), unsynced: { sync } };
+    };
+    const { told, isComplete } = await copy(direction);
+    expect([told.failed, isComplete]).toEqual([{}, true]);
+    expect(told.done).toHaveLength(1 + names.length);
   });
 
   test('is a failure when the server cannot sync it, time after time', async () => {
