@@ -204,7 +204,7 @@ export class Load {
     const rules = { delete: true, compare: 'digest' } as const;
     const observer = { onFailed: (error: SealiftError) => void failures.push(error) };
     if (await syncTree(direction, { rules, allowEmptySource: true, observer })) return this.#count(kind);
-    const failure = failures.find(({ code }) => code !== 'connection-lost');
+    const failure = failures.find(({ code, details }) => (details['lastCode'] ?? code) !== 'connection-lost');
     if (failure !== undefined) throw failure;
     await this.#sync(kind, direction);
   }
