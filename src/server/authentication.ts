@@ -51,19 +51,21 @@ const CHANGES_NOTHING: ReadonlySet<Permission> = new Set(['read', 'list']);
 
 /**
  * Judges a hello. A token or a join code that is offered has to be right: a wrong one is never overlooked because
- * something else would do. Throws `unauthenticated` or `rate-limited`, and what joining throws.
+ * something else would do. `letIn` is for who joins, whose code is not spent if that fails. Throws `unauthenticated` or
+ * `rate-limited`, and what joining throws.
  */
 export async function authenticate(
   options: AuthenticationOptions,
   peer: Peer,
   offered: Offered,
+  letIn: JoinOffer['letIn'],
 ): Promise<{ identity: Identity; offered: Offered; joined: Joined | undefined }> {
   const { failedLogins, logger } = options;
   // A certificate cannot be guessed, and neither it nor a stranger has to wait.
   const secret = offered.token ?? offered.join;
   if (secret !== undefined) failedLogins.assertMayTry(peer.address, secret);
   try {
-    const joined = await join(options, peer, offered);
+    const joined = await join(options, peer, offered, letIn);
     const known = joined ?? offered;
     const identity = identify(options, peer, known);
     if (known.token !== undefined) failedLogins.recordRight(peer.address, known.token);
@@ -94,11 +96,15 @@ async function join(
   options: AuthenticationOptions,
   peer: Peer,
   { token, join: code, certificateRequest }: Offered,
+  letIn: JoinOffer['letIn'],
 ): Promise<Joined | undefined> {
   if (code === undefined || token !== undefined) return undefined;
   assertNotRevoked(options, peer);
-  const assertWelcome = (principal: Principal) => assertUsable(options, peer, principal);
-  const joined = await options.join?.({ code, certificateRequest, assertWelcome });
+  const letInIfUsable = async (principal: Principal) => {
+    assertUsable(options, peer, principal);
+    await letIn(principal);
+  };
+  const joined = await options.join?.({ code, certificateRequest, letIn: letInIfUsable });
   if (joined === undefined) throw refused('The join code is wrong, was used before, or has expired.');
   return joined;
 }

@@ -16,8 +16,8 @@ export interface JoinOffer {
   code: string;
   /** Its request for a certificate (PKCS#10, PEM), if it wants one. */
   certificateRequest?: string | undefined;
-  /** Throws `unauthenticated` if the principal cannot be used from where the client is: before the code is spent. */
-  assertWelcome: (principal: Principal) => void;
+  /** Lets the client in as the principal: before the code is spent, and whatever it throws keeps it valid. */
+  letIn: (principal: Principal) => Promise<void>;
 }
 
 /** What the client logs in with from now on. It is told this once. */
@@ -46,10 +46,9 @@ const CERTIFICATE_DAYS = 397;
  */
 export async function exchangeJoinCode(
   principal: Principal,
-  { code, certificateRequest, assertWelcome }: JoinOffer,
+  { code, certificateRequest }: JoinOffer,
   options: JoiningOptions,
 ): Promise<{ joined: Joined; principals: Principals } | undefined> {
-  assertWelcome(principal);
   const { usersFile, random, logger } = options;
   const { name } = principal;
   try {

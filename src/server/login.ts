@@ -1,7 +1,8 @@
-import type { Clock } from '../clock.ts';
+import { throwIfAborted, type Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import type { Peer } from '../transport/peer.ts';
 import type { ClientAuthorities } from '../trust/client-trust.ts';
+import type { Grant, Principal } from '../trust/grant.ts';
 import {
   authenticate,
   identify,
@@ -21,13 +22,20 @@ export interface LoginParts {
   clock: Clock;
 }
 
-/** How a client was let in, and what it gives back when it leaves. */
-interface Admission {
-  /** What says who it is from now on. */
-  offered: Offered;
+/** What a client takes, and gives back when it leaves. */
+interface Stay {
+  /** Whom it was let in as, and into which root of its own. */
+  as: { principal: string | null; root: string | undefined };
   /** Its place among the connections of the principal; none for the anonymous. */
   place: PrincipalConnection | undefined;
   entered: EnteredRoot;
+}
+
+/** How a client was let in. */
+interface Admission {
+  /** What says who it is from now on. */
+  offered: Offered;
+  stay: Stay;
   /** Who vouched for its certificate when the TLS layer asked. */
   authorities: ClientAuthorities | undefined;
 }
@@ -55,18 +63,27 @@ export class Login {
     this.joined = joined;
   }
 
-  /** Lets a client in that says `hello`. Throws `unauthenticated`, `rate-limited`, `busy`, or what opening its root throws. */
-  static async begin(parts: LoginParts, peer: Peer, hello: Offered): Promise<Login> {
-    const { authentication, principals, roots } = parts;
+  /**
+   * Lets a client in that says `hello`; `signal` tells that it is gone. Throws `unauthenticated`, `rate-limited`, `busy`,
+   * or what opening its root throws.
+   */
+  static async begin(parts: LoginParts, peer: Peer, hello: Offered, signal: AbortSignal): Promise<Login> {
+    const { authentication } = parts;
     const { authorities } = authentication.trust();
-    const { offered, ...known } = await authenticate(authentication, peer, hello);
-    const { principal, grant } = known.identity;
-    const place = principal === null ? undefined : principals.enter(principal, grant);
+    const taken: { stay?: Stay } = {};
+    const letIn = async ({ name, ...grant }: Principal) => {
+      taken.stay = await beginStay(parts, name, grant);
+      // Nobody would be told what the code is exchanged for.
+      throwIfAborted(signal);
+    };
     try {
-      const entered = await roots.enter(grant.root);
-      return new Login(parts, peer, { offered, place, entered, authorities }, known);
+      const { offered, ...known } = await authenticate(authentication, peer, hello, letIn);
+      const { principal, grant } = known.identity;
+      taken.stay ??= await beginStay(parts, principal, grant);
+      assertStillMeans(known.identity, taken.stay.as);
+      return new Login(parts, peer, { offered, stay: taken.stay, authorities }, known);
     } catch (error) {
-      place?.leave();
+      if (taken.stay !== undefined) endStay(taken.stay);
       throw error;
     }
   }
@@ -76,15 +93,14 @@ export class Login {
   }
 
   get root(): ServedRoot {
-    return this.#admission.entered.root;
+    return this.#admission.stay.entered.root;
   }
 
   /** Judges the client by what is trusted now, as if it came just now. Throws `unauthenticated` if it would not be let in, or to somewhere else. */
   judgeAgain(): void {
-    const { principal, grant } = this.#identity;
-    const identity = identify(this.#parts.authentication, this.#peerAsOfNow(), this.#admission.offered);
-    if (identity.principal !== principal || identity.grant.root !== grant.root)
-      throw new SealiftError('unauthenticated', 'The login has another meaning now.');
+    const { offered, stay } = this.#admission;
+    const identity = identify(this.#parts.authentication, this.#peerAsOfNow(), offered);
+    assertStillMeans(identity, stay.as);
     this.#identity = identity;
   }
 
@@ -98,14 +114,13 @@ export class Login {
 
   /** Resolves when so many bytes of content may be moved; undefined: at once. */
   pace(way: 'received' | 'sent', bytes: number, signal: AbortSignal): Promise<void> | undefined {
-    return this.#admission.place?.pace(way, bytes, this.#identity.grant, signal);
+    return this.#admission.stay.place?.pace(way, bytes, this.#identity.grant, signal);
   }
 
   /** May be called again. */
   leave(): void {
     this.#cancelEnd();
-    this.#admission.entered.leave();
-    this.#admission.place?.leave();
+    endStay(this.#admission.stay);
   }
 
   // The TLS layer asks the authorities once. When others are trusted since, only who is theirs directly is known to be
@@ -117,4 +132,29 @@ export class Login {
     if (isSame || certificate === undefined || now?.issued(certificate) === true) return this.#peer;
     return { ...this.#peer, certificateProblem };
   }
+}
+
+async function beginStay(
+  { principals, roots }: LoginParts,
+  principal: string | null,
+  grant: Grant,
+): Promise<Stay> {
+  const place = principal === null ? undefined : principals.enter(principal, grant);
+  try {
+    return { as: { principal, root: grant.root }, place, entered: await roots.enter(grant.root) };
+  } catch (error) {
+    place?.leave();
+    throw error;
+  }
+}
+
+/** May be called again. */
+function endStay({ entered, place }: Stay): void {
+  entered.leave();
+  place?.leave();
+}
+
+function assertStillMeans({ principal, grant }: Identity, as: Stay['as']): void {
+  if (principal === as.principal && grant.root === as.root) return;
+  throw new SealiftError('unauthenticated', 'The login has another meaning now.');
 }

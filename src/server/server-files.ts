@@ -169,7 +169,11 @@ export class ServerFiles {
   }
 
   /** See `AuthenticationOptions.join`. */
-  join(offer: JoinOffer): Promise<Joined | undefined> {
+  async join(offer: JoinOffer): Promise<Joined | undefined> {
+    const welcome = await this.#turns.run('', () => this.#awaited(offer.code));
+    if (welcome === undefined) return undefined;
+    // Between two turns: opening its root may take long, and files that changed are not read later for that.
+    await offer.letIn(welcome);
     return this.#turns.run('', async () => {
       const principal = await this.#awaited(offer.code);
       if (principal === undefined) return undefined;

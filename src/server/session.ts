@@ -160,7 +160,7 @@ export class Session {
   > {
     const { agent, clock, idleTimeoutMs } = this.#parts;
     checkVersion(fields);
-    const login = await Login.begin(this.#parts, this.#peer, fields);
+    const login = await Login.begin(this.#parts, this.#peer, fields, this.#gone.signal);
     this.#login = login;
     // What is trusted may have changed while its root was being opened; from here on it is told.
     this.judgeAgain();

@@ -47,7 +47,7 @@ test.each([
     certificateProblem: undefined,
     isResumed: false,
   };
-  const known = await authenticate(options, peer, {}).catch(() => undefined);
+  const known = await authenticate(options, peer, {}, () => Promise.resolve()).catch(() => undefined);
   expect(known?.identity.principal).toBe(principal);
 });
 

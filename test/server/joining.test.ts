@@ -1,11 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { chmod, readFile } from 'node:fs/promises';
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-import { systemClock } from '../../src/clock.ts';
+import { nextTurn, systemClock } from '../../src/clock.ts';
 import { systemRandom } from '../../src/random.ts';
+import type { Store } from '../../src/storage/store.ts';
 import { addPrincipal } from '../../src/trust/add-principal.ts';
 import { createAuthority } from '../../src/trust/ca/authority.ts';
 import { createClientRequest } from '../../src/trust/ca/client-request.ts';
@@ -97,6 +98,57 @@ describe('a code is not spent', () => {
       usersFile,
       `[principals.alice]\npermissions = []\njoin = "${hash}"\njoin-expires = ${expires.toISOString()}\n`,
     );
+    expect(await hello(server, { join: code })).toMatchObject({ status: 'ok', principal: 'alice' });
+  });
+
+  test('while its principal has all its connections', async () => {
+    const server = await startDirectoryServer();
+    const file = join(server.root, '.sealift/users.toml');
+    const [first, second] = [await server.connect(), await server.connect()];
+    const limit = { 'max-connections': 1 };
+    await first.hello({ join: await wait(file, 'alice', limit) });
+    const table = await readFile(file, 'utf8');
+    const code = newJoinCode(systemRandom);
+    const { join: hash, 'join-expires': expires } = joinFields(code, systemClock);
+    writeFileSync(file, `${table}\njoin = "${hash}"\njoin-expires = ${expires.toISOString()}\n`);
+    for (let times = 0; times < 2; times += 1)
+      expect((await second.hello({ join: code })).header).toMatchObject({ code: 'busy', retryable: true });
+    await first.destroy();
+    while (server.server.connectionCount > 1) await nextTurn();
+    expect((await second.hello({ join: code })).header).toMatchObject({ status: 'ok', principal: 'alice' });
+  });
+
+  test('where the root of its principal cannot be served', async () => {
+    const server = await startDirectoryServer();
+    const code = await wait(join(server.root, '.sealift/users.toml'), 'alice', { root: 'plain/hers' });
+    await writeFile(join(server.root, 'plain'), '');
+    expect(await hello(server, { join: code })).toMatchObject({ status: 'error' });
+    await rm(join(server.root, 'plain'));
+    expect(await hello(server, { join: code })).toMatchObject({ status: 'ok', principal: 'alice' });
+  });
+
+  test('for a client that is gone before its root is open', async () => {
+    const [opening, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const stores: Store[] = [];
+    const decorateStore = (store: Store): Store => {
+      const uploads = store.uploads.bind(store);
+      // The uploads in the root of the principal are long to look through.
+      if (stores.push(store) > 1)
+        store.uploads = async function* () {
+          opening.resolve();
+          await gate.promise;
+          yield* uploads();
+        };
+      return store;
+    };
+    const server = await startDirectoryServer({ decorateStore });
+    const code = await wait(join(server.root, '.sealift/users.toml'), 'alice', { root: 'hers' });
+    const gone = await server.connect();
+    gone.begin('hello', { protocol: 1, agent: 'raw', join: code });
+    await opening.promise;
+    server.server.destroyConnections();
+    await gone.closed;
+    gate.resolve();
     expect(await hello(server, { join: code })).toMatchObject({ status: 'ok', principal: 'alice' });
   });
 
