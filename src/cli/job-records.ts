@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { systemClock, type Clock } from '../clock.ts';
-import { SealiftError, toSealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
 import { isTable } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
@@ -46,9 +46,9 @@ export class JobRecords {
   }
 
   /**
-   * Records that a run begins; what is returned records its end, and throws `local-file` or `local-no-space`. A
-   * beginning that cannot be recorded is no reason not to run: it is told, and what stands of earlier runs is removed,
-   * for which a full disk has room, so that their success is not taken for that of this one.
+   * Records that a run begins; what is returned records its end, and throws `local-file` or `local-no-space`. Throws
+   * `local-file` where nothing can be recorded at all. That the disk is full is no reason not to run: it is told, and what
+   * stands of earlier runs is removed, for which there is room, so that their success is not taken for that of this one.
    */
   async begin(
     job: string,
@@ -58,7 +58,8 @@ export class JobRecords {
     try {
       await this.#update(job, { begin });
     } catch (error) {
-      onUnrecorded(toSealiftError(error));
+      if (!isSealiftError(error, 'local-no-space')) throw error;
+      onUnrecorded(error);
       await rm(this.#path(job), { force: true }).catch(() => undefined);
     }
     return (exitCode, summary) => this.#update(job, { begin, end: this.#now(), exitCode, summary });

@@ -115,11 +115,9 @@ export async function assertPrivate(path: string, what = 'key file'): Promise<vo
   }
   if (!HAS_MODES || (mode & GROUP_AND_OTHERS) === 0) return;
   const octal = (mode & 0o777).toString(8).padStart(4, '0');
-  throw new SealiftError(
-    'bad-configuration',
-    `The ${what} ${path} is open to other users (mode ${octal}).`,
-    { hint: `Close it with: chmod 600 ${path}` },
-  );
+  throw new SealiftError('bad-configuration', `The ${what} ${path} is open to other users (mode ${octal}).`, {
+    hint: `Close it with: chmod 600 ${path}`,
+  });
 }
 
 async function realTarget(path: string): Promise<string> {
