@@ -85,8 +85,8 @@ class DirectoryServer implements CreatedServer {
   readonly #server: Server;
   readonly #expiry: ExpiryWarnings;
   #watch: FileWatch | undefined;
-  /** Never rejects. */
-  #reloading: Promise<void> = Promise.resolve();
+  /** The last announcement, done or under way; never rejects. */
+  #announcing: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   private constructor(options: Options, files: ServerFiles, store: OpenedDirectory, server: Server) {
@@ -165,28 +165,7 @@ class DirectoryServer implements CreatedServer {
     return this.#files.issueJoinCode();
   }
 
-  reload(): Promise<void> {
-    const reloading = this.#reloading.then(() => this.#reload());
-    this.#reloading = reloading.catch(() => undefined);
-    return reloading;
-  }
-
-  close(options?: { graceMs?: number }): Promise<void> {
-    this.#closing ??= this.#close(options);
-    return this.#closing;
-  }
-
-  destroyConnections(): void {
-    this.#server.destroyConnections();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.destroyConnections();
-    await this.close({ graceMs: 0 });
-  }
-
-  async #reload(): Promise<void> {
-    if (this.#closing !== undefined) return;
+  async reload(): Promise<void> {
     const { minVersion, logger } = this.#options;
     try {
       await this.#files.reload((tls) => this.#server.setTls({ ...tls, minVersion }));
@@ -202,12 +181,27 @@ class DirectoryServer implements CreatedServer {
     this.#judgeAgain();
     logger.info({ pin: this.pin, principals: this.principalCount }, 'reloaded');
     this.#auditReload();
+    if (this.#closing !== undefined) return;
     await this.#announce().catch((error: unknown) => {
       logger.warn(
         { reason: toSealiftError(error).message },
         'the pin for commands on this machine is an old one',
       );
     });
+  }
+
+  close(options?: { graceMs?: number }): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  destroyConnections(): void {
+    this.#server.destroyConnections();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroyConnections();
+    await this.close({ graceMs: 0 });
   }
 
   #judgeAgain(): void {
@@ -229,18 +223,19 @@ class DirectoryServer implements CreatedServer {
     });
   }
 
-  async #announce(): Promise<void> {
+  #announce(): Promise<void> {
     const { root, random } = this.#options;
     const usersFile = resolve(this.#files.usersFile);
-    await announceListening(root, { address: this.address, pin: this.pin, usersFile }, random);
+    const announcing = announceListening(root, { address: this.address, pin: this.pin, usersFile }, random);
+    this.#announcing = announcing.catch(() => undefined);
+    return announcing;
   }
 
   async #close(options?: { graceMs?: number }): Promise<void> {
     this.#watch?.close();
-    // What it begins anew, and announces, would outlive the server.
-    await this.#reloading;
     this.#expiry.close();
     await closeInTurn([
+      () => this.#announcing,
       () => withdrawListening(this.#options.root),
       () => this.#server.close(options),
       () => this.#store.close(),

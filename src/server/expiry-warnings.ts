@@ -24,6 +24,7 @@ export class ExpiryWarnings {
   /** The last of the days that was warned of, by what it was and when it ends. */
   #warned = new Map<string, number>();
   #cancel: () => void = () => undefined;
+  #isClosed = false;
 
   /** `endings` are asked for at each look, for they change when files are read again. */
   constructor(clock: Clock, logger: Logger, endings: () => readonly Ending[]) {
@@ -34,6 +35,8 @@ export class ExpiryWarnings {
 
   /** Looks now, and then every hour until `close`. */
   look(): void {
+    // A reload may end only when the server is closed already.
+    if (this.#isClosed) return;
     this.#cancel();
     this.#cancel = this.#clock.schedule(INTERVAL_MS, () => this.look());
     const warned = new Map<string, number>();
@@ -50,6 +53,7 @@ export class ExpiryWarnings {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#cancel();
   }
 

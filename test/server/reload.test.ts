@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -89,6 +90,23 @@ describe('when users change', () => {
     expect((await putInline(alice, 'file', bytesOf(3))).header['status']).toBe('ok');
     await login('alice');
   });
+});
+
+test('a reload that does not end keeps no server from being closed', async () => {
+  const directory = await temporaryDirectory();
+  const [ca, crl] = [join(directory, 'ca.pem'), join(directory, 'list.crl')];
+  const authority = await issueAuthority();
+  const list = await issueRevocationList(authority, []);
+  await Promise.all([writeFile(ca, authority.cert), writeFile(crl, list)]);
+  const { server, connect } = await startDirectoryServer({ clientCa: { file: ca }, crl: { file: crl } });
+  await rm(crl);
+  // As long as nobody writes to it, it is like a file on a file system that does not answer.
+  execFileSync('mkfifo', [crl]);
+  const reloading = server.reload();
+  await server.close({ graceMs: 0 });
+  await expect(connect()).rejects.toThrow();
+  writeFileSync(crl, list);
+  await reloading;
 });
 
 test('a reload under way when the server is closed leaves nothing behind', async () => {
