@@ -19,7 +19,7 @@ export interface BlockSource extends AsyncDisposable {
   block(index: number): Promise<Buffer | undefined>;
   /** Block `index` is held by the server, or can be read again: it need not be kept to be given again. `block`: the buffer in which it was given, if it still was in use. */
   release(index: number, block?: Buffer): void;
-  /** Throws `source-changed` if what was read is not what stands there now. */
+  /** Throws `source-changed` if what was read is not what stands there now, and `local-file` if it is not all. */
   assertUnchanged(): Promise<void>;
 }
 
@@ -69,10 +69,10 @@ function assertFile(path: string, stats: BigIntStats): void {
       hint: 'To send it with all in it: --recursive or --archive.',
     });
   }
-  throw new SealiftError('local-file', `${path} is no ordinary file.`, {
-    hint: 'Send its content through standard input: … | sealift put - TARGET',
-  });
+  throw new SealiftError('local-file', `${path} is no ordinary file.`, { hint: THROUGH_STDIN });
 }
+
+const THROUGH_STDIN = 'Send its content through standard input: … | sealift put - TARGET';
 
 /** How a file is another than it was, as the end of a sentence; undefined if it is not. */
 function changeOf(now: Pick<BigIntStats, 'size' | 'mtimeNs'>, before: BigIntStats): string | undefined {
@@ -84,6 +84,17 @@ function changedError(path: string, how: string): SealiftError {
   return new SealiftError('source-changed', `${path} changed while it was being sent: it ${how}.`, {
     hint: 'Nothing was published; what was sent is kept. Run the command again when nobody writes to the file.',
   });
+}
+
+// As in /proc, or where a file system makes the content only when it is read: what was read would pass for the whole.
+function moreThanToldError(path: string, size: number): SealiftError {
+  return new SealiftError(
+    'local-file',
+    `${path} goes on behind its ${size} bytes that the system tells of.`,
+    {
+      hint: THROUGH_STDIN,
+    },
+  );
 }
 
 /**
@@ -106,19 +117,21 @@ export function readFileSource(
     assertFile(path, stats);
     const size = Number(stats.size);
     if (size > BLOCK_BYTES) return undefined;
-    const content = Buffer.allocUnsafe(size);
+    // One byte more, which must not be there.
+    const content = Buffer.allocUnsafe(size + 1);
     let filled = 0;
-    while (filled < size) {
-      const bytesRead = readSync(fd, content, filled, size - filled, filled);
-      if (bytesRead === 0) break;
+    let bytesRead: number;
+    do {
+      bytesRead = readSync(fd, content, filled, content.length - filled, filled);
       filled += bytesRead;
-    }
-    const source = new ReadSource(content, stats);
+    } while (bytesRead > 0 && filled < size);
+    const now = fstatSync(fd, { bigint: true });
     const change =
-      changeOf({ size: BigInt(filled), mtimeNs: stats.mtimeNs }, stats) ??
-      changeOf(fstatSync(fd, { bigint: true }), stats);
+      changeOf(now, stats) ??
+      (filled < size ? changeOf({ size: BigInt(filled), mtimeNs: now.mtimeNs }, stats) : undefined);
     if (change !== undefined) throw changedError(path, change);
-    return source;
+    if (filled > size) throw moreThanToldError(path, size);
+    return new ReadSource(content.subarray(0, size), stats);
   } catch (cause) {
     throw cause instanceof SealiftError ? cause : readError(path, cause);
   } finally {
@@ -194,8 +207,10 @@ class FileSource implements BlockSource {
   }
 
   async assertUnchanged(): Promise<void> {
+    const { bytesRead } = await this.#read(Buffer.alloc(1), 0, 1, this.size);
     const change = changeOf(await this.#handle.stat({ bigint: true }), this.#stats);
     if (change !== undefined) throw changedError(this.#path, change);
+    if (bytesRead > 0) throw moreThanToldError(this.#path, this.size);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

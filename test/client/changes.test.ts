@@ -69,6 +69,18 @@ describe('a source that changes while it is sent', () => {
   });
 });
 
+// In /proc, which only Linux has, every file has no size, and a content when it is read.
+test.runIf(process.platform === 'linux')(
+  'a file of which the system tells less than there is fails, and nothing is published',
+  async () => {
+    const { connector, root } = await startSetting();
+    const { code, message, hint } = await failureOf(send(connector(), '/proc/version', 'file'));
+    expect([code, message]).toEqual(['local-file', expect.stringContaining('/proc/version')]);
+    expect(hint).toContain('| sealift put -');
+    expect(await readdir(root)).not.toContain('file');
+  },
+);
+
 describe('a remote file that changes while it is fetched', () => {
   const nearlyTheSame = Buffer.from(content);
   nearlyTheSame.write('changed', 3 * MIB + 5);

@@ -2,6 +2,8 @@ import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
+import { treeFilter } from '../../../src/client/tree/tree-filter.ts';
+import { failureOf } from '../../support/failure.ts';
 import { contentsAt } from '../../support/planted-tree.ts';
 import { MIB, noise } from '../setting.ts';
 import { copy, startTrees, WAYS } from './tree-setting.ts';
@@ -73,6 +75,21 @@ describe.each(WAYS)('%s: a file that is gone when it is to be read', (way) => {
     }
   });
 });
+
+// In /proc, which only Linux has, every file has no size, and a content when it is read.
+test.runIf(process.platform === 'linux')(
+  'put: a file of which the system tells less than there is fails, and is not the same as an empty one',
+  async () => {
+    const trees = await startTrees('put', {}, { boot_id: '' });
+    const direction = trees.direction({ root: '/proc/sys/kernel/random' });
+    const compared = await failureOf(direction.hasSameContent('boot_id', 'boot_id'));
+    expect(compared.code).toBe('local-file');
+    const filter = treeFilter({ files: ['boot_id', 'uuid'] });
+    const { told } = await copy(direction, { plan: { filter }, rules: { compare: 'never', delete: false } });
+    expect(told.failed).toEqual({ boot_id: 'local-file', uuid: 'local-file' });
+    expect(await contentsAt(trees.target)).toEqual({ boot_id: '' });
+  },
+);
 
 test.each(WAYS)('%s: a file that has another size by now arrives as it is', async (way) => {
   const trees = await startTrees(way, { grows: 'x', 'is-cut': noise(3 * MIB), large });
