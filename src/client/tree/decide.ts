@@ -1,13 +1,14 @@
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import type { Action } from './action.ts';
 import { mapConcurrently } from './concurrency.ts';
+import { hasSameTime, timeGrain } from './time-grain.ts';
 import type { TreeEntry } from './tree-entry.ts';
 
 /** By what a target is made like its source. */
 export interface Rules {
   /** Permission bits, links, and the times of directories are kept too. */
   archive: boolean;
-  /** What counts as the same file: equal size and time, equal digest, or nothing (all is sent). */
+  /** What counts as the same file: equal size and time (as the target can keep it), equal digest, or nothing (all is sent). */
   compare: 'time' | 'digest' | 'never';
   /** Leave files alone that are newer at the target. */
   update: boolean;
@@ -38,11 +39,12 @@ export function decisions(
   rules: Rules,
   sides: Sides,
 ): AsyncGenerator<Action> {
+  const grain = timeGrain(target);
   // Where names are given, each has to be known before the next entry is looked at.
   const limit = rules.compare === 'digest' && rules.ifExists !== 'rename' ? COMPARED_AT_ONCE : 1;
   return mapConcurrently(source, limit, async (entry) => {
     const existing = target.get(entry.path);
-    const action = await decideOrRefuse(entry, existing, rules, sides);
+    const action = await decideOrRefuse(entry, existing, rules, sides, grain);
     if (rules.ifExists === 'rename') return renamed(action, target);
     // A directory that is in the way of a file has to be removed like everything in it.
     const isInTheWay = (action.kind === 'file' || action.kind === 'link') && action.late;
@@ -80,6 +82,7 @@ async function decide(
   existing: TreeEntry | undefined,
   rules: Rules,
   sides: Sides,
+  grain: number,
 ): Promise<Action> {
   if (entry.type === 'symlink' && !rules.archive) return { kind: 'skip', entry, reason: 'link' };
   if (existing === undefined) return send(entry, undefined);
@@ -87,12 +90,17 @@ async function decide(
     if (entry.path === '') throw otherKind(entry, existing);
     return replaceOther(entry, existing, rules);
   }
-  const isSame = await hasSameContent(entry, existing, rules, sides);
+  const isSame = await hasSameContent(entry, existing, rules, sides, grain);
   if (entry.type === 'directory')
-    return { kind: 'directory', entry, existing, differs: rules.archive && differs(entry, existing, sides) };
+    return {
+      kind: 'directory',
+      entry,
+      existing,
+      differs: rules.archive && differs(entry, existing, sides, grain),
+    };
   if (!isSame) return replace(entry, existing, rules);
   const isDifferent =
-    entry.mtimeMs !== existing.mtimeMs || (rules.archive && differs(entry, existing, sides));
+    !hasSameTime(entry, existing, grain) || (rules.archive && differs(entry, existing, sides, grain));
   return isDifferent ? { kind: 'attributes', entry, existing } : { kind: 'skip', entry, reason: 'unchanged' };
 }
 
@@ -101,17 +109,18 @@ async function hasSameContent(
   existing: TreeEntry,
   { compare }: Rules,
   sides: Sides,
+  grain: number,
 ): Promise<boolean> {
   if (entry.type === 'symlink') return entry.target === existing.target;
   if (entry.type === 'directory' || compare === 'never' || entry.size !== existing.size) return false;
   return compare === 'time'
-    ? entry.mtimeMs === existing.mtimeMs
+    ? hasSameTime(entry, existing, grain)
     : sides.hasSameContent(entry.path, existing.path);
 }
 
 // A link has no permission bits of its own.
-function differs(entry: TreeEntry, existing: TreeEntry, sides: Sides): boolean {
-  if (entry.mtimeMs !== existing.mtimeMs) return true;
+function differs(entry: TreeEntry, existing: TreeEntry, sides: Sides, grain: number): boolean {
+  if (!hasSameTime(entry, existing, grain)) return true;
   return entry.type !== 'symlink' && sides.keptMode(entry) !== existing.mode;
 }
 

@@ -5,6 +5,7 @@ import { Ahead } from './concurrency.ts';
 import { decisions, type Rules } from './decide.ts';
 import type { TreeDirection } from './direction.ts';
 import { checkDeletions, checkSource, deletions, detectRenames, type MaxDelete } from './plan.ts';
+import { timeGrain } from './time-grain.ts';
 import { NameClashes, type TreeEntry } from './tree-entry.ts';
 import type { TreeFilter } from './tree-filter.ts';
 
@@ -71,6 +72,7 @@ async function syncActions(
 ): Promise<Action[]> {
   const { rules, filter, maxDelete, onCount } = options;
   const targetEntries = [...target.keys()].filter((path) => path !== '').length;
+  const grain = timeGrain(target);
   const found = await sourceActions(source, target, targetEntries, options);
   const isRefused = found.some(({ kind }) => kind === 'refuse');
   // What the source cannot have there, as the backup of earlier runs, is not its to remove.
@@ -80,12 +82,10 @@ async function syncActions(
   for (const path of source.directoriesOfFiles()) target.delete(path);
   const actions =
     rules.delete && options.detectRenames
-      ? await detectRenames(
-          found,
-          target,
-          direction,
-          ({ path }) => !protects(path, false) && !source.leftOut.has(path),
-        )
+      ? await detectRenames(found, target, direction, {
+          mayMove: ({ path }) => !protects(path, false) && !source.leftOut.has(path),
+          grain,
+        })
       : found;
   // Nothing is removed after a failure, and where something is refused one is certain already.
   const removals = rules.delete && !isRefused ? deletions(target, { protects, leftOut: source.leftOut }) : [];

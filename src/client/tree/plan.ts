@@ -2,6 +2,7 @@ import { SealiftError } from '../../errors.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import type { Action } from './action.ts';
 import type { Sides } from './decide.ts';
+import { keptTime } from './time-grain.ts';
 import type { TreeEntry } from './tree-entry.ts';
 
 /** What must not be removed at the target although the source lacks it. */
@@ -30,25 +31,26 @@ export function deletions(extra: ReadonlyMap<string, TreeEntry>, protection: Pro
 
 /**
  * Turns the sending of a file into a move where the target has the same content under a name that the source
- * lacks. Looked at are only files of the same size and time; then their digests decide.
+ * lacks. Looked at are only files of the same size and time, which the target keeps to `grain`; then their digests
+ * decide.
  */
 export async function detectRenames(
   actions: readonly Action[],
   extra: Map<string, TreeEntry>,
   sides: Sides,
-  mayMove: (entry: TreeEntry) => boolean,
+  { mayMove, grain }: { mayMove: (entry: TreeEntry) => boolean; grain: number },
 ): Promise<Action[]> {
   const candidates = new Map<string, TreeEntry[]>();
   for (const entry of extra.values()) {
     if (entry.type !== 'file' || entry.size === 0 || !mayMove(entry)) continue;
-    const alike = candidates.get(likeness(entry));
-    if (alike === undefined) candidates.set(likeness(entry), [entry]);
+    const alike = candidates.get(likeness(entry, grain));
+    if (alike === undefined) candidates.set(likeness(entry, grain), [entry]);
     else alike.push(entry);
   }
   const decided: Action[] = [];
   for (const action of actions) {
     const isNew = action.kind === 'file' && action.existing === undefined && !action.late;
-    const from = isNew ? await sameContent(action.entry, candidates, sides) : undefined;
+    const from = isNew ? await sameContent(action.entry, candidates, sides, grain) : undefined;
     if (from === undefined) decided.push(action);
     else {
       extra.delete(from.path);
@@ -62,8 +64,9 @@ async function sameContent(
   entry: TreeEntry,
   candidates: ReadonlyMap<string, TreeEntry[]>,
   sides: Sides,
+  grain: number,
 ): Promise<TreeEntry | undefined> {
-  const alike = candidates.get(likeness(entry)) ?? [];
+  const alike = candidates.get(likeness(entry, grain)) ?? [];
   for (const [index, candidate] of alike.entries()) {
     // What cannot be read now is told when it is to be sent.
     const isSame = await sides.hasSameContent(entry.path, candidate.path).catch(() => false);
@@ -74,8 +77,8 @@ async function sameContent(
   return undefined;
 }
 
-function likeness({ size, mtimeMs }: TreeEntry): string {
-  return `${size} ${mtimeMs}`;
+function likeness(entry: TreeEntry, grain: number): string {
+  return `${entry.size} ${keptTime(entry, grain)}`;
 }
 
 /** How many entries of the target may be removed: a number, or a share of all that stands there. */

@@ -108,6 +108,35 @@ test.each<[source: keyof typeof SOURCES, target: string, rules: Partial<Rules>, 
   expect(actions.map(inShort)).toEqual([expected]);
 });
 
+// As FAT, ext with small inodes, and exFAT keep times: less what they cannot keep.
+test.each([
+  ['two seconds', 2_000, [1_790_000_000_000, 1_790_000_002_000]],
+  ['a second', 1_000, [1_790_000_000_000, 1_790_000_001_000]],
+  ['ten milliseconds', 10, [1_790_000_000_000, 1_790_000_001_230]],
+] as const)('a target that keeps times to %s is the same by the time it can keep', async (_, grain, kept) => {
+  const target = (mtimes: readonly number[]) => [
+    ...[directory('d'), file('e'), link('l')].map((entry) => ({ ...entry, mtimeMs: mtimes[0]! })),
+    file('f', 'x', { mtimeMs: mtimes[1]! }),
+  ];
+  const later = (ms: number) => target(kept.map((mtimeMs) => mtimeMs + ms));
+  const shown = async (...parts: Parameters<typeof decided>) =>
+    (await decided(...parts)).actions.map(inShort);
+  const same = ['directory same', ...Array<string>(3).fill('skip unchanged')];
+  for (const rules of [{}, { compare: 'digest' }] as const) {
+    expect(await shown(later(0), target(kept), rules)).toEqual(same);
+    expect(await shown(later(grain - 1), target(kept), rules)).toEqual(same);
+  }
+  const differs = ['directory differs', 'file over file', 'attributes', 'file over file'];
+  expect(await shown(later(grain), target(kept))).toEqual(differs);
+  expect(await shown(later(-1), target(kept))).toEqual(differs);
+  // One time that it could not keep shows that it keeps them all.
+  const fine = file('z', 'x', { mtimeMs: kept[0] + 1 });
+  expect(await shown([...later(grain - 1), fine], [...target(kept), fine])).toEqual([
+    ...differs,
+    'skip unchanged',
+  ]);
+});
+
 test.each([
   [file(''), directory('')],
   [directory(''), file('')],

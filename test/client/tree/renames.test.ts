@@ -31,6 +31,12 @@ describe('a file of another name', () => {
       [file('old', 'x', { mtimeMs: 1 })],
       ['file new', 'delete old'],
     ],
+    [
+      'is moved, if the time is the same as the target can keep it',
+      [file('new', 'x', { mtimeMs: 1_790_000_000_999 }), file('o', 'y', { mtimeMs: 1_790_000_001_999 })],
+      [file('old', 'x', { mtimeMs: 1_790_000_000_000 }), file('o', 'y', { mtimeMs: 1_790_000_001_000 })],
+      ['move new'],
+    ],
     ['is sent, if the source has the other too', [file('new'), file('old')], [file('old')], ['file new']],
     ['is sent, if it is empty', [file('new', '')], [file('old', '')], ['file new', 'delete old']],
     [
