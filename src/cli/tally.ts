@@ -140,7 +140,9 @@ export class Tally {
     // That a directory takes over a time is nothing by itself: it hangs on what is done in it.
     const made = directories - this.adjustedDirectories;
     const successes = files + skipped + unchanged + links + made + attributes + moved + deleted;
-    const exitCode = this.#judgeRate(judge(combinedExitCode(failures, successes), this.#isHopeless), seconds);
+    // Directories are made for the files in them: where all of those failed, nothing is done.
+    const counted = planned > 0 ? successes - made : successes;
+    const exitCode = this.#judgeRate(judge(combinedExitCode(failures, counted), this.#isHopeless), seconds);
     terminal.event('summary', {
       files,
       skipped,
