@@ -9,7 +9,7 @@ import type { DigestAlgorithm } from '../transfer/digests.ts';
  *   throws `bad-name` for one that it cannot hold or that is its own (`own-names.ts`).
  * - Symbolic links are names, never doors: no operation follows one, neither as the last component nor on the
  *   way: a path through one is `not-directory`, and to `open` one is `bad-request`. What is no file, directory or
- *   link (FIFO, device, socket) does not exist here.
+ *   link (FIFO, device, socket) does not exist here, and nothing takes its place: that is `exists`.
  * - Everything throws `SealiftError`. `not-found`, `is-directory`, `not-directory`, `exists`, `no-space` mean what
  *   SPEC.md says; `forbidden` is also what the permission bits of a directory do not let the server process do;
  *   what the store cannot explain is `internal`, with its cause.

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -260,6 +269,11 @@ test('what is no ordinary file is neither sent nor replaced', async () => {
   const { code, stderr } = await here.run(['get', server.place('real'), '/dev/null']);
   expect(code).toBe(10);
   expect(stderr).toContain('/dev/null is no ordinary file');
+  expect(spawnSync('mkfifo', [home.at('root/fifo')]).status).toBe(0);
+  const put = await here.run(['put', home.at('root/real'), server.place('fifo')]);
+  expect(put.code).toBe(10);
+  expect(put.stderr).toContain('"fifo" is no ordinary file, and is not replaced');
+  expect(lstatSync(home.at('root/fifo')).isFIFO()).toBe(true);
 });
 
 test('clean lists what is left, and removes it unless it is only to be shown', async () => {

@@ -156,8 +156,10 @@ async function putFile(
       );
       return { ...receipt, resumedBytes, retries, movedBytes: sentBytes };
     } catch (error) {
-      if (!isSealiftError(error, 'exists') || ifExists === 'fail') throw error;
+      if (!isSealiftError(error, 'exists')) throw error;
       if (ifExists === 'skip') return 'exists';
+      // Also what may be overwritten can be in the way: a FIFO or a device is never replaced.
+      if (ifExists !== 'rename') throw error;
     }
   }
   throw new SealiftError('exists', `No free name was found for ${JSON.stringify(target.path)}.`);

@@ -1,5 +1,5 @@
 import { floorMilliseconds } from '../../clock.ts';
-import { systemCode } from '../../errors.ts';
+import { SealiftError, systemCode } from '../../errors.ts';
 import { PERMISSION_BITS } from '../kept-mode.ts';
 import { etagOf } from '../same-node.ts';
 import type { Entry } from '../store.ts';
@@ -8,7 +8,33 @@ import type { Place } from './tree.ts';
 
 /** What stands at `place`, under the remote `path`; undefined if nothing that Sealift knows of stands there. */
 export async function entryAt(files: FileSystem, place: Place, path: string): Promise<Entry | undefined> {
+  return withTarget(files, place, path, await statsAt(files, place.systemPath));
+}
+
+/**
+ * The same before something takes its place, once `judge` had nothing against it. Throws `exists` where a FIFO, a
+ * socket or a device stands: it is nothing that could be kept or asked for, and a rename would destroy it.
+ */
+export async function replacedAt(
+  files: FileSystem,
+  place: Place,
+  path: string,
+  judge: (existing: Entry | undefined) => void,
+): Promise<Entry | undefined> {
   const stats = await statsAt(files, place.systemPath);
+  const existing = await withTarget(files, place, path, stats);
+  judge(existing);
+  if (stats !== undefined && entryType(stats) === undefined)
+    throw new SealiftError('exists', `${JSON.stringify(path)} is no ordinary file, and is not replaced.`);
+  return existing;
+}
+
+async function withTarget(
+  files: FileSystem,
+  place: Place,
+  path: string,
+  stats: FileStats | undefined,
+): Promise<Entry | undefined> {
   const entry = stats && entryFromStats(stats, path);
   if (entry?.type !== 'symlink') return entry;
   try {

@@ -23,7 +23,7 @@ import type {
   StoreFeatures,
 } from '../store.ts';
 import { keepsNoVersions } from '../version-ids.ts';
-import { entryAt, unlinkIfThere } from './entries.ts';
+import { entryAt, replacedAt, unlinkIfThere } from './entries.ts';
 import { closingFile } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
 import { SpareHandles } from './kept-directory.ts';
@@ -174,7 +174,9 @@ export class FileStore implements Store {
     };
     // The path is judged now: a name that cannot be published should not be uploaded first.
     checkStorePath(options.path, { allowRoot: false });
-    await this.#tree.at(options.path, () => Promise.resolve()).catch(passOverMissing);
+    await this.#tree
+      .at(options.path, (place) => replacedAt(this.#files, place, options.path, () => undefined))
+      .catch(passOverMissing);
     return explaining(options.path, () => openFileUpload(parts, options));
   }
 
@@ -230,8 +232,9 @@ export class FileStore implements Store {
       await this.#tree.atMaking(to, (target, syncParents) =>
         this.#names.run([path, to], async () => {
           const moved = await this.#existing(from, path);
-          const existing = await entryAt(this.#files, target, to);
-          checkMove(moved, existing, to, options);
+          const existing = await replacedAt(this.#files, target, to, (found) =>
+            checkMove(moved, found, to, options),
+          );
           if (to === path) return;
           // What is replaced must not be lost together with its successor, if that is not on disk yet.
           if (existing !== undefined && moved.type === 'file')
@@ -282,8 +285,9 @@ export class FileStore implements Store {
     await refuseWithoutParents(this.#tree, path, options);
     return this.#tree.atMaking(path, (place) =>
       this.#names.run(path, async () => {
-        const existing = await entryAt(this.#files, place, path);
-        checkFileReplacement(existing, path, options);
+        const existing = await replacedAt(this.#files, place, path, (found) =>
+          checkFileReplacement(found, path, options),
+        );
         if (existing === undefined) await this.#files.symlink(target, place.systemPath);
         else {
           // Made aside and renamed, so that the name is never without anything.

@@ -4,7 +4,7 @@ import { keptMode } from '../kept-mode.ts';
 import type { KeyedMutex } from '../keyed-mutex.ts';
 import { checkFileReplacement } from '../replacement.ts';
 import type { Entry, Publication, ReplaceOptions } from '../store.ts';
-import { entryAt, unlinkIfThere } from './entries.ts';
+import { entryAt, replacedAt, unlinkIfThere } from './entries.ts';
 import { writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 import type { Place, Tree } from './tree.ts';
@@ -61,8 +61,9 @@ export async function publishTemporary(
     await refuseWithoutParents(tree, path, publication);
     return await tree.atMaking(path, (place, syncParents) =>
       names.run(path, async () => {
-        const existing = await entryAt(files, place, path);
-        checkFileReplacement(existing, path, publication);
+        const existing = await replacedAt(files, place, path, (found) =>
+          checkFileReplacement(found, path, publication),
+        );
         await setAttributes(publisher, temporary.file, publication, existing);
         // A file that is replaced must not be lost together with its successor, whatever was asked for.
         if (durability === 'disk' || existing !== undefined)
