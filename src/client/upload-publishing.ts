@@ -1,9 +1,9 @@
-import { isSealiftError } from '../errors.ts';
+import { isSealiftError, type SealiftError } from '../errors.ts';
 import type { Receipt } from '../protocol/responses.ts';
 import type { Client, PutOptions } from './client.ts';
 
 /** How it is published. */
-export interface UploadPublishingOptions extends Pick<PutOptions, 'durability' | 'signal'> {
+export interface UploadPublishingOptions extends Pick<PutOptions, 'durability' | 'mtimeMs' | 'signal'> {
   /** Called when all is sent and before the name is taken: for whatever has to make room. */
   beforePublishing?: ((client: Client) => Promise<void>) | undefined;
 }
@@ -96,12 +96,25 @@ export class UploadPublishing {
     } catch (error) {
       const isOwn =
         isRepeated &&
-        isSealiftError(error, 'exists', 'precondition-failed') &&
+        isSealiftError(error, 'exists', 'precondition-failed', 'forbidden') &&
         error.details['digest'] === digest;
       if (!isOwn) throw error;
-      const { mtimeMs, etag = '' } = await client.stat(this.#path);
+      const { mtimeMs, etag = '' } = await this.#standing(client, error);
       const { durability = 'disk' } = this.#options;
       return { path: this.#path, size, digest, mtimeMs, etag, durability };
+    }
+  }
+
+  /** What stands under the name. Who may not ask for that knows it from what was asked for, and from the `refusal`. */
+  async #standing(client: Client, refusal: SealiftError): Promise<{ mtimeMs: number; etag?: string }> {
+    try {
+      return await client.stat(this.#path);
+    } catch (error) {
+      const { mtimeMs } = this.#options;
+      const { etag } = refusal.details;
+      if (!isSealiftError(error, 'forbidden') || mtimeMs === undefined || typeof etag !== 'string')
+        throw error;
+      return { mtimeMs, etag };
     }
   }
 }

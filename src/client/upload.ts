@@ -144,7 +144,7 @@ class UploadRun {
     this.#resumeKey = resumeKey;
     this.#mayBeHeld = isBegun || options.base === 'existing';
     this.#options = options;
-    this.#publishing = new UploadPublishing(path, options);
+    this.#publishing = new UploadPublishing(path, { ...options, ...this.#attributes() });
   }
 
   async attempt(client: Client, progressed: () => void): Promise<Receipt> {

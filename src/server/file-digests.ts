@@ -8,10 +8,16 @@ import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 /** File digests remembered; each costs about 300 bytes. */
 const MAX_REMEMBERED = 10_000;
 
+interface KnownDigest {
+  digest: string;
+  /** The principal that put the file, if that is known. */
+  writer?: string | undefined;
+}
+
 /** The digests of files as they stand: read from the data, or remembered for the same etag. */
 export class FileDigests {
   readonly #store: Store;
-  readonly #known = new Map<string, string>();
+  readonly #known = new Map<string, KnownDigest>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -26,8 +32,9 @@ export class FileDigests {
     const file = await this.#store.open(path);
     try {
       const { entry } = file;
-      const digest =
-        this.#known.get(memoryKey(entry, algorithm)) ?? (await digestOf(file, algorithm, signal));
+      const known = this.#known.get(memoryKey(entry, algorithm));
+      if (known !== undefined) return { entry, digest: known.digest };
+      const digest = await digestOf(file, algorithm, signal);
       this.remember(entry, digest, algorithm);
       return { entry, digest };
     } finally {
@@ -35,9 +42,19 @@ export class FileDigests {
     }
   }
 
-  /** Takes note of a digest that was computed elsewhere. */
-  remember(entry: Entry, digest: string, algorithm: DigestAlgorithm): void {
-    this.#known.set(memoryKey(entry, algorithm), digest);
+  /** The digest of what `writer` put to `path` and still stands there with this etag, as long as it is remembered: it tells `writer` nothing new. */
+  ofWriter(
+    writer: string,
+    entry: Pick<Entry, 'path' | 'etag'>,
+    algorithm: DigestAlgorithm,
+  ): string | undefined {
+    const known = this.#known.get(memoryKey(entry, algorithm));
+    return known?.writer === writer ? known.digest : undefined;
+  }
+
+  /** Takes note of a digest that was computed elsewhere, and of who put the file. */
+  remember(entry: Entry, digest: string, algorithm: DigestAlgorithm, writer?: string): void {
+    this.#known.set(memoryKey(entry, algorithm), { digest, writer });
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= MAX_REMEMBERED) break;
       this.#known.delete(oldest);
@@ -76,6 +93,6 @@ async function digestOf(
   return fileDigest(algorithm, digests.digests(count));
 }
 
-function memoryKey({ path, etag }: Entry, algorithm: DigestAlgorithm): string {
+function memoryKey({ path, etag }: Pick<Entry, 'path' | 'etag'>, algorithm: DigestAlgorithm): string {
   return `${algorithm} ${etag} ${path}`;
 }

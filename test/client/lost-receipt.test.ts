@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
@@ -6,6 +6,7 @@ import { openFileSource, type BlockSource } from '../../src/client/block-source.
 import { upload, type UploadOptions } from '../../src/client/upload.ts';
 import type { FaultProxy } from '../../src/transport/fault-proxy.ts';
 import type { CutMode } from '../../src/transport/fault-cut.ts';
+import { temporaryDirectory, tokenOf, usersToml, type TestUser } from '../support/test-server.ts';
 import { AT_ONCE, failureOf, MIB, NEVER, noise, startSetting } from './setting.ts';
 
 /** A source that, when all was sent and acknowledged, lets the next answer of the server be the one that is lost. */
@@ -29,14 +30,20 @@ async function losingTheReceipt(path: string, proxy: FaultProxy, mode: CutMode):
   };
 }
 
+async function usersFile(user: TestUser): Promise<string> {
+  const path = join(await temporaryDirectory(), 'users.toml');
+  await writeFile(path, usersToml({ user }), { mode: 0o600 });
+  return path;
+}
+
 const SIZES = { inline: 1_000, 'in blocks': 3 * MIB + 5 };
 
 describe.each(Object.entries(SIZES))('the receipt of a file that was sent %s is lost', (_, size) => {
-  async function sent(mode: CutMode, options: UploadOptions, before?: Buffer) {
-    const setting = await startSetting();
+  async function sent(mode: CutMode, options: UploadOptions, before?: Buffer, user?: TestUser) {
+    const setting = await startSetting({}, user && { usersFile: await usersFile(user) });
     const content = noise(size);
     if (before) await setting.remote(before);
-    const connector = setting.connector();
+    const connector = setting.connector(user && { token: tokenOf('user') });
     const etag = before && (await (await connector.use()).stat('file')).etag;
     const source = await losingTheReceipt(await setting.local(content), setting.proxy, mode);
     const sending = upload(connector, source, 'file', {
@@ -59,6 +66,25 @@ describe.each(Object.entries(SIZES))('the receipt of a file that was sent %s is 
     expect((await readFile(join(setting.root, 'file'))).equals(content)).toBe(true);
     const entry = await (await connector.use()).stat('file', { digest: true });
     expect(receipt).toMatchObject({ path: 'file', size, etag: entry.etag, digest: entry.digest });
+  });
+
+  test.each([
+    { permissions: ['write', 'read', 'list'] as const, condition: 'any' as const },
+    { permissions: ['write'] as const, condition: 'any' as const },
+    { permissions: ['write'] as const, condition: 'absent' as const },
+  ])('who may only $permissions (if: $condition) succeeds as well', async ({ permissions, condition }) => {
+    const { setting, content, sending } = await sent('rst', { if: condition }, undefined, { permissions });
+    const { receipt, retries } = await sending;
+    expect(retries).toBe(1);
+    expect((await readFile(join(setting.root, 'file'))).equals(content)).toBe(true);
+    const entry = await (await setting.connector().use()).stat('file', { digest: true });
+    const { etag, digest, mtimeMs } = entry;
+    expect(receipt).toMatchObject({ path: 'file', size, etag, digest, mtimeMs });
+  });
+
+  test('who may not replace it does not take what stood there for its own', async () => {
+    const { sending } = await sent('rst', {}, noise(size, 7), { permissions: ['write', 'read', 'list'] });
+    expect((await failureOf(sending)).code).toBe('forbidden');
   });
 
   test('without a retry it is a failure, though the file stands there', async () => {

@@ -52,7 +52,7 @@ describe.each(Object.keys(WAYS))('a put %s', (way) => {
     const user = Object.keys(options?.users ?? {})[0] ?? 'tester';
     const owner = await login('tester');
     const clients: [RawClient, RawClient] = [await login(user), await login(user)];
-    return { owner, put: WAYS[way]!(clients), connect };
+    return { owner, put: WAYS[way]!(clients), connect, login };
   };
 
   test('if absent succeeds where nothing stands, and tells what does', async () => {
@@ -94,6 +94,32 @@ describe.each(Object.keys(WAYS))('a put %s', (way) => {
     const { header } = await put({ if: 'absent' });
     expect(header).toMatchObject({ code: 'exists', etag: expect.any(String) });
     expect(header).not.toHaveProperty('digest');
+  });
+
+  test('of who may not read is told the digest only of what it has put there itself, inline', async () => {
+    const users = { writer: { permissions: ['write'] as const }, other: { permissions: ['write'] as const } };
+    const { put, login } = await start({ users });
+    expect((await put({})).header['status']).toBe('ok');
+    const expected = way === 'inline' ? fileDigestOf(NEW) : undefined;
+    for (const [fields, code] of [
+      [{}, 'forbidden'],
+      [{ if: 'absent' }, 'exists'],
+    ] as const) {
+      const own = await put(fields);
+      expect(own.header).toMatchObject({ code, etag: expect.any(String) });
+      expect(own.header['digest']).toBe(expected);
+      const client = await login('other');
+      const { header } = await WAYS[way]!([client, client])(fields);
+      expect(header).toMatchObject({ code, etag: expect.any(String) });
+      expect(header).not.toHaveProperty('digest');
+    }
+  });
+
+  test('of who may read, but not delete, is told the digest of a small file', async () => {
+    const { owner, put } = await start({ users: { adder: { permissions: ['write', 'read'] } } });
+    await putInline(owner, 'a', OLD);
+    const digest = fileDigestOf(OLD);
+    expect((await put({})).header).toMatchObject({ code: 'forbidden', digest });
   });
 
   test('of who may not delete adds, and replaces nothing', async () => {

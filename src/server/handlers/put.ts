@@ -44,7 +44,8 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
   const { algorithm } = state;
   const own = parsed.algorithm === algorithm ? raw : blockDigest(algorithm, content);
   const whole = smallFileDigest(algorithm, content.length, own);
-  state.fileDigests.remember(entry, whole, algorithm);
+  // All who are anonymous have one name, and are not one.
+  state.fileDigests.remember(entry, whole, algorithm, state.owner === '' ? undefined : state.owner);
   return { fields: writeFields(receiptOf(entry, whole, publication.durability)) };
 }
 
@@ -91,9 +92,9 @@ export function replaceOptions(
 }
 
 /**
- * Adds the digest of what stands to the refusal of a condition, for who may read it: a client that repeats a put
- * whose answer was lost finds its own digest there and has succeeded. So it is on the disk before it is told: who
- * published it may have died, or have failed, before that.
+ * Adds the digest of what stands to the refusal to replace it, for who may read it or has put it there: a client that
+ * repeats a put whose answer was lost finds its own digest there and has succeeded. So it is on the disk before it is
+ * told: who published it may have died, or have failed, before that.
  */
 export async function tellingWhatStands<T>(
   { state, signal }: Pick<Exchange<Action>, 'state' | 'signal'>,
@@ -103,9 +104,8 @@ export async function tellingWhatStands<T>(
   try {
     return await task();
   } catch (error) {
-    if (!isSealiftError(error, 'exists', 'precondition-failed') || !state.grant.permissions.has('read'))
-      throw error;
-    const digest = await lastingDigest(path, state, signal).catch(() => undefined);
+    if (!isSealiftError(error, 'exists', 'precondition-failed', 'forbidden')) throw error;
+    const digest = await digestToTell(error, path, state, signal).catch(() => undefined);
     if (digest === undefined) throw error;
     throw new SealiftError(error.code, error.message, {
       cause: error,
@@ -114,12 +114,20 @@ export async function tellingWhatStands<T>(
   }
 }
 
-async function lastingDigest(
+async function digestToTell(
+  { code, details: { etag } }: SealiftError,
   path: string,
-  { fileDigests, algorithm, store }: SessionState,
+  { owner, grant, fileDigests, algorithm, store }: SessionState,
   signal: AbortSignal,
-): Promise<string> {
-  const { digest } = await fileDigests.of(path, algorithm, signal);
+): Promise<string | undefined> {
+  let digest = typeof etag === 'string' ? fileDigests.ofWriter(owner, { path, etag }, algorithm) : undefined;
+  if (digest === undefined) {
+    if (!grant.permissions.has('read')) return undefined;
+    // Who may replace nothing is refused often, and knows by its commit whether a large file was its own.
+    if (code === 'forbidden' && (etag === undefined || (await store.stat(path)).size > BLOCK_BYTES))
+      return undefined;
+    ({ digest } = await fileDigests.of(path, algorithm, signal));
+  }
   await store.sync([path]);
   return digest;
 }
