@@ -23,22 +23,22 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-let outputFailure: InstanceType<typeof SealiftError> | undefined;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // Each line that follows fails as well.
-  if (outputFailure !== undefined) return;
-  outputFailure = new SealiftError(
+  // Each line that follows fails as well, and who told us to stop need not read on.
+  if (stop.signal.aborted) return;
+  const failure = new SealiftError(
     isDiskFull(error) ? 'local-no-space' : 'local-file',
     `The output cannot be written (${error.code ?? error.message}).`,
     { cause: error },
   );
-  process.exitCode = exitCodeOf(outputFailure, false);
+  // What ended the run before is what scripts are to hear of.
+  process.exitCode ||= exitCodeOf(failure, false);
   // Whoever reads our output may leave before its end, as `head` does: nothing that we could tell anybody.
-  if (error.code !== 'EPIPE') console.error(`sealift: ${outputFailure.message}`);
-  stop.abort(outputFailure);
+  if (error.code !== 'EPIPE') console.error(`sealift: ${failure.message}`);
+  stop.abort(failure);
 });
 // A line of progress that nobody can have is no reason to end a backup, and there is nowhere to tell of it.
 process.stderr.on('error', () => undefined);
 
 const exitCode = await run(process.argv, stop.signal);
-process.exitCode = outputFailure === undefined ? exitCode : exitCodeOf(outputFailure, false);
+if (exitCode !== EXIT.done) process.exitCode = exitCode;

@@ -109,6 +109,16 @@ describe('standard output', () => {
     expect(stderr).toBe('');
   });
 
+  test('closed after a signal or a failure leaves the exit code to them', async () => {
+    const get = await endlessGet();
+    get.child.kill('SIGINT');
+    get.child.stdout?.destroy();
+    expect(await get.ended).toMatchObject({ code: 130, stderr: '' });
+    const ls = home.start(['ls', '--json', server.place('missing')]);
+    ls.child.stdout?.destroy();
+    expect(await ls.ended).toMatchObject({ code: 4, stderr: '' });
+  });
+
   test.each([
     ['data', ['cat']],
     ['a listing', ['ls']],
