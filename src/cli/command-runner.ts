@@ -14,6 +14,8 @@ import { fallbackTerminal, Terminal } from './terminal.ts';
 export class CommandRunner {
   /** That of the action which ended last. */
   exitCode: number = EXIT.done;
+  /** Whether a terminal was cut short. */
+  isCutShort = false;
   readonly #load: LoadProgram;
   readonly #signal: AbortSignal;
   readonly #directories = userDirectories();
@@ -74,6 +76,7 @@ export class CommandRunner {
       const ending = { terminal, signal, goesOn, hasConnected: context?.hasConnected ?? false };
       return tellFailure(ending, fullName(command), toSealiftError(error));
     } finally {
+      if (terminal.isCutShort) this.isCutShort = true;
       await context?.[Symbol.asyncDispose]();
     }
   }

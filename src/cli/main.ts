@@ -40,5 +40,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // A line of progress that nobody can have is no reason to end a backup, and there is nowhere to tell of it.
 process.stderr.on('error', () => undefined);
 
-const exitCode = await run(process.argv, stop.signal);
+const { exitCode, isCutShort } = await run(process.argv, stop.signal);
 if (exitCode !== EXIT.done) process.exitCode = exitCode;
+// What is written still would keep us alive for as long as its reader stands still.
+if (isCutShort || stop.signal.aborted) process.exit();

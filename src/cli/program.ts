@@ -9,8 +9,15 @@ import type { LoadProgram } from './runner.ts';
 import { fallbackTerminal } from './terminal.ts';
 import { version } from './version.ts';
 
-/** Runs the program; resolves with its exit code. Never rejects. */
-export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
+/** How a run of the program ended. */
+interface ProgramEnd {
+  exitCode: number;
+  /** Whether it is over although somebody has not read yet all that was written. */
+  isCutShort: boolean;
+}
+
+/** Runs the program; resolves when it has ended. Never rejects. */
+export async function run(argv: readonly string[], signal: AbortSignal): Promise<ProgramEnd> {
   let runner: CommandRunner | undefined;
   const load: LoadProgram = async (names = [...COMMANDS.keys()]) => {
     const program = emptyProgram();
@@ -26,7 +33,7 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
   try {
     const program = await load(namedCommands(argv));
     await program.parseAsync(argv);
-    return runner?.exitCode ?? EXIT.done;
+    return { exitCode: runner?.exitCode ?? EXIT.done, isCutShort: runner?.isCutShort ?? false };
   } catch (error) {
     const terminal = fallbackTerminal(argv.includes('--json'));
     if (error instanceof CommanderError) {
@@ -38,10 +45,10 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
           message: message.replace(/^error: /, ''),
           retryable: false,
         });
-      return refusalCode(error);
+      return { exitCode: refusalCode(error), isCutShort: false };
     }
     terminal.failure('', toSealiftError(error));
-    return exitCodeOf(toSealiftError(error), false);
+    return { exitCode: exitCodeOf(toSealiftError(error), false), isCutShort: false };
   }
 }
 

@@ -23,6 +23,7 @@ export class Terminal {
   readonly options: TerminalOptions;
   #bars: ProgressBars | undefined;
   readonly #listeners: EventListener[] = [];
+  #isCutShort = false;
   #amendSummary = (fields: EventFields): EventFields => fields;
 
   constructor(options: TerminalOptions) {
@@ -43,6 +44,16 @@ export class Terminal {
   /** What is made of the fields of each `summary` before anybody sees them. */
   set amendSummary(amend: (fields: EventFields) => EventFields) {
     this.#amendSummary = amend;
+  }
+
+  /** Whether nobody is to be waited for who has not read yet what was said. */
+  get isCutShort(): boolean {
+    return this.#isCutShort;
+  }
+
+  /** To be called where the run is made to end before its time. */
+  cutShort(): void {
+    this.#isCutShort = true;
   }
 
   /** Listeners are called in the order in which they were added, before the event is printed. */

@@ -124,7 +124,10 @@ class UnattendedRun {
 
   #endAfter(limitMs: number): () => void {
     const message = `The run took longer than --max-duration (${formatDuration(limitMs)}).`;
-    return this.#clock.schedule(limitMs, () => this.#stop.abort(new SealiftError('timeout', message)));
+    return this.#clock.schedule(limitMs, () => {
+      this.#context.terminal.cutShort();
+      this.#stop.abort(new SealiftError('timeout', message));
+    });
   }
 
   async #withLock(server: () => Promise<Connector>, work: Work): Promise<number> {

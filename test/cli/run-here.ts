@@ -37,7 +37,7 @@ export async function runHere(
   const directory = process.cwd();
   process.chdir(home.at('work'));
   try {
-    const code = await run(['node', 'sealift', ...args], new AbortController().signal);
+    const { exitCode: code } = await run(['node', 'sealift', ...args], new AbortController().signal);
     const bytes = Buffer.concat(said.stdout);
     const stdout = bytes.toString();
     const stderr = Buffer.concat(said.stderr).toString();

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { statePaths } from '../../src/server/state-paths.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
@@ -101,6 +103,23 @@ test('a working directory that has been removed is told as that', async () => {
 });
 
 describe('standard output', () => {
+  test.each<[string, string[], string[], NodeJS.Signals | undefined, number]>([
+    ['a signal', ['cat'], [], 'SIGTERM', 143],
+    ['--max-duration', ['get', '--max-duration', '1s'], ['-'], undefined, 8],
+  ])(
+    'of which nobody reads on does not keep up a run that %s ends',
+    async (_, command, target, signal, exit) => {
+      home.write('root/large', Buffer.alloc(8 * MIB));
+      const get = home.start([...command, server.place('large'), ...target]);
+      const exited = once(get.child, 'exit');
+      await once(get.child.stdout as Readable, 'data');
+      get.child.stdout?.pause();
+      if (signal !== undefined) get.child.kill(signal);
+      expect(await exited).toEqual([exit, null]);
+      get.child.stdout?.resume();
+    },
+  );
+
   test('closed before the end, as by head, ends the program without a word', async () => {
     home.write('root/large', randomBytes(8 * MIB));
     const pipe = `"${SEALIFT.join('" "')}" cat "${server.place('large')}" | head --bytes 10`;
