@@ -304,7 +304,8 @@ class StreamSource implements BlockSource {
         length += bytes.length;
       }
     }
-    const joined = Buffer.concat(parts);
+    // Copied only with what was read to it: else each block would hold a copy of all that is left of a large chunk.
+    const joined = parts.length === 1 ? this.#rest : Buffer.concat(parts);
     this.#rest = joined.subarray(BLOCK_BYTES);
     // What was read beyond the block is the beginning of the next, also after the end.
     this.#hasEnded = hasEnded && this.#rest.length === 0;

@@ -50,6 +50,15 @@ describe('a stream of unknown length', () => {
     expect((await readFile(join(root, 'file'))).equals(content)).toBe(true);
   });
 
+  test('in one huge piece is held in memory once, not once for each of its blocks', async () => {
+    const source = streamSource(Readable.from([noise(16 * MIB)]));
+    const blocks: Buffer[] = [];
+    for (let block = await source.block(0); block !== undefined; block = await source.block(blocks.length))
+      blocks.push(block);
+    expect(blocks).toHaveLength(16);
+    expect(new Set(blocks.map(({ buffer }) => buffer)).size).toBe(1);
+  });
+
   test.each(['fin', 'rst'] as const)(
     'goes on when it is cut by %s, and keeps no more than was not held',
     async (mode) => {
