@@ -135,3 +135,12 @@ test('a state directory that cannot be written to is told before anything is don
   expect(stderr).toMatch(/^sealift: get: local-file: /);
   expect(stderr).not.toContain('refused');
 });
+
+test('what is wrong with the options is the reason also where the state directory cannot be written to', async () => {
+  configure(nightly);
+  const env = { XDG_STATE_HOME: home.write('no-directory', '') };
+  const { code, stderr } = await runHere(home, ['run', 'nightly', '--frob'], env);
+  expect(code).toBe(2);
+  expect(stderr).toContain("unknown option '--frob'");
+  expect(stderr).toContain('How the run ended is not recorded.');
+});

@@ -96,9 +96,9 @@ class Recording {
 
   /** `typed`: the options that somebody gave. What cannot be recorded is a warning. */
   async end(exitCode: number, typed: readonly string[], terminal: Terminal): Promise<void> {
-    // A job whose options make no sense has failed too, unless somebody was only trying it out.
-    if (!this.#isBegun && !typed.some((word) => DRY_RUN.test(word))) await this.#record(terminal);
     try {
+      // A job whose options make no sense has failed too, unless somebody was only trying it out.
+      if (!this.#isBegun && !typed.some((word) => DRY_RUN.test(word))) await this.#record(terminal);
       await this.#end?.(exitCode, this.#summary);
     } catch (error) {
       terminal.warn(`How the run ended is not recorded. ${toSealiftError(error).message}`);
