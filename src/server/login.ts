@@ -22,6 +22,13 @@ export interface LoginParts {
   clock: Clock;
 }
 
+/** The other side of a connection, as TLS has left it. */
+export interface SecuredPeer {
+  peer: Peer;
+  /** Who vouched for its certificate when the TLS layer asked: files may be read anew between the handshake and the hello. */
+  authorities: ClientAuthorities | undefined;
+}
+
 /** What a client takes, and gives back when it leaves. */
 interface Stay {
   /** Whom it was let in as, and into which root of its own. */
@@ -36,8 +43,6 @@ interface Admission {
   /** What says who it is from now on. */
   offered: Offered;
   stay: Stay;
-  /** Who vouched for its certificate when the TLS layer asked. */
-  authorities: ClientAuthorities | undefined;
 }
 
 /** A client that was let in: whom it speaks for, as of the last time it was judged. */
@@ -45,19 +50,19 @@ export class Login {
   /** What its join code was exchanged for. */
   readonly joined: Joined | undefined;
   readonly #parts: LoginParts;
-  readonly #peer: Peer;
+  readonly #secured: SecuredPeer;
   readonly #admission: Admission;
   #identity: Identity;
   #cancelEnd: () => void = () => undefined;
 
   private constructor(
     parts: LoginParts,
-    peer: Peer,
+    secured: SecuredPeer,
     admission: Admission,
     { identity, joined }: { identity: Identity; joined: Joined | undefined },
   ) {
     this.#parts = parts;
-    this.#peer = peer;
+    this.#secured = secured;
     this.#admission = admission;
     this.#identity = identity;
     this.joined = joined;
@@ -65,11 +70,15 @@ export class Login {
 
   /**
    * Lets a client in that says `hello`; `signal` tells that it is gone. Throws `unauthenticated`, `rate-limited`, `busy`,
-   * or what opening its root throws.
+   * or what opening its root throws. Who was vouched for by other authorities than now has to be judged again at once.
    */
-  static async begin(parts: LoginParts, peer: Peer, hello: Offered, signal: AbortSignal): Promise<Login> {
+  static async begin(
+    parts: LoginParts,
+    secured: SecuredPeer,
+    hello: Offered,
+    signal: AbortSignal,
+  ): Promise<Login> {
     const { authentication } = parts;
-    const { authorities } = authentication.trust();
     const taken: { stay?: Stay } = {};
     const letIn = async ({ name, ...grant }: Principal) => {
       taken.stay = await beginStay(parts, name, grant);
@@ -77,11 +86,11 @@ export class Login {
       throwIfAborted(signal);
     };
     try {
-      const { offered, ...known } = await authenticate(authentication, peer, hello, letIn);
+      const { offered, ...known } = await authenticate(authentication, secured.peer, hello, letIn);
       const { principal, grant } = known.identity;
       taken.stay ??= await beginStay(parts, principal, grant);
       assertStillMeans(known.identity, taken.stay.as);
-      return new Login(parts, peer, { offered, stay: taken.stay, authorities }, known);
+      return new Login(parts, secured, { offered, stay: taken.stay }, known);
     } catch (error) {
       if (taken.stay !== undefined) endStay(taken.stay);
       throw error;
@@ -127,10 +136,10 @@ export class Login {
   // vouched for still; everybody else comes again, and is asked for anew.
   #peerAsOfNow(): Peer {
     const now = this.#parts.authentication.trust().authorities;
-    const { certificate, certificateProblem = 'its authority is not trusted any more' } = this.#peer;
-    const isSame = now === this.#admission.authorities;
-    if (isSame || certificate === undefined || now?.issued(certificate) === true) return this.#peer;
-    return { ...this.#peer, certificateProblem };
+    const { peer, authorities } = this.#secured;
+    const { certificate, certificateProblem = 'its authority is not trusted any more' } = peer;
+    if (now === authorities || certificate === undefined || now?.issued(certificate) === true) return peer;
+    return { ...peer, certificateProblem };
   }
 }
 

@@ -16,7 +16,7 @@ import { BlockTracker } from './block-tracker.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { ProgressTeller, type SessionState } from './exchange.ts';
 import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
-import { Login, type LoginParts } from './login.ts';
+import { Login, type LoginParts, type SecuredPeer } from './login.ts';
 import { MadeEntries } from './made-entries.ts';
 import type { PlainSinks } from './plain-sinks.ts';
 import { SessionRecord, type SessionObservers } from './session-record.ts';
@@ -43,7 +43,7 @@ export class Session {
   readonly #parts: SessionParts;
   readonly #connection: Connection;
   readonly #answers: Answers;
-  readonly #peer: Peer;
+  readonly #secured: SecuredPeer;
   /** Fires when the connection is closed. */
   readonly #gone = new AbortController();
   readonly #record: SessionRecord;
@@ -52,12 +52,12 @@ export class Session {
   #login: Login | undefined;
   #logger: Logger;
 
-  /** `number` tells the connections of a server apart. */
+  /** To be called as soon as the handshake is over. `number` tells the connections of a server apart. */
   constructor(parts: SessionParts, connection: Connection, peer: Peer, number: number) {
     this.#parts = parts;
     this.#connection = connection;
     this.#answers = new Answers(connection);
-    this.#peer = peer;
+    this.#secured = { peer, authorities: parts.authentication.trust().authorities };
     this.#logger = parts.logger;
     this.#progress = new ProgressTeller(parts.clock);
     this.#record = new SessionRecord(parts, { connection: number, address: peer.address });
@@ -95,17 +95,26 @@ export class Session {
 
   /** Judges the client by what is trusted now, as if it came just now; who would not be let in any more is cut off. */
   judgeAgain(): void {
-    const login = this.#login;
-    if (login === undefined) return;
+    if (this.#login === undefined) return;
+    try {
+      this.#judge(this.#login);
+    } catch (error) {
+      this.#record.cut(toSealiftError(error).message);
+    }
+  }
+
+  /** Throws if the client was cut off: it comes again, and finds what is trusted now, as it would not if it were told. */
+  #judge(login: Login): void {
     try {
       login.judgeAgain();
       login.whenItEnds(() => this.judgeAgain());
       if (this.#requests !== undefined) this.#requests.state.grant = login.identity.grant;
-    } catch (error) {
-      const { message } = toSealiftError(error);
+    } catch (cause) {
+      const { message } = toSealiftError(cause);
       this.#logger.warn({ reason: message }, 'login ended');
-      this.#record.cut(message);
-      this.destroy(new SealiftError('unauthenticated', message, { cause: error }));
+      const ended = new SealiftError('unauthenticated', message, { cause });
+      this.destroy(ended);
+      throw ended;
     }
   }
 
@@ -159,16 +168,17 @@ export class Session {
     Pick<Identity, 'principal'> & { requests: SessionRequests; answer: Record<string, unknown> }
   > {
     const { agent, clock, idleTimeoutMs } = this.#parts;
+    const { peer } = this.#secured;
     checkVersion(fields);
-    const login = await Login.begin(this.#parts, this.#peer, fields, this.#gone.signal);
+    const login = await Login.begin(this.#parts, this.#secured, fields, this.#gone.signal);
     this.#login = login;
-    // What is trusted may have changed while its root was being opened; from here on it is told.
-    this.judgeAgain();
+    const { principal } = login.identity;
+    this.#logger = withFields(this.#parts.logger, { address: peer.address, principal });
+    // What is trusted may have changed since the handshake; from here on it is told.
+    this.#judge(login);
     this.#countAuthenticated();
     const { identity, joined, root } = login;
-    const { principal } = identity;
-    this.#logger = withFields(this.#parts.logger, { address: this.#peer.address, principal });
-    this.#logger.info({ agent: fields.agent, tls: this.#peer.tlsVersion }, 'login');
+    this.#logger.info({ agent: fields.agent, tls: peer.tlsVersion }, 'login');
     const digest = chooseDigest(fields.digest);
     const { features } = root.store;
     return {
@@ -180,7 +190,7 @@ export class Session {
 
   #countAuthenticated(): void {
     const { counts } = this.#parts;
-    const network = networkOf(this.#peer.address);
+    const network = networkOf(this.#secured.peer.address);
     counts.enterAuthenticated(network);
     void this.#connection.closed.then(() => counts.leaveAuthenticated(network));
   }
@@ -231,7 +241,7 @@ export class Session {
       return this.#connection.destroy(error);
     }
     this.#parts.logger.warn(
-      { address: this.#peer.address, code: error.code, reason: error.message },
+      { address: this.#secured.peer.address, code: error.code, reason: error.message },
       'the stream was ended',
     );
     // What came in one piece with the fault and takes no time is answered, as if it had come before.

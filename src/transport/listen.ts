@@ -47,7 +47,11 @@ export interface Listener {
   readonly address: Address;
   /** Stops accepting, and ends the handshakes under way; connections that stand go on. May be called again. */
   close(): Promise<void>;
-  /** Uses another certificate, key and client CA for handshakes that begin from now on. Throws `bad-configuration`, and nothing has changed then. */
+  /**
+   * Uses another certificate, key and client CA for connections that are accepted from now on. Where the client CA is
+   * another one, the handshakes under way are ended: whoever is secured later was judged by the new one. Throws
+   * `bad-configuration`, and nothing has changed then.
+   */
   setTls(tls: ListenOptions['tls']): void;
 }
 
@@ -62,6 +66,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     'path' in options.address
       ? options.address
       : { host: options.address.host, port: (bound as AddressInfo).port };
+  let { clientCa } = options.tls;
+  const endHandshakes = () => {
+    for (const socket of handshakes.values()) socket.destroy();
+  };
   let closing: Promise<void> | undefined;
   return {
     address,
@@ -69,9 +77,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       (closing ??= new Promise((resolve) => {
         server.close(() => resolve());
         // Nobody else knows them, and the last of them would be waited for.
-        for (const socket of handshakes.values()) socket.destroy();
+        endHandshakes();
       })),
-    setTls: (tls) => usable(() => server.setSecureContext(contextOptions(tls))),
+    setTls: (tls) => {
+      usable(() => server.setSecureContext(contextOptions(tls)));
+      // What a certificate is judged by was settled when its connection was accepted.
+      if (tls.clientCa !== clientCa) endHandshakes();
+      ({ clientCa } = tls);
+    },
   };
 }
 

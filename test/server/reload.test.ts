@@ -4,7 +4,10 @@ import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
+import { nextTurn } from '../../src/clock.ts';
 import { silentLogger } from '../../src/logger.ts';
+import type { AuditEntry } from '../../src/server/audit.ts';
+import type { CreateServerOptions } from '../../src/server/create-server.ts';
 import { statePaths } from '../../src/server/state-paths.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
@@ -154,7 +157,7 @@ test('what changes while the server starts is seen', async () => {
 describe('when certificates change', () => {
   const names = ['localhost', '127.0.0.1'];
 
-  async function serveFiles() {
+  async function serveFiles(more: Partial<CreateServerOptions> = {}) {
     const directory = await temporaryDirectory();
     const files = {
       cert: join(directory, 'cert.pem'),
@@ -170,7 +173,7 @@ describe('when certificates change', () => {
     const ca = await issueAuthority();
     await writeFile(files.ca, ca.cert);
     const options = { cert: { file: files.cert }, key: { file: files.key }, clientCa: { file: files.ca } };
-    return { ...(await startDirectoryServer(options)), files, change, first, ca };
+    return { ...(await startDirectoryServer({ ...options, ...more })), files, change, first, ca };
   }
 
   test('new connections see the new one, and those that stand go on', async () => {
@@ -228,6 +231,28 @@ describe('when certificates change', () => {
     expect((await bob.ask('ping')).header['status']).toBe('ok');
     const again = await connect(await issueCertificate({ commonName: 'alice', ca }));
     expect((await again.hello()).header['code']).toBe('unauthenticated');
+  });
+
+  test('who shook hands before and says hello after is as little let in by an authority that is not trusted any more', async () => {
+    const entries: AuditEntry[] = [];
+    const audit = { record: (entry: AuditEntry) => void entries.push(entry) };
+    const { server, connect, files, ca } = await serveFiles({ audit });
+    const other = await issueAuthority('Other authority');
+    await writeFile(files.ca, other.cert + ca.cert);
+    await server.reload();
+    const late = await connect(await issueCertificate({ commonName: 'alice', ca }));
+    const kept = await connect(await issueCertificate({ commonName: 'bob', ca: other }));
+    // The server may know of a handshake later than the client, and would end it.
+    while (server.connectionCount < 2) await nextTurn();
+    await writeFile(files.ca, other.cert);
+    await server.reload();
+    await expect(late.hello()).rejects.toThrow('the connection ended');
+    expect((await kept.hello()).header['principal']).toBe('bob');
+    const logins = entries.filter(({ event }) => event !== 'reload');
+    expect(logins.map(({ event, result }) => [event, result])).toEqual([
+      ['login', 'unauthenticated'],
+      ['login', 'ok'],
+    ]);
   });
 });
 

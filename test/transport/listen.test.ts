@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { connect as tlsConnect } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { issueCertificate, loopbackCertificate } from '../support/certificates.ts';
+import { issueAuthority, issueCertificate, loopbackCertificate } from '../support/certificates.ts';
 import { dialling } from '../support/dialling.ts';
 import { failureOf } from '../support/failure.ts';
 import { listening, type Port } from '../support/listening.ts';
@@ -143,6 +144,36 @@ describe('connections', () => {
     await until(() => accepted.length === 1);
     await listener.close();
     await gone;
+  });
+
+  test('handshakes under way when the client CA changes are ended, which would be judged by the old one', async () => {
+    const { listener, accepted, until, next } = await listening({ handshakeTimeoutMs: 3_600_000 });
+    const pair = await loopbackCertificate();
+    const [first, second] = [await issueAuthority(), await issueAuthority()];
+    listener.setTls({ ...pair, clientCa: first.cert });
+    const silent = connect(listener.address as Port);
+    onTestFinished(() => void silent.destroy());
+    const gone = once(silent.on('error', () => undefined).resume(), 'close');
+    const accepting = next();
+    const client = await rawClient({ address: listener.address });
+    const { connection } = await accepting;
+    await until(() => accepted.length === 2);
+    listener.setTls({ ...pair, clientCa: second.cert });
+    await gone;
+    client.send({ n: 1 });
+    expect((await connection.receive())?.header['n']).toBe(1);
+  });
+
+  test('handshakes under way when only the certificate changes go on', async () => {
+    const { listener, accepted, until, next } = await listening();
+    const early = connect(listener.address as Port);
+    onTestFinished(() => void early.destroy());
+    await until(() => accepted.length === 1);
+    listener.setTls(await issueCertificate());
+    const accepting = next();
+    const socket = tlsConnect({ socket: early, ALPNProtocols: ['sealift/1'], rejectUnauthorized: false });
+    onTestFinished(() => void socket.destroy());
+    await accepting;
   });
 });
 
