@@ -112,7 +112,7 @@ export interface Entry {
   mode: number;
   /** Differs whenever the content may differ. */
   etag: string;
-  /** The target of a link. */
+  /** The target of a link; of one that is no UTF-8 nothing is told. */
   target?: string;
   /** Of a version: what tells it from the others of the same path, at most 128 characters; sorted as texts, they are in the order in which they were retired. */
   version?: string;

@@ -158,7 +158,7 @@ export class FaultyFiles implements FileSystem {
     await this.#inner.symlink(target, path);
   }
 
-  async readlink(path: string): Promise<string> {
+  async readlink(path: string): Promise<string | undefined> {
     this.#call('readlink', path);
     return this.#inner.readlink(path);
   }

@@ -3,7 +3,7 @@ import { parentPath } from '../../transfer/remote-path.ts';
 import type { SendAction } from './action.ts';
 import { mapConcurrently } from './concurrency.ts';
 import type { TreeDirection } from './direction.ts';
-import type { TreeEntry } from './tree-entry.ts';
+import { linkProblem, type TreeEntry } from './tree-entry.ts';
 import type { TreeFilter } from './tree-filter.ts';
 
 /** Something that is not the same on both sides. */
@@ -83,6 +83,8 @@ async function differenceOf(
   entry: TreeEntry,
   existing: TreeEntry | undefined,
 ): Promise<'missing' | 'different' | undefined> {
+  const problem = linkProblem(entry);
+  if (problem !== undefined) throw problem;
   if (existing === undefined) return 'missing';
   const isSame =
     entry.type === existing.type &&

@@ -2,7 +2,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import type { Action } from './action.ts';
 import { mapConcurrently } from './concurrency.ts';
 import { hasSameTime, timeGrain } from './time-grain.ts';
-import type { TreeEntry } from './tree-entry.ts';
+import { linkProblem, type TreeEntry } from './tree-entry.ts';
 
 /** By what a target is made like its source. */
 export interface Rules {
@@ -85,6 +85,8 @@ async function decide(
   grain: number,
 ): Promise<Action> {
   if (entry.type === 'symlink' && !rules.archive) return { kind: 'skip', entry, reason: 'link' };
+  const error = linkProblem(entry);
+  if (error !== undefined) return { kind: 'refuse', entry, error };
   if (existing === undefined) return send(entry, undefined);
   if (entry.type !== existing.type) {
     if (entry.path === '') throw otherKind(entry, existing);

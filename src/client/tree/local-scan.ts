@@ -112,7 +112,8 @@ function look(root: string, path: string, { onProblem, onTemporary }: ScanOption
     const entry = entryOf(path, lstatSync(file, { bigint: true }));
     // Sockets, FIFOs and devices have no content that could be kept.
     if (entry?.type !== 'symlink') return entry;
-    return { ...entry, target: readlinkSync(file) };
+    const target = readlinkSync(file, { encoding: 'buffer' });
+    return isUtf8(target) ? { ...entry, target: target.toString('utf8') } : entry;
   } catch (cause) {
     // Gone between the listing of the directory and now: it was never part of what is sent.
     if (systemCode(cause) === 'ENOENT') return undefined;

@@ -12,10 +12,19 @@ export interface TreeEntry {
   mtimeMs: number;
   /** Permission bits, at most 0o777. */
   mode: number;
-  /** The target of a link, as text. */
+  /** The target of a link, as text; missing where it is no UTF-8. */
   target?: string | undefined;
   /** On a server: differs whenever the content may differ. */
   etag?: string | undefined;
+}
+
+/** Why a link cannot be made at the other side; undefined for one that can be, and for everything else. */
+export function linkProblem({ path, type, target }: TreeEntry): SealiftError | undefined {
+  if (type !== 'symlink' || target !== undefined) return undefined;
+  return new SealiftError(
+    'bad-name',
+    `The target of the link ${JSON.stringify(path)} is not UTF-8, and cannot be sent.`,
+  );
 }
 
 /** Names of what a transfer under way keeps beside its target: never part of a tree. */

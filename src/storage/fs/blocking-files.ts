@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 
-import { seconds, systemFiles, type FileSystem, type OpenFile } from './file-system.ts';
+import { seconds, systemFiles, textOf, type FileSystem, type OpenFile } from './file-system.ts';
 
 /** Thrown by `sync` here: a thread that does many small things for everybody must not wait for the disk. */
 export class NeedsDisk extends Error {}
@@ -26,7 +26,7 @@ export const blockingFiles: FileSystem = {
   rename: async (from, to) => fs.renameSync(from, to),
   link: async (existing, path) => fs.linkSync(existing, path),
   unlink: async (path) => fs.unlinkSync(path),
-  readlink: async (path) => fs.readlinkSync(path),
+  readlink: async (path) => textOf(fs.readlinkSync(path, { encoding: 'buffer' })),
 };
 
 // Most names are looked for before they are made. An error of the system tells where it arose, which costs more than the

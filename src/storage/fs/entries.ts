@@ -38,7 +38,8 @@ async function withTarget(
   const entry = stats && entryFromStats(stats, path);
   if (entry?.type !== 'symlink') return entry;
   try {
-    return { ...entry, target: await files.readlink(place.systemPath) };
+    const target = await files.readlink(place.systemPath);
+    return target === undefined ? entry : { ...entry, target };
   } catch (error) {
     // It was removed, or replaced by what is no link, since it was looked at: what stands there now counts.
     if (!['ENOENT', 'EINVAL'].includes(systemCode(error) ?? '')) throw error;

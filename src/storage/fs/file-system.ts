@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { constants, existsSync, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 
@@ -23,7 +24,8 @@ export interface FileSystem {
   /** Removes whatever is there with all in it; nothing happens if nothing is. */
   removeTree(path: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
-  readlink(path: string): Promise<string>;
+  /** The target of a link; undefined for one that is no UTF-8, and so no text. */
+  readlink(path: string): Promise<string | undefined>;
   setTimes(path: string, accessMs: number, modifiedMs: number): Promise<void>;
 }
 
@@ -84,7 +86,7 @@ export const systemFiles: FileSystem = {
   rmdir: (path) => fs.rmdir(path),
   removeTree: (path) => fs.rm(path, { recursive: true, force: true }),
   symlink: (target, path) => fs.symlink(target, path),
-  readlink: (path) => fs.readlink(path),
+  readlink: async (path) => textOf(await fs.readlink(path, { encoding: 'buffer' })),
   setTimes: (path, accessMs, modifiedMs) => fs.lutimes(path, seconds(accessMs), seconds(modifiedMs)),
 };
 
@@ -94,6 +96,11 @@ export async function fileSystemType(path: string): Promise<number | undefined> 
     ({ type }) => type,
     () => undefined,
   );
+}
+
+/** The text that `bytes` are; undefined if they are no UTF-8: decoded all the same, they would be another. */
+export function textOf(bytes: Buffer): string | undefined {
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
 }
 
 function openFile(handle: fs.FileHandle): OpenFile {

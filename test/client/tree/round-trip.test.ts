@@ -1,8 +1,10 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
+import { checkTrees } from '../../../src/client/tree/check-trees.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
+import { EVERYTHING } from '../../../src/client/tree/tree-filter.ts';
 import { LONG_AGO, plantTree, setTime, type Planted } from '../../support/planted-tree.ts';
 import { MIB, noise } from '../setting.ts';
 import { bothTrees, copy, startTrees, WAYS } from './tree-setting.ts';
@@ -87,3 +89,33 @@ test.each(WAYS)('%s: the root of a server is a tree, but its own bits and time s
   const again = await copy(direction({ top: '' }));
   expect(again.actions.filter(isChange)).toEqual([]);
 });
+
+test.each(WAYS)(
+  '%s: a link whose target is no UTF-8 is told, and never made to lead elsewhere',
+  async (way) => {
+    const trees = await startTrees(way, { 'd/file': 'x' }, { extra: 'e', 'd/older': { link: 'x' } });
+    const bytes = Buffer.from([0x74, 0xff]);
+    for (const name of ['d/link', 'd/older']) await symlink(bytes, join(trees.source, name));
+    const { told, isComplete } = await copy(trees.direction());
+    expect([told.failed, isComplete]).toEqual([{ 'd/link': 'bad-name', 'd/older': 'bad-name' }, false]);
+    const [target] = await bothTrees(trees);
+    expect(target).toMatchObject({ 'd/file': { content: 'x' }, 'd/older': { target: 'x' }, extra: {} });
+    expect(Object.keys(target)).not.toContain('d/link');
+
+    const problems: Record<string, string> = {};
+    const direction = trees.direction();
+    const differences = await Array.fromAsync(
+      checkTrees(direction, {
+        filter: EVERYTHING,
+        onProblem: ({ code }, path) => (problems[path] = code),
+        isHopeless: () => false,
+      }),
+    );
+    await direction[Symbol.asyncDispose]();
+    expect(problems).toEqual(told.failed);
+    expect(differences.map(({ path, kind }) => [path, kind])).toEqual([['extra', 'extra']]);
+    // Without -a no link is sent, whatever it holds.
+    const plain = await copy(trees.direction(), { rules: { archive: false, delete: false } });
+    expect(plain.told).toMatchObject({ failed: {}, skipped: { 'd/link': 'link', 'd/older': 'link' } });
+  },
+);

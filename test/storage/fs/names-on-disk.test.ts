@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
-import { codeOf, pathsIn, putText } from '../../contract/store/samples.ts';
+import { ANY, codeOf, pathsIn, putText } from '../../contract/store/samples.ts';
 import { useFileStore } from './file-store.ts';
 
 const subject = useFileStore();
@@ -42,4 +42,15 @@ test('a directory that holds one is not empty, and is removed with it if it is a
   await store.remove('directory', { recursive: true });
   expect(await pathsIn(store, '')).toEqual([]);
   expect(readdirSync(root.at('.sealift', 'removed'))).toEqual([]);
+});
+
+test('a link whose target is no UTF-8 is shown without it, and moved and removed like others', async () => {
+  const { store, root } = subject;
+  symlinkSync(Buffer.from([0x74, 0xff]), root.at('link'));
+  expect(await store.stat('link')).toMatchObject({ type: 'symlink', size: 2 });
+  expect(await store.stat('link')).not.toHaveProperty('target');
+  await store.move('link', 'moved', ANY);
+  expect(readlinkSync(root.at('moved'), 'buffer')).toEqual(Buffer.from([0x74, 0xff]));
+  await store.remove('moved', { recursive: false });
+  expect(await pathsIn(store, '')).toEqual(['directory']);
 });
