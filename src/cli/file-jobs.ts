@@ -81,6 +81,7 @@ export const SKIPPED: Readonly<Record<SkipReason, string>> = {
   newer: 'newer at the target',
   exists: 'exists',
   link: 'a symbolic link, kept with --archive',
+  special: 'no file, directory or link',
   changed: 'changed while it was read',
   vanished: 'gone when it was to be read',
 };

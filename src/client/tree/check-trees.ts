@@ -38,6 +38,7 @@ export async function* checkTrees(
       onProblem(error, path);
     },
     onLeftOut: (path) => leftOut.add(path),
+    onSpecial: (path) => leftOut.add(path),
   });
   const seen = new Set<string>();
   const compare = async (entry: TreeEntry) => {

@@ -17,6 +17,8 @@ export interface ScanOptions {
   onProblem: (error: SealiftError, path: string) => void;
   /** Told of a file that its size or time keeps out, though its name does not. */
   onLeftOut?: ((path: string) => void) | undefined;
+  /** Told of a socket, FIFO or device that the filter would take: it has no content that could be kept. */
+  onSpecial?: ((path: string) => void) | undefined;
   /** Told of what a transfer has left or is using. */
   onTemporary?: ((path: string) => void) | undefined;
 }
@@ -99,7 +101,8 @@ async function* entriesIn(
 }
 
 // Without waiting: to ask for many thousand entries one by one costs three times what the answers do.
-function look(root: string, path: string, { onProblem, onTemporary }: ScanOptions): TreeEntry | undefined {
+function look(root: string, path: string, options: ScanOptions): TreeEntry | undefined {
+  const { filter, onProblem, onSpecial, onTemporary } = options;
   if (isTemporary(path)) onTemporary?.(path);
   if (isTemporary(path) || isOwnName(baseName(path))) return undefined;
   const problem = pathProblem(path);
@@ -110,7 +113,7 @@ function look(root: string, path: string, { onProblem, onTemporary }: ScanOption
   const file = `${root}/${path}`;
   try {
     const entry = entryOf(path, lstatSync(file, { bigint: true }));
-    // Sockets, FIFOs and devices have no content that could be kept.
+    if (entry === undefined && !filter.protects(path, false)) onSpecial?.(path);
     if (entry?.type !== 'symlink') return entry;
     const target = readlinkSync(file, { encoding: 'buffer' });
     return isUtf8(target) ? { ...entry, target: target.toString('utf8') } : entry;

@@ -126,11 +126,12 @@ class Source {
   readonly name: string;
   /** Entries besides the top, and a top that is a file. */
   count = 0;
-  /** Files that their size or time keeps out. */
+  /** Files that their size or time keeps out, and what has no content: there all the same, and so no reason to remove anything. */
   readonly leftOut = new Set<string>();
   readonly #direction: TreeDirection;
   readonly #options: PlanOptions;
-  readonly #problems: { path: string; error: SealiftError }[] = [];
+  /** What was noticed while looking, and is told before what was looked at next. */
+  readonly #noticed: Action[] = [];
   readonly #missing: Set<string>;
   readonly #parents = new Set<string>();
   /** Looked at while the target is, too. */
@@ -155,14 +156,14 @@ class Source {
 
   async *actions(target: Map<string, TreeEntry>): AsyncGenerator<Action> {
     for await (const action of decisions(this.#found, target, this.#options.rules, this.#direction)) {
-      yield* this.#refusals();
+      yield* this.#noticed.splice(0);
       yield action;
     }
     for (const path of this.#missing) {
       const message = `${JSON.stringify(path)} is asked for by name and does not exist.`;
-      this.#problems.push({ path, error: new SealiftError('local-not-found', message) });
+      this.#refuse(new SealiftError('local-not-found', message), path);
     }
-    yield* this.#refusals();
+    yield* this.#noticed.splice(0);
   }
 
   /** The directories that something of the source is in. */
@@ -178,10 +179,15 @@ class Source {
       filter,
       signal,
       onProblem: (error, path) => {
-        this.#problems.push({ path, error });
+        this.#refuse(error, path);
         this.#noteFound(path);
       },
       onLeftOut: (path) => {
+        this.leftOut.add(path);
+        this.#noteFound(path);
+      },
+      onSpecial: (path) => {
+        this.#noticed.push({ kind: 'skip', entry: unknownEntry(path), reason: 'special' });
         this.leftOut.add(path);
         this.#noteFound(path);
       },
@@ -192,7 +198,7 @@ class Source {
       this.#noteFound(entry.path);
       const error = this.#nameProblem(entry.path, clashes);
       if (error === undefined) yield entry;
-      else this.#problems.push({ path: entry.path, error });
+      else this.#refuse(error, entry.path);
     }
   }
 
@@ -219,12 +225,14 @@ class Source {
     }
   }
 
-  *#refusals(): Generator<Action> {
-    for (const { path, error } of this.#problems.splice(0)) {
-      const entry: TreeEntry = { path, type: 'file', size: 0, mtimeMs: 0, mode: 0 };
-      yield { kind: 'refuse', entry, error };
-    }
+  #refuse(error: SealiftError, path: string): void {
+    this.#noticed.push({ kind: 'refuse', entry: unknownEntry(path), error });
   }
+}
+
+/** Of what stands there no more than the name matters. */
+function unknownEntry(path: string): TreeEntry {
+  return { path, type: 'file', size: 0, mtimeMs: 0, mode: 0 };
 }
 
 async function* counted(actions: AsyncIterable<Action>, { onCount }: PlanOptions): AsyncGenerator<Action> {

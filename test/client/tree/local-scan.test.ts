@@ -5,11 +5,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { checkTrees } from '../../../src/client/tree/check-trees.ts';
 import { scanLocal, type ScanOptions } from '../../../src/client/tree/local-scan.ts';
 import type { TreeEntry } from '../../../src/client/tree/tree-entry.ts';
 import { EVERYTHING, treeFilter } from '../../../src/client/tree/tree-filter.ts';
 import { failureOf } from '../../support/failure.ts';
-import { LONG_AGO, plantTree, type Planted } from '../../support/planted-tree.ts';
+import { contentsAt, LONG_AGO, plantTree, type Planted } from '../../support/planted-tree.ts';
 import { temporaryDirectory } from '../../support/test-server.ts';
 import { useNobodysRights } from '../../storage/fs/nobodys-rights.ts';
 import { copy, startTrees } from './tree-setting.ts';
@@ -22,6 +23,7 @@ async function scanned(root: string, options: Partial<ScanOptions> = {}) {
     problems: {} as Record<string, string>,
     leftOut: [] as string[],
     temporaries: [] as string[],
+    special: [] as string[],
   };
   const messages: string[] = [];
   const entries: TreeEntry[] = [];
@@ -32,6 +34,7 @@ async function scanned(root: string, options: Partial<ScanOptions> = {}) {
       messages.push(message);
     },
     onLeftOut: (path) => told.leftOut.push(path),
+    onSpecial: (path) => told.special.push(path),
     onTemporary: (path) => told.temporaries.push(path),
     ...options,
   });
@@ -105,10 +108,34 @@ test('what has no content is passed over, and what is our own', async () => {
   const server = createServer().listen(join(root, 'socket'));
   onTestFinished(() => void server.close());
   await new Promise((resolve) => server.once('listening', resolve));
-  const { paths, problems, temporaries } = await scanned(root);
+  const { paths, problems, special, temporaries } = await scanned(root);
   expect(paths).toEqual(['', '.sealift-other', 'a', 'd']);
   expect(problems).toEqual({});
+  expect(special).toEqual(['fifo', 'socket']);
+  expect((await scanned(root, { filter: treeFilter({ exclude: ['fifo'] }) })).special).toEqual(['socket']);
   expect(temporaries).toEqual(['d/.sealift-0123456789abcdef.lock', 'd/.sealift-0123456789abcdef.part']);
+});
+
+test('what has no content is skipped, and what has its name at the target stays', async () => {
+  const trees = await startTrees('put', { a: 'a', 'd/x': 'x' }, { 'd/fifo': 'kept', 'd/old': 'o', tmp: 't' });
+  for (const name of ['d/fifo', 'tmp']) execFileSync('mkfifo', [join(trees.source, name)]);
+  const { told, isComplete } = await copy(trees.direction(), {
+    plan: { filter: treeFilter({ exclude: ['tmp'] }) },
+  });
+  expect(told).toMatchObject({ failed: {}, skipped: { 'd/fifo': 'special' } });
+  expect(isComplete).toBe(true);
+  expect(await contentsAt(trees.target)).toEqual({
+    a: 'a',
+    'd/': '',
+    'd/x': 'x',
+    'd/fifo': 'kept',
+    tmp: 't',
+  });
+  expect(Object.keys(told.skipped)).not.toContain('tmp');
+  const direction = trees.direction();
+  const options = { filter: EVERYTHING, onProblem: () => undefined, isHopeless: () => false };
+  expect(await Array.fromAsync(checkTrees(direction, options))).toEqual([]);
+  await direction[Symbol.asyncDispose]();
 });
 
 test('names that no path can say are told with the place where they go wrong', async () => {
