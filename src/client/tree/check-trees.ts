@@ -1,9 +1,8 @@
 import { SealiftError } from '../../errors.ts';
-import { parentPath } from '../../transfer/remote-path.ts';
 import type { SendAction } from './action.ts';
 import { mapConcurrently } from './concurrency.ts';
 import type { TreeDirection } from './direction.ts';
-import { linkProblem, type TreeEntry } from './tree-entry.ts';
+import { linkProblem, nearest, type TreeEntry } from './tree-entry.ts';
 import type { TreeFilter } from './tree-filter.ts';
 
 /** Something that is not the same on both sides. */
@@ -27,14 +26,20 @@ export async function* checkTrees(
   direction: TreeDirection,
   { filter, signal, onProblem, isHopeless, onCompared }: CheckOptions,
 ): AsyncGenerator<Difference> {
-  const target = await direction.scanTarget();
+  // What either side has below a directory that cannot be read, nobody knows.
+  const unseenAtTarget = new Map<string, true>();
+  const unseen = new Map<string, true>();
+  const target = await direction.scanTarget((error, path) => {
+    if (filter.protects(path, true)) return;
+    unseenAtTarget.set(path, true);
+    onProblem(error, path);
+  });
   const leftOut = new Set<string>();
-  const unseen = new Set<string>();
   const source = direction.scanSource({
     filter,
     signal,
     onProblem: (error, path) => {
-      unseen.add(path);
+      unseen.set(path, true);
       onProblem(error, path);
     },
     onLeftOut: (path) => leftOut.add(path),
@@ -43,6 +48,7 @@ export async function* checkTrees(
   const seen = new Set<string>();
   const compare = async (entry: TreeEntry) => {
     seen.add(entry.path);
+    if (nearest(entry.path, unseenAtTarget) === true) return undefined;
     try {
       const existing = target.get(entry.path);
       const kind = await differenceOf(direction, entry, existing);
@@ -59,7 +65,8 @@ export async function* checkTrees(
   for (const existing of [...target.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {
     const { path, type } = existing;
     const isMeant = !seen.has(path) && !leftOut.has(path) && !filter.protects(path, type === 'directory');
-    if (path !== '' && isMeant && !isWithin(path, unseen)) yield { path, kind: 'extra', existing };
+    if (path !== '' && isMeant && nearest(path, unseen) === undefined)
+      yield { path, kind: 'extra', existing };
   }
 }
 
@@ -70,13 +77,6 @@ export interface CheckOptions {
   isHopeless: (error: SealiftError) => boolean;
   onCompared?: ((entry: TreeEntry) => void) | undefined;
   signal?: AbortSignal | undefined;
-}
-
-// What the source has below a directory that cannot be read, nobody knows.
-function isWithin(path: string, unseen: ReadonlySet<string>): boolean {
-  if (unseen.size === 0) return false;
-  for (let above = path; above !== ''; above = parentPath(above)) if (unseen.has(above)) return true;
-  return unseen.has('');
 }
 
 async function differenceOf(

@@ -47,8 +47,11 @@ export interface TreeDirection extends Sides, AsyncDisposable {
   /** From now on `signal` ends what is under way, as the signal that the direction was made with does. Returns what fires with either. */
   abortOn(signal: AbortSignal | undefined): AbortSignal;
   scanSource(options: ScanOptions): AsyncIterable<TreeEntry>;
-  /** By path, the top as `""`; empty if nothing stands there. */
-  scanTarget(): Promise<Map<string, TreeEntry>>;
+  /**
+   * By path, the top as `""`; empty if nothing stands there. `onProblem` is told of what is below the top and cannot be
+   * looked at, where that is noticed.
+   */
+  scanTarget(onProblem: ScanOptions['onProblem']): Promise<Map<string, TreeEntry>>;
   /** What names may differ in and are the same for the target all the same. */
   nameFolding(): Promise<NameFolding>;
   /** Why the target cannot hold that name; undefined if it can. */

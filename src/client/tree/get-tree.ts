@@ -98,15 +98,16 @@ export class GetTree implements TreeDirection {
     yield* entries;
   }
 
-  async scanTarget(): Promise<Map<string, TreeEntry>> {
+  async scanTarget(onProblem: ScanOptions['onProblem']): Promise<Map<string, TreeEntry>> {
     const { root, signal } = this.#options;
     const entries = new Map<string, TreeEntry>();
     const scan = scanLocal(root, {
       filter: { ...EVERYTHING, entersDirectory: (path) => path !== this.#backupWithin },
       signal,
-      onProblem: (error) => {
+      onProblem: (error, path) => {
+        if (path === '') throw error;
         // A name that no path can say is not among what the server has.
-        if (error.code !== 'bad-name') throw error;
+        if (error.code !== 'bad-name') onProblem(error, path);
       },
       onTemporary: (path) => {
         if (this.#target.isOwnTemporary(path)) this.#leftOver.add(path);

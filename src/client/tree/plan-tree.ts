@@ -6,7 +6,7 @@ import { decisions, type Rules } from './decide.ts';
 import type { TreeDirection } from './direction.ts';
 import { checkDeletions, checkSource, deletions, detectRenames, type MaxDelete } from './plan.ts';
 import { timeGrain } from './time-grain.ts';
-import { NameClashes, type TreeEntry } from './tree-entry.ts';
+import { NameClashes, nearest, type TreeEntry } from './tree-entry.ts';
 import type { TreeFilter } from './tree-filter.ts';
 
 export interface PlanOptions {
@@ -41,7 +41,7 @@ export interface SyncOptions extends PlanOptions {
 export async function* planCopy(direction: TreeDirection, options: PlanOptions): AsyncGenerator<Action> {
   const source = new Source(direction, options);
   try {
-    const target = await direction.scanTarget().catch((error: unknown) => {
+    const target = await direction.scanTarget(source.onTargetProblem).catch((error: unknown) => {
       if (isSealiftError(error, 'forbidden')) return new Map<string, TreeEntry>();
       throw error;
     });
@@ -58,7 +58,8 @@ export async function* planCopy(direction: TreeDirection, options: PlanOptions):
 export async function planSync(direction: TreeDirection, options: SyncOptions): Promise<Action[]> {
   const source = new Source(direction, options);
   try {
-    return await syncActions(direction, source, await direction.scanTarget(), options);
+    const target = await direction.scanTarget(source.onTargetProblem);
+    return await syncActions(direction, source, target, options);
   } finally {
     await source.stop();
   }
@@ -74,6 +75,10 @@ async function syncActions(
   const targetEntries = [...target.keys()].filter((path) => path !== '').length;
   const grain = timeGrain(target);
   const found = await sourceActions(source, target, targetEntries, options);
+  // Whether there is something to be removed, nobody knows.
+  if (rules.delete)
+    for (const [path, error] of source.unseenAtTarget)
+      if (options.deleteExcluded || !filter.protects(path, true)) found.push(refusal(path, error));
   const isRefused = found.some(({ kind }) => kind === 'refuse');
   // What the source cannot have there, as the backup of earlier runs, is not its to remove.
   const protects: TreeFilter['protects'] = (path, isDirectory) =>
@@ -128,6 +133,8 @@ class Source {
   count = 0;
   /** Files that their size or time keeps out, and what has no content: there all the same, and so no reason to remove anything. */
   readonly leftOut = new Set<string>();
+  /** What at the target cannot be looked at, and why. */
+  readonly unseenAtTarget = new Map<string, SealiftError>();
   readonly #direction: TreeDirection;
   readonly #options: PlanOptions;
   /** What was noticed while looking, and is told before what was looked at next. */
@@ -149,6 +156,10 @@ class Source {
     this.#found = new Ahead(this.#entries());
   }
 
+  readonly onTargetProblem = (error: SealiftError, path: string): void => {
+    this.unseenAtTarget.set(path, error);
+  };
+
   /** Looks no further. */
   stop(): Promise<void> {
     return this.#found.stop();
@@ -157,7 +168,11 @@ class Source {
   async *actions(target: Map<string, TreeEntry>): AsyncGenerator<Action> {
     for await (const action of decisions(this.#found, target, this.#options.rules, this.#direction)) {
       yield* this.#noticed.splice(0);
-      yield action;
+      const { path } = action.entry;
+      // What stands there may be newer, or be meant to be kept. The unreadable directory itself is seen.
+      const isSeen = action.kind === 'directory' && action.existing !== undefined;
+      const unseen = isSeen ? undefined : nearest(path, this.unseenAtTarget);
+      yield unseen === undefined ? action : refusal(path, unseen);
     }
     for (const path of this.#missing) {
       const message = `${JSON.stringify(path)} is asked for by name and does not exist.`;
@@ -226,8 +241,12 @@ class Source {
   }
 
   #refuse(error: SealiftError, path: string): void {
-    this.#noticed.push({ kind: 'refuse', entry: unknownEntry(path), error });
+    this.#noticed.push(refusal(path, error));
   }
+}
+
+function refusal(path: string, error: SealiftError): Action {
+  return { kind: 'refuse', entry: unknownEntry(path), error };
 }
 
 /** Of what stands there no more than the name matters. */

@@ -48,6 +48,14 @@ export function treeLockNameOf(partialName: string): string {
   return treeLockName(partialName.slice('.sealift-'.length, '.sealift-'.length + 8));
 }
 
+/** What `at` has for the path itself, or else for the nearest directory above it. */
+export function nearest<T>(path: string, at: ReadonlyMap<string, T>): T | undefined {
+  if (at.size === 0) return undefined;
+  let above = path;
+  while (above !== '' && !at.has(above)) above = parentPath(above);
+  return at.get(above);
+}
+
 /** In what names may differ that a file system takes for the same. */
 export interface NameFolding {
   /** The case of letters. */

@@ -34,7 +34,7 @@ test('what is held meanwhile leaves no trace in the time of the top', async () =
 test('who only looks at a target makes nothing there, not even itself', async () => {
   const trees = await startTrees('get', TREE);
   const direction = trees.direction();
-  expect(await direction.scanTarget()).toEqual(new Map());
+  expect(await direction.scanTarget(() => undefined)).toEqual(new Map());
   await direction[Symbol.asyncDispose]();
   expect(await readdir(join(trees.target, '..'))).toEqual([]);
 });

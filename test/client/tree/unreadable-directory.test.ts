@@ -1,20 +1,25 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { checkTrees } from '../../../src/client/tree/check-trees.ts';
 import { GetTree } from '../../../src/client/tree/get-tree.ts';
-import { EVERYTHING } from '../../../src/client/tree/tree-filter.ts';
+import { copyTree } from '../../../src/client/tree/sync-tree.ts';
+import { EVERYTHING, treeFilter } from '../../../src/client/tree/tree-filter.ts';
 import { SealiftError } from '../../../src/errors.ts';
 import { MemoryStore } from '../../../src/storage/memory-store.ts';
 import type { Entry, ListOptions } from '../../../src/storage/store.ts';
 import { certificatePin } from '../../../src/trust/pins.ts';
 import { loopbackCertificate } from '../../support/certificates.ts';
-import { contentsAt, plantTree } from '../../support/planted-tree.ts';
+import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
 import { startTestServer, temporaryDirectory, tokenOf } from '../../support/test-server.ts';
+import { useNobodysRights } from '../../storage/fs/nobodys-rights.ts';
 import { AT_ONCE, connectorTo } from '../setting.ts';
-import { copy, SYNC } from './tree-setting.ts';
+import { copy, startTrees, SYNC, Told } from './tree-setting.ts';
+
+useNobodysRights();
 
 /** A store with a directory that its server may not read, as a file system has it: a larger listing passes over it. */
 class PartlyUnreadableStore extends MemoryStore {
@@ -102,4 +107,77 @@ test('one that is empty is none', async () => {
   await plantTree(root, { 'empty/old': 'old' });
   const { told, isComplete } = await copy(direction(), { rules: SYNC });
   expect([told.failed, isComplete, existsSync(join(root, 'empty/old'))]).toEqual([{}, true, false]);
+});
+
+describe('a local target with a directory that may not be read', () => {
+  const SOURCE = { a: 'a', 'd/b': 'b' };
+  const TARGET = { extra: 'extra', 'lost/x': 'x', 'lost/': { mode: 0o300 } };
+
+  async function startLocked(source: Record<string, Planted> = SOURCE) {
+    const trees = await startTrees('get', source, TARGET);
+    const unlock = () => chmod(join(trees.target, 'lost'), 0o700);
+    onTestFinished(unlock);
+    const contents = async () => {
+      await unlock();
+      return contentsAt(trees.target);
+    };
+    return { trees, contents };
+  }
+
+  test('gets what is copied to it, and nothing is told of it', async () => {
+    const { trees, contents } = await startLocked();
+    const told = new Told();
+    expect(await copyTree(trees.direction(), { observer: told })).toBe(true);
+    expect(told.failed).toEqual({});
+    expect(await contents()).toEqual({ ...SOURCE, 'd/': '', extra: 'extra', 'lost/': '', 'lost/x': 'x' });
+  });
+
+  test('nothing is written over what is not seen in it', async () => {
+    const { trees, contents } = await startLocked({ ...SOURCE, 'lost/x': 'new', 'lost/e/y': 'y' });
+    const { told } = await copy(trees.direction(), { rules: { delete: false } });
+    expect(told.failed).toEqual({
+      'lost/x': 'local-file',
+      'lost/e': 'local-file',
+      'lost/e/y': 'local-file',
+    });
+    expect(await contents()).toMatchObject({ ...SOURCE, 'lost/x': 'x' });
+  });
+
+  test('--delete removes nothing for it, and does the rest', async () => {
+    const { trees, contents } = await startLocked();
+    const { told, isComplete } = await copy(trees.direction());
+    expect([told.failed, isComplete]).toEqual([{ lost: 'local-file' }, false]);
+    expect(await contents()).toMatchObject({ ...SOURCE, extra: 'extra', 'lost/x': 'x' });
+  });
+
+  test.each([
+    { deleteExcluded: false, failed: {} },
+    { deleteExcluded: true, failed: { lost: 'local-file' } },
+  ])('--delete does all where it is left out: %o', async ({ deleteExcluded, failed }) => {
+    const { trees, contents } = await startLocked();
+    const filter = treeFilter({ exclude: ['/lost/'] });
+    const { told } = await copy(trees.direction(), { plan: { filter, deleteExcluded } });
+    expect(told.failed).toEqual(failed);
+    const after = await contents();
+    expect(after).toMatchObject({ ...SOURCE, 'lost/x': 'x' });
+    expect('extra' in after).toBe(deleteExcluded);
+  });
+
+  test.each([
+    [undefined, { lost: 'local-file' }, { extra: 'extra', lost: 'extra' }],
+    [['/lost/'], {}, { extra: 'extra' }],
+  ])('a check compares the rest, without %j', async (exclude, failed, found) => {
+    const { trees } = await startLocked(SOURCE);
+    await plantTree(trees.target, SOURCE);
+    const problems: Record<string, string> = {};
+    const differences = await Array.fromAsync(
+      checkTrees(trees.direction(), {
+        filter: treeFilter({ exclude }),
+        onProblem: ({ code }, path) => (problems[path] = code),
+        isHopeless: () => false,
+      }),
+    );
+    expect(problems).toEqual(failed);
+    expect(Object.fromEntries(differences.map(({ path, kind }) => [path, kind]))).toEqual(found);
+  });
 });
