@@ -11,7 +11,7 @@ export type Action =
   /** The content is the same; only time or permission bits are set. */
   | { kind: 'attributes'; entry: TreeEntry; existing: TreeEntry }
   /** The target has the content under another name, which the source lacks. */
-  | { kind: 'move'; entry: TreeEntry; from: TreeEntry }
+  | MoveAction
   | { kind: 'delete'; entry: TreeEntry }
   | { kind: 'skip'; entry: TreeEntry; reason: SkipReason }
   | { kind: 'refuse'; entry: TreeEntry; error: SealiftError };
@@ -22,6 +22,14 @@ export interface DirectoryAction {
   entry: TreeEntry;
   existing?: TreeEntry | undefined;
   differs: boolean;
+}
+
+export interface MoveAction {
+  kind: 'move';
+  entry: TreeEntry;
+  from: TreeEntry;
+  /** The directory that it leaves, where the source lacks that too: it may have to be opened. */
+  fromDirectory?: TreeEntry | undefined;
 }
 
 /** Send a file or a link. `late`: a directory is in the way and goes first, with all in it. */

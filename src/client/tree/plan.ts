@@ -54,7 +54,8 @@ export async function detectRenames(
     if (from === undefined) decided.push(action);
     else {
       extra.delete(from.path);
-      decided.push({ kind: 'move', entry: action.entry, from });
+      const fromDirectory = extra.get(parentPath(from.path));
+      decided.push({ kind: 'move', entry: action.entry, from, fromDirectory });
     }
   }
   return decided;

@@ -96,7 +96,7 @@ class ActionRun {
     await this.#each(actions, async (action) => {
       this.#observer.onAction?.(action);
       if (action.kind === 'delete') {
-        this.#directories.noteRemoval(action.entry);
+        this.#directories.noteLacking(action.entry);
         removals.push(action.entry);
       } else if ((action.kind === 'file' || action.kind === 'link') && action.late) late.push(action);
       // A link is made when nothing is going to be written any more that could go through it.
@@ -160,6 +160,7 @@ class ActionRun {
         return;
       case 'move':
         await this.#directories.readyFor(action.entry.path);
+        if (action.fromDirectory !== undefined) this.#directories.noteLacking(action.fromDirectory);
         await this.#directories.readyFor(action.from.path);
         await this.#direction.move(action.from.path, action.entry.path);
         if (this.#options.archive)

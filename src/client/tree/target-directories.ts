@@ -37,8 +37,8 @@ export class TargetDirectories {
     this.#known.set(entry.path, { mode: existing?.type === 'directory' ? existing.mode : 0o700, action });
   }
 
-  /** Takes note of what is to be removed later. */
-  noteRemoval(entry: TreeEntry): void {
+  /** Takes note of what the source lacks, before something in it is moved away or removed. */
+  noteLacking(entry: TreeEntry): void {
     if (entry.type === 'directory') this.#known.set(entry.path, { mode: entry.mode });
   }
 

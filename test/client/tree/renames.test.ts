@@ -1,10 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { isChange } from '../../../src/client/tree/action.ts';
 import { planSync, type SyncOptions } from '../../../src/client/tree/plan-tree.ts';
 import { treeFilter } from '../../../src/client/tree/tree-filter.ts';
 import { directory, file, link, MemoryDirection, type MemoryEntry } from '../../support/memory-direction.ts';
+import { LONG_AGO } from '../../support/planted-tree.ts';
+import { useNobodysRights } from '../../storage/fs/nobodys-rights.ts';
 import { bothTrees, copy, kinds, PLAN, startTrees, SYNC, WAYS } from './tree-setting.ts';
+
+useNobodysRights();
 
 const TOP = directory('');
 
@@ -95,3 +101,37 @@ test.each(WAYS)('%s: a moved file is not sent again, and has its new bits and pl
   const [target, source] = await bothTrees(trees);
   expect(target).toEqual(source);
 });
+
+test.each(WAYS)(
+  '%s: out of a directory that nothing may be changed in, which is renamed too',
+  async (way) => {
+    const sealed = { mode: 0o555, mtimeMs: LONG_AGO };
+    const trees = await startTrees(
+      way,
+      { 'new/a': 'a', 'new/e/b': 'b', 'new/e/': sealed, 'new/': sealed },
+      { 'old/a': 'a', 'old/e/b': 'b', 'old/e/': sealed, 'old/': sealed },
+    );
+    onTestFinished(async () => {
+      for (const root of [trees.source, trees.target])
+        for (const directory of ['new', 'new/e']) await chmod(join(root, directory), 0o700);
+    });
+    const options = { plan: { detectRenames: true }, run: { transfers: 1 } };
+    const { told, isComplete } = await copy(trees.direction(), options);
+    expect([told.failed, isComplete]).toEqual([{}, true]);
+    expect(told.done).toEqual(expect.arrayContaining(['move new/a', 'move new/e/b', 'delete old']));
+    const [target, source] = await bothTrees(trees);
+    expect(target).toEqual(source);
+  },
+);
+
+test.each([0o755, 0o555])(
+  'is moved out of a directory of mode %o also where nothing is removed',
+  async (mode) => {
+    const target = [TOP, directory('old', { mode }), file('old/f')];
+    const direction = new MemoryDirection([TOP, file('f')], target);
+    direction.problems = [['unreadable', 'local-file']];
+    const { told } = await copy(direction, { plan: { detectRenames: true }, run: { transfers: 1 } });
+    expect(told.failed).toEqual({ unreadable: 'local-file' });
+    expect(told.done).toContain('move f');
+  },
+);
