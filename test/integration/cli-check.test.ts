@@ -104,6 +104,24 @@ describe.each(DIRECTIONS)('check %s', (direction) => {
   });
 });
 
+describe.each(DIRECTIONS)('check --repair %s', (direction) => {
+  test('makes directories that are missing, as the source has them: 0', async () => {
+    const own = { mode: 0o700, mtimeMs: 5_000 };
+    const { source, target, from, to } = await twoSides(
+      home,
+      server,
+      direction,
+      { a: 'A', 'd/e/f': 'F', 'empty/': { mtimeMs: 6_000 }, 'd/e/': own, 'd/': own },
+      { a: 'A' },
+    );
+    const { code, events } = await check('--repair', source, target);
+    expect(code).toBe(0);
+    expect(events.at(-1)).toMatchObject({ files: 1, directories: 3, failed: 0, exitCode: 0 });
+    expect(await treeAt(to)).toEqual({ ...(await treeAt(from)), '': expect.anything() });
+    expect((await check(source, target)).code).toBe(0);
+  });
+});
+
 describe('a difference is not hidden by what fails besides: 9', () => {
   test.each<[name: string, from: Tree, to: Tree]>([
     ['something that is the same', { a: 'A', b: 'B', 'bell\u0007': 'x' }, { a: 'a', b: 'B' }],

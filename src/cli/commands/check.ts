@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import type { Action, SendAction } from '../../client/tree/action.ts';
+import type { Action } from '../../client/tree/action.ts';
 import { checkTrees, repairOf, type Difference } from '../../client/tree/check-trees.ts';
 import type { TreeDirection } from '../../client/tree/direction.ts';
 import type { Totals } from '../../client/tree/plan-tree.ts';
@@ -75,7 +75,7 @@ function checkJobs(
   { name, filter }: { name: string; filter: Awaited<ReturnType<typeof filterOf>> },
 ): { jobs: TransferJob[]; left: () => number } {
   const repairs = context.settings['repair'] === true;
-  const toRepair: SendAction[] = [];
+  const toRepair: Action[] = [];
   let left = 0;
   const compare: TransferJob = {
     name,
@@ -127,7 +127,7 @@ function tell({ terminal }: RunContext, difference: Difference, treeName: string
 }
 
 async function* counted(
-  repairs: readonly SendAction[],
+  repairs: readonly Action[],
   onCount: (totals: Totals) => void,
 ): AsyncGenerator<Action> {
   const files = repairs.filter(({ kind }) => kind === 'file');

@@ -1,5 +1,5 @@
 import { SealiftError } from '../../errors.ts';
-import type { SendAction } from './action.ts';
+import type { DirectoryAction, SendAction } from './action.ts';
 import { mapConcurrently } from './concurrency.ts';
 import type { TreeDirection } from './direction.ts';
 import { linkProblem, nearest, type TreeEntry } from './tree-entry.ts';
@@ -104,9 +104,11 @@ async function hasSameContent(
     : direction.hasSameContent(entry.path, existing.path);
 }
 
-/** What sends again what is missing or different; undefined for what the target has too much, or in another kind. */
-export function repairOf({ entry, existing, kind }: Difference): SendAction | undefined {
-  if (entry === undefined || entry.type === 'directory' || kind === 'extra') return undefined;
+/** What makes or sends again what is missing or different; undefined for what the target has too much, or in another kind. */
+export function repairOf({ entry, existing, kind }: Difference): DirectoryAction | SendAction | undefined {
+  if (entry === undefined || kind === 'extra') return undefined;
+  if (entry.type === 'directory')
+    return kind === 'missing' ? { kind: 'directory', entry, differs: true } : undefined;
   if (existing?.type === 'directory') return undefined;
   return { kind: entry.type === 'symlink' ? 'link' : 'file', entry, to: entry.path, existing, late: false };
 }
