@@ -49,7 +49,7 @@ export function addFilterOptions(command: Command): Command {
     .addOption(
       setting(
         '--newer-than <when>',
-        'leave out files last changed before: 7d ago, or a date such as 2026-01-31',
+        'leave out files last changed before: 7d (that long ago), or a date such as 2026-01-31',
         (text) => parseMoment(text, systemClock),
       ),
     );

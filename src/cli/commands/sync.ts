@@ -33,7 +33,7 @@ export function addSync(program: Command, run: Runner): void {
     .addOption(
       setting('--max-delete <count>', 'refuse to remove more: a number, or a share as 10%', parseMaxDelete),
     )
-    .addOption(setting('--delete-excluded', 'with --delete: also remove what the filters leave out'))
+    .addOption(setting('--delete-excluded', 'with --delete: also remove what patterns and lists leave out'))
     .addOption(setting('--backup-dir <dir>', 'keep here, at the target, what is replaced or removed'))
     .addOption(setting('--detect-renames', 'with --delete: move at the target what has only another name'))
     .addOption(setting('--allow-empty-source', 'an empty source is meant to be empty'));

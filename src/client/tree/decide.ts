@@ -2,7 +2,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import type { Action } from './action.ts';
 import { mapConcurrently } from './concurrency.ts';
 import { hasSameTime, timeGrain } from './time-grain.ts';
-import { linkProblem, type TreeEntry } from './tree-entry.ts';
+import { linkProblem, nearest, type TreeEntry } from './tree-entry.ts';
 
 /** By what a target is made like its source. */
 export interface Rules {
@@ -42,8 +42,15 @@ export function decisions(
   const grain = timeGrain(target);
   // Where names are given, each has to be known before the next entry is looked at.
   const limit = rules.compare === 'digest' && rules.ifExists !== 'rename' ? COMPARED_AT_ONCE : 1;
+  // Directories that are not made, since something else that is to be kept has the name: nothing can go into them.
+  const skipped = new Map<string, true>();
   return mapConcurrently(source, limit, async (entry) => {
     const existing = target.get(entry.path);
+    if (rules.ifExists === 'skip') {
+      if (nearest(entry.path, skipped) === true) return { kind: 'skip', entry, reason: 'exists' };
+      const isInPlace = existing !== undefined && existing.type !== 'directory';
+      if (entry.type === 'directory' && entry.path !== '' && isInPlace) skipped.set(entry.path, true);
+    }
     const action = await decideOrRefuse(entry, existing, rules, sides, grain);
     if (rules.ifExists === 'rename') return renamed(action, target);
     // A directory that is in the way of a file has to be removed like everything in it.
@@ -103,7 +110,12 @@ async function decide(
   if (!isSame) return replace(entry, existing, rules);
   const isDifferent =
     !hasSameTime(entry, existing, grain) || (rules.archive && differs(entry, existing, sides, grain));
-  return isDifferent ? { kind: 'attributes', entry, existing } : { kind: 'skip', entry, reason: 'unchanged' };
+  if (!isDifferent) return { kind: 'skip', entry, reason: 'unchanged' };
+  // Only its attributes would change, but it was to be left as it is.
+  if (rules.ifExists === 'skip' || rules.ifExists === 'rename')
+    return { kind: 'skip', entry, reason: 'exists' };
+  if (rules.ifExists === 'fail') return refuse(entry, 'exists', 'exists already at the target');
+  return { kind: 'attributes', entry, existing };
 }
 
 async function hasSameContent(

@@ -82,7 +82,9 @@ test.each<[source: keyof typeof SOURCES, target: string, rules: Partial<Rules>, 
   ['file', 'nothing', { ifExists: 'skip' }, 'file'],
   ['file', 'file', { ifExists: 'skip' }, 'skip unchanged'],
   ['file', 'older file', { ifExists: 'skip' }, 'skip exists'],
-  ['file', 'file with other bits', { ifExists: 'skip' }, 'attributes'],
+  ['file', 'file with other bits', { ifExists: 'skip' }, 'skip exists'],
+  ['file', 'older same file', { ifExists: 'skip', compare: 'digest' }, 'skip exists'],
+  ['link', 'newer link', { ifExists: 'skip' }, 'skip exists'],
   ['file', 'link', { ifExists: 'skip' }, 'skip exists'],
   ['file', 'directory', { ifExists: 'skip' }, 'skip exists'],
   ['directory', 'directory', { ifExists: 'skip' }, 'directory same'],
@@ -90,6 +92,7 @@ test.each<[source: keyof typeof SOURCES, target: string, rules: Partial<Rules>, 
   ['link', 'link elsewhere', { ifExists: 'skip' }, 'skip exists'],
   ['file', 'file', { ifExists: 'fail' }, 'skip unchanged'],
   ['file', 'older file', { ifExists: 'fail' }, 'refuse exists'],
+  ['file', 'file with other bits', { ifExists: 'fail' }, 'refuse exists'],
   ['file', 'newer file', { ifExists: 'fail', update: true }, 'skip newer'],
   ['file', 'directory', { ifExists: 'fail' }, 'refuse exists'],
   ['directory', 'file', { ifExists: 'fail' }, 'refuse exists'],
@@ -98,6 +101,7 @@ test.each<[source: keyof typeof SOURCES, target: string, rules: Partial<Rules>, 
   ['file', 'nothing', { ...COPY, ifExists: 'rename' }, 'file'],
   ['file', 'file', { ...COPY, ifExists: 'rename' }, 'skip unchanged'],
   ['file', 'older file', { ...COPY, ifExists: 'rename' }, 'file to e-1'],
+  ['file', 'file with other bits', { ...COPY, archive: true, ifExists: 'rename' }, 'skip exists'],
   ['file', 'link', { ...COPY, ifExists: 'rename' }, 'file to e-1'],
   ['link', 'file', { ...COPY, archive: true, ifExists: 'rename' }, 'link to e-1'],
   ['directory', 'directory', { ...COPY, ifExists: 'rename' }, 'directory same'],
@@ -167,6 +171,25 @@ test('what the target has too much is left, and what is in the way of a file wit
   );
   expect([...left.keys()]).toEqual(['b', 'b/c', 'd/f']);
 });
+
+test.each<Rules['compare']>(['time', 'digest'])(
+  'what is in a directory is skipped with it, where a file of the target keeps that name, compared by %s',
+  async (compare) => {
+    const { actions } = await decided(
+      [directory(''), directory('d'), directory('d/e'), file('d/e/f'), file('d-'), file('dd')],
+      [directory(''), file('d'), file('d-')],
+      { compare, ifExists: 'skip' },
+    );
+    expect(actions.map((action) => `${inShort(action)} ${action.entry.path}`)).toEqual([
+      'directory same ',
+      'skip exists d',
+      'skip exists d/e',
+      'skip exists d/e/f',
+      'skip unchanged d-',
+      'file dd',
+    ]);
+  },
+);
 
 test.each<Rules['compare']>(['time', 'digest'])(
   'a name that is given is free on both sides, compared by %s',
