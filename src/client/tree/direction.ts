@@ -2,7 +2,7 @@ import type { SealiftError } from '../../errors.ts';
 import type { RetryEvent } from '../retry.ts';
 import type { TransferProgress } from '../transfer-progress.ts';
 import type { SendAction } from './action.ts';
-import type { Sides } from './decide.ts';
+import { freeNames, type Sides } from './decide.ts';
 import type { ScanOptions } from './local-scan.ts';
 import type { NameFolding, TreeEntry } from './tree-entry.ts';
 import type { Unsynced } from './unsynced-receipts.ts';
@@ -80,6 +80,15 @@ export interface DirectionOptions {
   mustBeNew?: boolean;
   /** Where what would be replaced or removed is kept, on the side of the target. */
   backupDirectory?: string | undefined;
+}
+
+/**
+ * Names for what is kept of `path` in a backup directory, to be tried one after the other: where an earlier backup has
+ * a file under the name of a directory, or the reverse, both are to stay. But for the first each has to be free.
+ */
+export function* backupNames(path: string): Generator<string> {
+  const [top = '', ...below] = path.split('/');
+  for (const name of freeNames(top)) yield [name, ...below].join('/');
 }
 
 /** From which size on `auto` starts from what stands: below it, asking costs more than it saves. */

@@ -15,6 +15,7 @@ import { retrying, type TransferOptions } from '../transfer-options.ts';
 import type { SendAction } from './action.ts';
 import { localDigest, remoteDigest } from './content-digest.ts';
 import {
+  backupNames,
   usesDelta,
   type Attributes,
   type DirectionOptions,
@@ -283,8 +284,18 @@ export class GetTree implements TreeDirection {
 
   async #keepBackup(path: string): Promise<boolean> {
     if (this.#backup === undefined) return false;
-    await this.#target.moveTo(this.#backup, path, path === '' ? basename(this.#target.root) : path);
-    return true;
+    const wanted = path === '' ? basename(this.#target.root) : path;
+    let inTheWay: unknown;
+    for (const name of backupNames(wanted)) {
+      try {
+        await this.#target.moveTo(this.#backup, path, name, { mustBeNew: name !== wanted });
+        return true;
+      } catch (error) {
+        if (!isSealiftError(error, 'local-exists')) throw error;
+        inTheWay ??= error;
+      }
+    }
+    throw inTheWay;
   }
 
   async #discard(temporaries: readonly string[]): Promise<void> {

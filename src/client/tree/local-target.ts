@@ -171,12 +171,25 @@ export class LocalTarget {
     this.#unsynced.addName(this.file(to));
   }
 
-  /** Moves what stands there into another tree, which is written to with the same care: it may hold links from here. */
-  async moveTo(other: LocalTarget, path: string, otherPath: string): Promise<void> {
+  /**
+   * Moves a file or link into another tree, which is written to with the same care: it may hold links from here.
+   * Throws `local-exists` where a directory is in the way, or what is none, and with `mustBeNew` where anything is.
+   */
+  async moveTo(
+    other: LocalTarget,
+    path: string,
+    otherPath: string,
+    { mustBeNew }: { mustBeNew: boolean },
+  ): Promise<void> {
     await this.#parents(path);
     await other.#parents(otherPath);
     const to = other.file(otherPath);
-    await explaining(to, () => rename(this.file(path), to)).catch(passOverGone);
+    await explaining(to, async () => {
+      const standing = await lstat(to).catch(() => undefined);
+      if (standing !== undefined && (mustBeNew || standing.isDirectory()))
+        throw new SealiftError('local-exists', `${to} exists already.`);
+      await rename(this.file(path), to);
+    }).catch(passOverGone);
     other.#unsynced.addName(to);
   }
 

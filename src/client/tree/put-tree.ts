@@ -14,6 +14,7 @@ import { upload } from '../upload.ts';
 import type { SendAction } from './action.ts';
 import { localDigest, remoteDigest } from './content-digest.ts';
 import {
+  backupNames,
   usesDelta,
   type Attributes,
   type DirectionOptions,
@@ -237,10 +238,20 @@ export class PutTree implements TreeDirection {
   async #keepBackup(client: Client, path: string): Promise<boolean> {
     const { backupDirectory, top } = this.#options;
     if (backupDirectory === undefined) return false;
-    const kept = joinPath(backupDirectory, path === '' ? baseName(top) : path);
-    // Where nothing stands any more, it is there already: an answer was lost.
-    await client.move(this.#remote(path), kept).catch(passOverGone);
-    return true;
+    const wanted = path === '' ? baseName(top) : path;
+    let inTheWay: unknown;
+    for (const name of backupNames(wanted)) {
+      const condition = name === wanted ? {} : ({ if: 'absent' } as const);
+      try {
+        // Where nothing stands any more, it is there already: an answer was lost.
+        await client.move(this.#remote(path), joinPath(backupDirectory, name), condition).catch(passOverGone);
+        return true;
+      } catch (error) {
+        if (!isSealiftError(error, 'is-directory', 'not-directory', 'exists')) throw error;
+        inTheWay ??= error;
+      }
+    }
+    throw inTheWay;
   }
 
   #ask<T>(question: (client: Client) => Promise<T>): Promise<T> {

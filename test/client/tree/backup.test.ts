@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { isChange } from '../../../src/client/tree/action.ts';
-import { contentsAt, plantTree } from '../../support/planted-tree.ts';
+import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
 import { MIB, noise } from '../setting.ts';
 import { copy, startTrees, WAYS } from './tree-setting.ts';
 
@@ -81,4 +81,30 @@ test('an older backup of the same name is replaced', async () => {
     expect(actions.filter(isChange)).not.toEqual([]);
     expect(await contentsAt(onDisk)).toEqual({ file: 'v2' });
   }
+});
+
+describe.each(WAYS)('%s: an earlier backup that has the name as something else', (way) => {
+  test.each<[name: string, target: Record<string, Planted>, backup: Record<string, Planted>]>([
+    ['a directory', { 'd.x': 'now' }, { 'd.x/a': 'then', 'd-1.x': 'another' }],
+    ['a file', { 'd/e/a': 'now', 'd/e/b': 'now' }, { 'd/e': 'then', 'd-1/e/b': 'another' }],
+    ['a link', { 'd/a': 'now' }, { d: { link: 'elsewhere' } }],
+    ['a directory, of a link', { d: { link: 'now' } }, { 'd/a': 'then' }],
+  ])('stays, and what is kept now gets a free name: %s', async (_, target, backup) => {
+    const trees = await startTrees(way, { other: 'other' }, target);
+    const onDisk = join(trees.target, '..', 'backup');
+    await plantTree(onDisk, backup);
+    const [now, then] = [await contentsAt(trees.target), await contentsAt(onDisk)];
+    const { told } = await copy(trees.direction({ backupDirectory: way === 'put' ? 'backup' : onDisk }));
+    expect(told.failed).toEqual({});
+    expect(await contentsAt(trees.target)).toEqual({ other: 'other' });
+    const after = await contentsAt(onDisk);
+    expect(after).toMatchObject(then);
+    const kept = Object.entries(after).filter(([path]) => !(path in then));
+    const found = kept
+      .filter(([path]) => !path.endsWith('/'))
+      .map(([path, is]) => [path.replace(/-\d/, ''), is]);
+    expect(Object.fromEntries(found)).toEqual(
+      Object.fromEntries(Object.entries(now).filter(([path]) => !path.endsWith('/'))),
+    );
+  });
 });
