@@ -179,7 +179,8 @@ export class Client implements AsyncDisposable {
       ...(await this.#smallFiles.compress(content)),
       signal,
     });
-    return this.checkedReceipt(header, content.length, smallFileDigest(this.algorithm, content.length, raw));
+    const digest = smallFileDigest(this.algorithm, content.length, raw);
+    return this.checkedReceipt(header, content.length, digest, options.durability);
   }
 
   /** Fetches a file, or a former `version` of it, of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */
@@ -250,9 +251,23 @@ export class Client implements AsyncDisposable {
     await this.request('unlock', { name, ...lease }, { signal });
   }
 
-  /** Reads a receipt and checks that it is for what was sent. Throws `digest-mismatch`. */
-  checkedReceipt(header: Message['header'], size: number, digest: string): Receipt {
+  /**
+   * Reads a receipt and checks that it is for what was sent, and promises what was asked for. Throws
+   * `digest-mismatch` or `protocol-violation`.
+   */
+  checkedReceipt(
+    header: Message['header'],
+    size: number,
+    digest: string,
+    durability: PutOptions['durability'] = 'disk',
+  ): Receipt {
     const receipt = readAnswer(RECEIPT, header);
+    // Nobody would sync it: to who asked for the disk it is done.
+    if (durability === 'disk' && receipt.durability !== 'disk')
+      throw new SealiftError(
+        'protocol-violation',
+        'The server did not bring to its disk what it was asked to, and said so.',
+      );
     if (receipt.size === size && receipt.digest === digest) return receipt;
     throw new SealiftError(
       'digest-mismatch',

@@ -51,8 +51,9 @@ export class UploadPublishing {
     try {
       return await this.#orEarlierSuccess(client, commit, async () => {
         this.#unanswered = commit;
-        const { header } = await client.request('commit', { ...commit }, { signal: this.#options.signal });
-        return client.checkedReceipt(header, commit.size, commit.digest);
+        const { durability, signal } = this.#options;
+        const { header } = await client.request('commit', { ...commit }, { signal });
+        return client.checkedReceipt(header, commit.size, commit.digest, durability);
       });
     } catch (error) {
       // It will never get this name: what was sent would only lie on the server until it is old.

@@ -216,6 +216,11 @@ describe('an upload to a server that answers', () => {
       'digest-mismatch',
     ],
     ['a receipt for another size', { commit: saying(ok({ ...receipt, size: 1 })) }, 'digest-mismatch'],
+    [
+      'a receipt that is not for the disk, as it was asked',
+      { commit: saying(ok({ ...receipt, durability: 'memory' })) },
+      'protocol-violation',
+    ],
     ['a receipt that is none', { commit: saying(ok({})) }, 'protocol-violation'],
     ['no upload', { put: saying(ok({})) }, 'protocol-violation'],
     [
@@ -242,6 +247,31 @@ describe('an upload to a server that answers', () => {
     const { sending } = await sendTo({ ...begun, ...script });
     const error = await failureOf(sending);
     expect(error.code === 'retries-exhausted' ? error.details['lastCode'] : error.code).toBe(code);
+  });
+});
+
+describe('a small file whose receipt is for the memory of the server', () => {
+  const small = Buffer.from('small');
+  const receipt = {
+    path: 'file',
+    size: small.length,
+    digest: fileDigest('sha256', [blockDigest('sha256', small)]),
+    'mtime-ms': 0,
+    etag: 'e',
+    durability: 'memory',
+  };
+
+  test.each([{}, { durability: 'disk' }] as const)('is not done where %j was asked', async (options) => {
+    const { connector } = await connected({ put: saying(ok(receipt)) });
+    const client = await connector.use();
+    const error = await failureOf(client.put('file', small, options));
+    expect(error.code).toBe('protocol-violation');
+  });
+
+  test('is received where that was asked', async () => {
+    const { connector } = await connected({ put: saying(ok(receipt)) });
+    const client = await connector.use();
+    expect(await client.put('file', small, { durability: 'memory' })).toMatchObject({ durability: 'memory' });
   });
 });
 
