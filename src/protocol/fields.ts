@@ -115,6 +115,8 @@ export function list<T>(item: Field<T>, maxItems: number): Field<T[]> {
 
 /** What tells one version of a file from another; opaque. */
 export const etag = text(MAX_ETAG_CHARACTERS);
+/** Permission bits only: what could raise a file's powers (setuid, setgid, sticky), or tells its type, is dropped, not refused. */
+export const mode: Field<number> = (value) => integer(0, 0o177777)(value) & 0o777;
 /** The digest of one block in its written form. */
 export const blockDigest = text(71, /^(sha256|blake3):[0-9a-f]{64}$/);
 /** The digest of a whole file in its written form. */

@@ -18,6 +18,7 @@ import {
   blockDigest,
   etag,
   fileDigest,
+  mode,
 } from './fields.ts';
 import type { Header } from './header.ts';
 import {
@@ -58,8 +59,6 @@ const size: Field<number> = (value) => {
 };
 const blockIndex = integer(0, MAX_FILE_BYTES / BLOCK_BYTES - 1);
 const mtimeMs = optional(integer(-8_640_000_000_000_000, 8_640_000_000_000_000));
-// Permission bits only: what could raise a file's powers (setuid, setgid, sticky) is dropped, not refused.
-const mode: Field<number | undefined> = optional((value) => integer(0, 0o177777)(value) & 0o777);
 // Any text that no server gave out is an upload that does not exist, not a mistake in the request.
 const uploadId: Field<string> = (value) => {
   if (typeof value !== 'string') throw new FieldError('is not a string');
@@ -95,7 +94,7 @@ export const REQUESTS = {
     path,
     size: nullable(size),
     mtimeMs,
-    mode,
+    mode: optional(mode),
     resumeKey: optional(randomKey),
     base: optional(oneOf(...BASES)),
     durability: optional(oneOf(...DURABILITIES)),
@@ -116,8 +115,8 @@ export const REQUESTS = {
   stat: { path: pathOrRoot, digest: optional(boolean) },
   list: { path: pathOrRoot, recursive: optional(boolean), versions: optional(boolean) },
   search: { query: text(MAX_QUERY_CHARACTERS) },
-  set: { path, mtimeMs, mode },
-  mkdir: { path, mtimeMs, mode },
+  set: { path, mtimeMs, mode: optional(mode) },
+  mkdir: { path, mtimeMs, mode: optional(mode) },
   symlink: { path, target: linkTarget, ...condition },
   remove: { path, recursive: optional(boolean) },
   move: { path, to: path, ...condition },

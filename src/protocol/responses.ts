@@ -16,6 +16,7 @@ import {
   blockDigest,
   etag,
   fileDigest,
+  mode,
 } from './fields.ts';
 import {
   MAX_CERTIFICATE_CHARACTERS,
@@ -79,7 +80,7 @@ export const UPLOAD_ANSWER = { upload: text(128), base: oneOf(...BASES) } as con
 export const FILE_ANSWER = {
   size,
   mtimeMs: anyInteger,
-  mode: integer(0, 0o7777),
+  mode,
   etag,
   digest: optional(blockDigest),
 } as const satisfies Shape;
@@ -92,7 +93,7 @@ const entryShape = {
   type: oneOf(...ENTRY_TYPES),
   size: integer(0),
   mtimeMs: anyInteger,
-  mode: integer(0, 0o7777),
+  mode,
   etag: optional(etag),
   target: optional(text(MAX_LINK_TARGET_BYTES)),
 } as const;

@@ -313,6 +313,17 @@ describe('a listing that names', () => {
   );
 });
 
+test('the mode of a file may tell its type as well, which is passed over', async () => {
+  const entry = { path: 'a', type: 'file', size: 1, 'mtime-ms': 0, mode: 0o100644 };
+  const { connector } = await connected({
+    list: saying(ok({}, Buffer.from(JSON.stringify({ entries: [entry] })))),
+    stat: saying(ok(entry)),
+  });
+  const client = await connector.use();
+  expect(await Array.fromAsync(client.list(''))).toMatchObject([{ path: 'a', mode: 0o644 }]);
+  expect(await client.stat('a')).toMatchObject({ mode: 0o644 });
+});
+
 describe('a connection to a server that', () => {
   const hello = (change: Record<string, unknown>): Script => ({ hello: saying([{ ...HELLO, ...change }]) });
   const raw = (bytes: Buffer | string): Script => ({ hello: ({ socket }) => void socket.write(bytes) });

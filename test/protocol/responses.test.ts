@@ -155,11 +155,11 @@ describe('what is refused of a server', () => {
     ['upload', 'upload', ['x'.repeat(129)]],
     ['upload', 'base', ['all']],
     ['file', 'digest', [file]],
-    ['file', 'mode', [-1, 0o10000]],
+    ['file', 'mode', [-1, 0o200000]],
     ['block part', 'index', [-1, 0.5]],
     ['stat', 'type', ['fifo']],
     ['stat', 'etag', ['x'.repeat(201)]],
-    ['stat', 'mode', [-1, 0o10000]],
+    ['stat', 'mode', [-1, 0o200000]],
     ['stat', 'size', [-1]],
     ['list entry', 'path', ['..', 'a/../b']],
     ['list entry', 'target', ['x'.repeat(4_097)]],
@@ -183,8 +183,8 @@ describe('what is taken of a server', () => {
     ['hello', 'max-requests', [1, Number.MAX_SAFE_INTEGER]],
     ['hello', 'time-ms', [Number.MIN_SAFE_INTEGER]],
     ['receipt', 'size', [16 * 2 ** 40]],
-    ['file', 'mode', [0, 0o7777]],
-    ['stat', 'mode', [0, 0o7777]],
+    ['file', 'mode', [0, 0o777]],
+    ['stat', 'mode', [0, 0o777]],
     ['stat', 'size', [0, Number.MAX_SAFE_INTEGER]],
     ['list entry', 'target', ['', 'x'.repeat(4_096)]],
   ];
@@ -195,6 +195,15 @@ describe('what is taken of a server', () => {
     expect(writeFields(readAnswer(shape, { ...whole, [field]: value }))).toHaveProperty([field], value);
   });
 });
+
+test.each(['file', 'stat', 'list entry'] as const)(
+  'of a mode in the answer %s only the permission bits count',
+  (answer) => {
+    const { shape, whole } = answers[answer] as (typeof answers)[string];
+    for (const mode of [0o100644, 0o7644, 0o177644])
+      expect(readAnswer(shape, { ...whole, mode })).toHaveProperty('mode', 0o644);
+  },
+);
 
 test('an error that is no fault of the server comes through as it is', () => {
   const mistake = new TypeError('a mistake in a shape');
