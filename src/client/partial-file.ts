@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, lstat, open, realpath, unlink, type FileHandle } from 'node:fs/promises';
+import { chmod, copyFile, lstat, open, realpath, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 import { throwIfAborted } from '../clock.ts';
-import { isSealiftError, SealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError, systemCode } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigests } from '../transfer/block-digests.ts';
@@ -56,11 +56,17 @@ export class PartialFile implements AsyncDisposable {
     return explaining(target, async () => new PartialFile(target, path, await openOwn(path)));
   }
 
-  /** Begins with a copy of what stands at `path`, unless an earlier run left something. */
+  /** Begins with a copy of what stands at `path`, unless an earlier run left something, or it may not be read. */
   async startFrom(path: string): Promise<void> {
     await this.#takingRoom(async () => {
-      if ((await this.#handle.stat()).size === 0)
+      if ((await this.#handle.stat()).size > 0) return;
+      try {
         await copyFile(path, this.#path, constants.COPYFILE_FICLONE);
+      } catch (error) {
+        if (systemCode(error) !== 'EACCES') throw error;
+      }
+      // The copy has the bits of the original, which what comes now may not be open to, and which may forbid to go on.
+      await this.#handle.chmod(PRIVATE);
     });
   }
 
@@ -138,14 +144,40 @@ export class PartialFile implements AsyncDisposable {
   }
 }
 
+/** Nobody else reads what has not come to its place: who may then is not known before. */
+const PRIVATE = 0o600;
+
 // A crash between link and unlink leaves the finished file under this name too, and that must not be written to.
 async function openOwn(path: string): Promise<FileHandle> {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-  const handle = await open(path, flags, 0o600);
-  if ((await handle.stat()).nlink === 1) return handle;
+  const handle = await openPermitted(path, flags);
+  try {
+    const { nlink, mode } = await handle.stat();
+    if (nlink === 1) {
+      // An earlier run may have died when it had the bits of the file.
+      if ((mode & 0o777) !== PRIVATE) await handle.chmod(PRIVATE);
+      return handle;
+    }
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
   await handle.close();
   await unlink(path);
-  return open(path, flags | constants.O_EXCL, 0o600);
+  return open(path, flags | constants.O_EXCL, PRIVATE);
+}
+
+// Once it has the bits of the file these may forbid to open it: of a file that is read-only, for one.
+async function openPermitted(path: string, flags: number): Promise<FileHandle> {
+  try {
+    return await open(path, flags, PRIVATE);
+  } catch (error) {
+    const stats = await lstat(path).catch(() => undefined);
+    if (systemCode(error) !== 'EACCES' || stats?.isFile() !== true) throw error;
+    if (stats.nlink > 1) await unlink(path);
+    else await chmod(path, PRIVATE);
+    return open(path, flags, PRIVATE);
+  }
 }
 
 /** The name, without its ending, of what belongs to a download. */

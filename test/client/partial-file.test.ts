@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
+  chmod,
+  link,
   lstat,
   mkdir,
   open,
@@ -18,6 +20,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Completion } from '../../src/client/local-publish.ts';
 import { PARTIAL_NAME, PartialFile } from '../../src/client/partial-file.ts';
 import { blockDigest } from '../../src/transfer/digests.ts';
+import { useNobodysRights } from '../storage/fs/nobodys-rights.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
 import { failureOf, MIB, noise } from './setting.ts';
 
@@ -67,6 +70,67 @@ test('is readable by nobody else while it grows', async () => {
   await filled(target);
   for (const name of await readdir(directory))
     expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600);
+});
+
+test('is readable by nobody else where it began with a copy of an open file, or an earlier run left it open', async () => {
+  const { directory, target } = await targetIn();
+  await writeFile(target, content, { mode: 0o644 });
+  const partial = await opened(target);
+  const part = join(directory, (await readdir(directory)).find((name) => PARTIAL_NAME.test(name)) ?? '');
+  await partial.startFrom(target);
+  expect((await stat(part)).mode & 0o777).toBe(0o600);
+  expect(await partial.size()).toBe(content.length);
+  await partial[Symbol.asyncDispose]();
+  await chmod(part, 0o644);
+  await opened(target);
+  expect((await stat(part)).mode & 0o777).toBe(0o600);
+});
+
+describe('bits that forbid to read or write', () => {
+  useNobodysRights();
+
+  test.each([0o444, 0o200, 0o000])(
+    'that the file had already do not keep it from going on (%o)',
+    async (mode) => {
+      const { directory, target } = await targetIn();
+      const first = await filled(target);
+      const part = join(directory, (await readdir(directory)).find((name) => PARTIAL_NAME.test(name)) ?? '');
+      // It died before it was renamed.
+      await first[Symbol.asyncDispose]();
+      await chmod(part, mode);
+      const partial = await opened(target);
+      expect(await partial.size()).toBe(content.length);
+      await partial.complete({ ...whole, mode, keepsMode: true });
+      expect((await stat(target)).mode & 0o777).toBe(mode);
+    },
+  );
+
+  test('of the finished file are left alone where it has the name of a partial file still', async () => {
+    const { directory, target } = await targetIn();
+    const first = await filled(target);
+    const part = join(directory, (await readdir(directory)).find((name) => PARTIAL_NAME.test(name)) ?? '');
+    await first.complete({ ...whole, mode: 0o444, keepsMode: true });
+    await first[Symbol.asyncDispose]();
+    await link(target, part);
+    const partial = await opened(target);
+    expect(await partial.size()).toBe(0);
+    expect((await stat(target)).mode & 0o777).toBe(0o444);
+  });
+
+  test.each([
+    { mode: 0o444, copied: content.length },
+    { mode: 0o200, copied: 0 },
+  ])('of what it is to begin with: $mode', async ({ mode, copied }) => {
+    const { target } = await targetIn();
+    await writeFile(target, content, { mode });
+    const first = await opened(target);
+    await first.startFrom(target);
+    expect(await first.size()).toBe(copied);
+    await first.write(0, content.subarray(0, MIB));
+    await first[Symbol.asyncDispose]();
+    const partial = await opened(target);
+    expect(await partial.size()).toBe(Math.max(copied, MIB));
+  });
 });
 
 test.each([
