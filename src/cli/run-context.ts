@@ -9,7 +9,6 @@ import type { RetryPolicy } from '../client/retry.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { formatAddress, parseAddress, type Address } from '../transport/address.ts';
-import type { ExpiringCertificate } from '../trust/expiring-certificates.ts';
 import { KnownServers } from '../trust/known-servers.ts';
 import { assertPrivate } from '../trust/private-file.ts';
 import type { Directories } from './directories.ts';
@@ -161,7 +160,7 @@ export class RunContext implements AsyncDisposable {
       connectTimeoutMs: connectTimeout as number,
       helloTimeoutMs: 2 * (connectTimeout as number),
       timeoutMs: timeout as number,
-      onExpiring: (expiring) => this.#warnOnce(expiring),
+      onExpiring: (expiring) => this.warnOnce(expiryWarning(expiring)),
       signal: this.signal,
     };
   }
@@ -170,9 +169,8 @@ export class RunContext implements AsyncDisposable {
     for (const connector of this.#connectors.values()) await connector[Symbol.asyncDispose]();
   }
 
-  // Each connection of a run tells the same.
-  #warnOnce(expiring: ExpiringCertificate): void {
-    const warning = expiryWarning(expiring);
+  /** For what each connection or file of a run would tell anew. */
+  warnOnce(warning: string): void {
     if (!this.#warnings.has(warning)) this.terminal.warn(warning);
     this.#warnings.add(warning);
   }

@@ -1,8 +1,7 @@
-import { join } from 'node:path';
-
 import type { Connector } from '../client/connector.ts';
 import type { Rules } from '../client/tree/decide.ts';
 import type { DirectionOptions, TreeDirection } from '../client/tree/direction.ts';
+import { resumeKeysOf } from './resume-keys.ts';
 import type { RunContext } from './run-context.ts';
 import { streamSettings } from './stream-settings.ts';
 import { throttleOf } from './throttle-setting.ts';
@@ -39,6 +38,5 @@ export async function treeDirection(context: RunContext, parts: DirectionParts):
     return new GetTree(options);
   }
   const { PutTree } = await import('../client/tree/put-tree.ts');
-  const { ResumeKeys } = await import('../client/resume-keys.ts');
-  return new PutTree({ ...options, resumeKeys: new ResumeKeys(join(context.directories.state, 'resume')) });
+  return new PutTree({ ...options, resumeKeys: await resumeKeysOf(context) });
 }

@@ -3,7 +3,7 @@ import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { systemClock, type Clock } from '../clock.ts';
-import { SealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { readPrivateFile, writePrivateFile } from '../trust/private-file.ts';
 
@@ -15,6 +15,14 @@ export function newResumeKey(random: Random): string {
   return random.bytes(16).toString('hex');
 }
 
+export interface ResumeKeysOptions {
+  /**
+   * Called, perhaps more than once, where a key can be neither read nor kept. The upload then has one of its own, and is
+   * resumed in this call, but not by a later run. Default: the upload fails with this error.
+   */
+  onUnusable?: ((error: SealiftError) => void) | undefined;
+}
+
 /**
  * Remembers, from one run of a program to the next, under which key an upload was begun. One small private file a
  * transfer, removed when it is done.
@@ -22,18 +30,20 @@ export function newResumeKey(random: Random): string {
 export class ResumeKeys {
   readonly #directory: string;
   readonly #clock: Clock;
+  readonly #onUnusable: ResumeKeysOptions['onUnusable'];
   #swept: Promise<void> | undefined;
 
   /** `directory` is made when the first key is kept. */
-  constructor(directory: string, clock: Clock = systemClock) {
+  constructor(directory: string, clock: Clock = systemClock, { onUnusable }: ResumeKeysOptions = {}) {
     this.#directory = directory;
     this.#clock = clock;
+    this.#onUnusable = onUnusable;
   }
 
   /** The key that is kept for `name`, which says source and target; undefined if none is. */
   async find(name: string): Promise<string | undefined> {
     const file = this.#file(name);
-    const key = (await readPrivateFile(file))?.trim();
+    const key = (await this.#orTold(() => readPrivateFile(file)))?.trim();
     if (key === undefined || key === '') return undefined;
     if (!/^[0-9a-f]{32}$/.test(key)) {
       throw new SealiftError('bad-configuration', `${file} should hold a resume key and does not.`, {
@@ -46,19 +56,30 @@ export class ResumeKeys {
     return key;
   }
 
-  /** The same, or a new one that now is kept. */
+  /** The same, or a new one that now is kept, unless the directory is unusable and there is somebody to be told so. */
   async keyFor(name: string, random: Random): Promise<string> {
     const kept = await this.find(name);
     if (kept !== undefined) return kept;
     await (this.#swept ??= this.#sweep());
     const made = newResumeKey(random);
-    await writePrivateFile(this.#file(name), `${made}\n`, random);
+    await this.#orTold(() => writePrivateFile(this.#file(name), `${made}\n`, random));
     return made;
   }
 
   /** Forgets the key for `name`: the transfer is done. */
   async done(name: string): Promise<void> {
     await rm(this.#file(name), { force: true });
+  }
+
+  async #orTold<T>(task: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await task();
+    } catch (error) {
+      if (this.#onUnusable === undefined || !isSealiftError(error, 'local-file', 'local-no-space'))
+        throw error;
+      this.#onUnusable(error);
+      return undefined;
+    }
   }
 
   // What cannot be looked at or removed does no harm.

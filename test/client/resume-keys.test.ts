@@ -62,3 +62,16 @@ test('a key that is asked for stays, however long ago it was made', async () => 
   }
   expect(await new ResumeKeys(directory, clock).keyFor('goes on each week', systemRandom)).toBe(key);
 });
+
+test('where none can be kept, the upload has one of its own if that is told, and fails if not', async () => {
+  const directory = join(await temporaryDirectory(), 'file');
+  await writeFile(directory, '');
+  expect((await failureOf(new ResumeKeys(directory).keyFor('name', systemRandom))).code).toBe('local-file');
+  const told: string[] = [];
+  const keys = new ResumeKeys(directory, undefined, { onUnusable: ({ code }) => told.push(code) });
+  expect(await keys.find('name')).toBeUndefined();
+  const key = await keys.keyFor('name', systemRandom);
+  expect(key).toMatch(/^[0-9a-f]{32}$/);
+  expect(await keys.keyFor('name', systemRandom)).not.toBe(key);
+  expect(new Set(told)).toEqual(new Set(['local-file']));
+});

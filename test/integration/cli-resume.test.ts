@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
@@ -117,4 +117,23 @@ test('a tree that is fetched keeps its partial files from clean, and once that i
   await get.kill('SIGKILL');
   expect(await home.runJson(['clean', home.at('fetched')])).toMatchObject({ code: 0 });
   expect(temporaries()).toEqual([]);
+});
+
+test('large files are sent also where no key can be kept, and that is told once', async () => {
+  const state = home.at('state/sealift/resume');
+  rmSync(state, { recursive: true, force: true });
+  home.write('state/sealift/resume', 'no directory');
+  const content = randomBytes(MIB + 1);
+  for (const name of ['keyless/a', 'keyless/b']) home.write(`work/${name}`, content);
+  const sent = [
+    await here.run(['put', 'keyless/a', 'keyless/b', server.place('keyless/put/')]),
+    await here.run(['sync', 'keyless/', server.place('keyless/sync')]),
+  ];
+  rmSync(state);
+  for (const { code, stderr } of sent) {
+    expect(code).toBe(0);
+    expect(stderr.match(/cannot go on with what this one leaves unfinished/g)).toHaveLength(1);
+  }
+  for (const name of ['put/a', 'put/b', 'sync/a', 'sync/b'])
+    expect(arrived(`root/keyless/${name}`, content)).toBe(true);
 });

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
@@ -22,6 +22,7 @@ import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { sourcesAndTarget } from '../places.ts';
 import { remotePlace, type RemotePlace } from '../remote-command.ts';
+import { resumeKeysOf } from '../resume-keys.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
@@ -186,8 +187,7 @@ async function send(
   hooks: SendHooks,
 ): Promise<UploadResult> {
   const { upload } = await import('../../client/upload.ts');
-  const { ResumeKeys } = await import('../../client/resume-keys.ts');
-  const keys = new ResumeKeys(join(context.directories.state, 'resume'));
+  const keys = await resumeKeysOf(context);
   const place = formatAddress(connector.options.address);
   return upload(connector, opened, path, {
     ...hooks,
