@@ -1,6 +1,6 @@
 import { isSealiftError, toSealiftError, type SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { errorFields } from '../protocol/wire-errors.ts';
+import { errorFields, isWireErrorCode } from '../protocol/wire-errors.ts';
 import type { Connection } from '../transport/connection.ts';
 import type { Answer } from './exchange.ts';
 import { clipped, withoutContext } from './told-errors.ts';
@@ -50,8 +50,7 @@ export class Answers {
   ): Promise<void> {
     const known = toSealiftError(error);
     if (known.code === 'connection-lost' || known.code === 'timeout') return;
-    if (known.code === 'internal') logger.error({ err: error, cause: known.cause }, 'a request failed');
-    else logger.debug({ code: known.code, reason: known.message }, 'a request was refused');
+    logOf(known, error, logger);
     if (this.#hasEnded) return;
     const answer = id === undefined ? {} : { id };
     try {
@@ -66,4 +65,13 @@ export class Answers {
       logger.debug({ err: sendError }, 'an error could not be told');
     }
   }
+}
+
+function logOf(known: SealiftError, error: unknown, logger: Logger): void {
+  const { code, message: reason, hint, cause } = known;
+  if (code === 'internal') return logger.error({ err: error, cause }, 'a request failed');
+  // The client is told no more than that the log says why, unless it is the client that is gone.
+  if (!isWireErrorCode(code) && code !== 'aborted')
+    return logger.error({ code, reason, hint }, 'a request failed');
+  logger.debug({ code, reason }, 'a request was refused');
 }

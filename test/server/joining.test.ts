@@ -119,10 +119,11 @@ describe('a code is not spent', () => {
   });
 
   test('where the root of its principal cannot be served', async () => {
-    const server = await startDirectoryServer();
+    const server = await startAttackedServer({ users: undefined });
     const code = await wait(join(server.root, '.sealift/users.toml'), 'alice', { root: 'plain/hers' });
     await writeFile(join(server.root, 'plain'), '');
-    expect(await hello(server, { join: code })).toMatchObject({ status: 'error' });
+    expect(await hello(server, { join: code })).toMatchObject({ code: 'internal', retryable: true });
+    expect(server.log()).toContain('plain/hers cannot be made');
     await rm(join(server.root, 'plain'));
     expect(await hello(server, { join: code })).toMatchObject({ status: 'ok', principal: 'alice' });
   });

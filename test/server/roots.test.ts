@@ -1,14 +1,17 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 
 import type { Store } from '../../src/storage/store.ts';
+import { startAttackedServer } from '../support/attacked-server.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
 import {
   startDirectoryServer,
   temporaryDirectory,
+  tokenOf,
   usersToml,
   type TestUser,
 } from '../support/test-server.ts';
@@ -34,6 +37,30 @@ test('a principal with a root of its own sees nothing else, and its errors name 
     expect(header['message']).not.toContain(root);
   }
   expect(await fetched(admin, 'homes/alice/notes/a')).toEqual(bytesOf(7));
+});
+
+test('one that cannot be opened is explained in the log, and not to the client', async () => {
+  const { login, connect, root, log } = await startAttackedServer({
+    users: { alice: { limits: 'root = "plain/hers"' }, bob: {} },
+  });
+  await writeFile(join(root, 'plain'), '');
+  const { header } = await (await connect()).hello({ token: tokenOf('alice') });
+  expect(header).toMatchObject({
+    code: 'internal',
+    message: 'The server failed on this request; its log says why.',
+  });
+  const bob = await login('bob');
+  expect((await bob.ask('stat', { path: 'nowhere' })).header['code']).toBe('not-found');
+  const lines = log().trim().split('\n');
+  const errors = lines
+    .map((line) => JSON.parse(line) as { level: number })
+    .filter(({ level }) => level === pino.levels.values['error']);
+  expect(errors).toEqual([
+    expect.objectContaining({
+      code: 'bad-configuration',
+      reason: expect.stringContaining(`${join(root, 'plain/hers')} cannot be made`),
+    }),
+  ]);
 });
 
 test('roots that are one directory, however written, are served as one', async () => {
