@@ -55,9 +55,12 @@ export interface Listener {
   setTls(tls: ListenOptions['tls']): void;
 }
 
+/** The sockets whose handshake has not ended, by what tells which one of them is secured then. */
+type Handshakes = Map<string | Socket, Socket>;
+
 /** Listens for TLS. Throws `bad-configuration` if the certificate cannot be used or the address cannot be had. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const handshakes = new Map<string, Socket>();
+  const handshakes: Handshakes = new Map();
   const server = tlsServer(options, handshakes);
   if ('path' in options.address) await removeStaleSocket(options.address.path);
   await listening(server, options.address);
@@ -88,7 +91,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
-function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): TlsServer {
+function tlsServer(options: ListenOptions, handshakes: Handshakes): TlsServer {
   const server = usable(() =>
     createServer({
       ...contextOptions(options.tls),
@@ -104,16 +107,16 @@ function tlsServer(options: ListenOptions, handshakes: Map<string, Socket>): Tls
   server.prependListener('connection', (socket: Socket) => {
     const address = plainAddress(socket.remoteAddress);
     if (!options.onAccepted(address)) return socket.destroy();
-    const name = endpoint(socket);
-    if (address !== '') handshakes.set(name, socket);
+    const end = commonEnd(socket);
+    handshakes.set(end, socket);
     socket.once('close', () => {
-      if (handshakes.get(name) === socket) handshakes.delete(name);
+      if (handshakes.get(end) === socket) handshakes.delete(end);
       options.onClosed(address);
     });
   });
   const leaves = options.requestClientCertificate ? leavesWithChain(server) : undefined;
   server.on('secureConnection', (socket) => {
-    handshakes.delete(endpoint(socket));
+    handshakes.delete(commonEnd(socket));
     onSecured(socket, options, leaves?.get(socket));
   });
   server.on('tlsClientError', (error, socket) => {
@@ -165,9 +168,12 @@ function usable<T>(use: () => T): T {
   }
 }
 
-/** What the socket before TLS and the one after it have in common. */
-function endpoint({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+/** What the socket before TLS and the one after it have in common. Without an address it is the former, which only Node's own name for it tells. */
+function commonEnd(socket: Socket): string | Socket {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress !== undefined) return `${remoteAddress} ${remotePort}`;
+  const { _parent: before } = socket as { _parent?: Socket | null };
+  return before ?? socket;
 }
 
 function onSecured(

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { issueAuthority, loopbackCertificate } from '../support/certificates.ts';
 import { dialling } from '../support/dialling.ts';
 import { failureOf } from '../support/failure.ts';
 import { listening } from '../support/listening.ts';
@@ -20,6 +22,22 @@ describe('a Unix socket', () => {
     await connection.send({ fields: { n: 1 } });
     expect((await (await accepting).connection.receive())?.header['n']).toBe(1);
     expect(accepted).toEqual(['']);
+  });
+
+  test('on which a handshake is under way when the client CA changes: it alone is ended', async () => {
+    const address = await socketIn();
+    const { listener, next, accepted, until } = await listening({ address, handshakeTimeoutMs: 3_600_000 });
+    const accepting = next();
+    const { connection } = await dialling({ address });
+    const served = await accepting;
+    const silent = connect(address);
+    onTestFinished(() => void silent.destroy());
+    const gone = once(silent.on('error', () => undefined).resume(), 'close');
+    await until(() => accepted.length === 2);
+    listener.setTls({ ...(await loopbackCertificate()), clientCa: (await issueAuthority()).cert });
+    await gone;
+    await connection.send({ fields: { n: 1 } });
+    expect((await served.connection.receive())?.header['n']).toBe(1);
   });
 
   test('left by a process that was killed is replaced', async () => {
