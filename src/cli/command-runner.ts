@@ -2,13 +2,13 @@ import type { Command, Option } from 'commander';
 
 import { SealiftError, toSealiftError } from '../errors.ts';
 import { userDirectories } from './directories.ts';
-import { refusalCode, tellFailure } from './endings.ts';
+import { tellFailure, tellRefusal } from './endings.ts';
 import { EXIT } from './exit-codes.ts';
 import { addOutputOptions } from './options.ts';
 import { RunContext } from './run-context.ts';
 import type { Invocation, Invoke, LoadProgram, Runner } from './runner.ts';
 import { settingsOf, unsetEmptyVariables, type Settings } from './settings.ts';
-import { fallbackTerminal, Terminal } from './terminal.ts';
+import { asksForJson, fallbackTerminal, Terminal } from './terminal.ts';
 
 /** Runs the commands of one run of the program, and keeps how that ended. */
 export class CommandRunner {
@@ -47,7 +47,8 @@ export class CommandRunner {
       await command.parseAsync([...invocation.args], { from: 'user' });
       return this.exitCode;
     } catch (error) {
-      return refusalCode(error);
+      const json = command.getOptionValue('json') === true ? ['--json'] : [];
+      return tellRefusal(error, [command.name(), ...json, ...invocation.args]);
     }
   };
 
@@ -86,7 +87,7 @@ export class CommandRunner {
 function saysJson(command: Command): boolean {
   const source = command.getOptionValueSource('json');
   // The variable may say no, which commander does not look at.
-  const isNo = source === 'env' && !/^(1|true|yes)$/i.test(process.env['SEALIFT_JSON'] ?? '');
+  const isNo = source === 'env' && !asksForJson();
   return command.getOptionValue('json') === true && !isNo;
 }
 

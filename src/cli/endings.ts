@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import { SealiftError } from '../errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { RunContext } from './run-context.ts';
+import { asksForJson, fallbackTerminal, type Terminal } from './terminal.ts';
 
 /** What is asked of a context to tell of its end. */
 type Ending = Pick<RunContext, 'terminal' | 'signal' | 'goesOn' | 'hasConnected'>;
@@ -15,10 +16,31 @@ export function tellFailure(ending: Ending, command: string, error: SealiftError
   return exitCodeOf(error, hasConnected);
 }
 
-/** The exit code for what commander refused, or only helped with, and told. Throws any other error. */
-export function refusalCode(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  throw error;
+/**
+ * Tells a program what commander refused in `words`, of which the first names the command; a person was told by commander.
+ * Returns the exit code, also for what it only helped with. Throws any other error.
+ */
+export function tellRefusal(error: unknown, words: readonly string[]): number {
+  if (!(error instanceof CommanderError)) throw error;
+  const { exitCode, code, message } = error;
+  if (exitCode === 0) return EXIT.done;
+  if (!code.startsWith('commander.help'))
+    terminalOf(words).event('error', {
+      code: 'usage',
+      message: message.replace(/^error: /, ''),
+      retryable: false,
+    });
+  return EXIT.usage;
+}
+
+/** The output of a command that is known by its words only. */
+export function terminalOf(words: readonly string[]): Terminal {
+  return fallbackTerminal(words.includes('--json') || asksForJson(), isForData(words));
+}
+
+/** Whether whoever wrote these words expects data on standard output: what its operands are, commander does not say of what it refused. */
+function isForData([command, ...rest]: readonly string[]): boolean {
+  return command === 'cat' || (command === 'get' && rest.includes('-'));
 }
 
 function tellInterruption({ terminal, signal, goesOn }: Ending, command: string): number {

@@ -3,10 +3,9 @@ import { Command, CommanderError } from 'commander';
 import { toSealiftError } from '../errors.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { COMMANDS } from './commands/index.ts';
-import { refusalCode } from './endings.ts';
+import { tellRefusal, terminalOf } from './endings.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { LoadProgram } from './runner.ts';
-import { fallbackTerminal } from './terminal.ts';
 import { version } from './version.ts';
 
 /** How a run of the program ended. */
@@ -35,19 +34,9 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     await program.parseAsync(argv);
     return { exitCode: runner?.exitCode ?? EXIT.done, isCutShort: runner?.isCutShort ?? false };
   } catch (error) {
-    const terminal = fallbackTerminal(argv.includes('--json'));
-    if (error instanceof CommanderError) {
-      // A person was told by commander.
-      const { exitCode, message } = error;
-      if (exitCode !== 0)
-        terminal.event('error', {
-          code: 'usage',
-          message: message.replace(/^error: /, ''),
-          retryable: false,
-        });
-      return { exitCode: refusalCode(error), isCutShort: false };
-    }
-    terminal.failure('', toSealiftError(error));
+    if (error instanceof CommanderError)
+      return { exitCode: tellRefusal(error, argv.slice(2)), isCutShort: false };
+    terminalOf(argv.slice(2)).failure('', toSealiftError(error));
     return { exitCode: exitCodeOf(toSealiftError(error), false), isCutShort: false };
   }
 }

@@ -120,6 +120,11 @@ export function fallbackTerminal(json = false, dataOnStdout = false): Terminal {
   return new Terminal({ json, quiet: false, verbose: false, progress: false, dataOnStdout });
 }
 
+/** Whether the environment asks for JSON. */
+export function asksForJson({ SEALIFT_JSON: said = '' } = process.env): boolean {
+  return /^(1|true|yes)$/i.test(said);
+}
+
 /** `fields` as a line of JSON in which also those control characters are escaped that JSON lets stand. */
 export function jsonLine(fields: EventFields): string {
   return `${printable(JSON.stringify(fields))}\n`;

@@ -144,3 +144,12 @@ test('what is wrong with the options is the reason also where the state director
   expect(stderr).toContain("unknown option '--frob'");
   expect(stderr).toContain('How the run ended is not recorded.');
 });
+
+test('--json prints also which option of a job was refused', async () => {
+  configure(nightly);
+  const { code, events } = await runHere(home, ['run', 'nightly', '--json', '--frob']);
+  expect(code).toBe(2);
+  expect(events).toMatchObject([
+    { type: 'error', code: 'usage', message: expect.stringContaining("unknown option '--frob'") },
+  ]);
+});

@@ -85,6 +85,26 @@ test.each([
   expect(JSON.parse(ended.stdout)).toMatchObject({ type: 'error', code, message: expect.any(String) });
 });
 
+test.each<[string[], Record<string, string>]>([
+  [['get', 'a:b', '-', '--json', '--frobnicate'], {}],
+  [['cat', '--json', 'a:b'], { SEALIFT_RETRY: 'x' }],
+])('--json leaves the data alone where %j is refused', async (args, env) => {
+  const { code, stdout, stderr } = await runHere(home, args, env);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain('{"type":"error","code":"usage"');
+});
+
+test('SEALIFT_JSON holds for what is refused too', async () => {
+  const { code, stdout } = await runHere(home, ['put', '--frobnicate'], { SEALIFT_JSON: '1' });
+  expect(code).toBe(2);
+  expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'usage' });
+});
+
+test('help is no error to a program either', async () => {
+  const { events } = await runHere(home, ['help', '--json']);
+  expect(events).toEqual([]);
+});
+
 describe('a token file', () => {
   test.each<[string, string, number, string]>([
     ['that is not there', '', 0, 'cannot be read'],
