@@ -57,7 +57,7 @@ export class UploadPublishing {
       });
     } catch (error) {
       // It will never get this name: what was sent would only lie on the server until it is old.
-      if (isSealiftError(error, 'exists', 'precondition-failed', 'forbidden'))
+      if (isSealiftError(error, 'exists', 'precondition-failed', 'forbidden', 'unsupported'))
         await client.request('abort', { upload: commit.upload }).catch(() => undefined);
       throw error;
     }

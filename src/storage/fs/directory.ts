@@ -68,6 +68,11 @@ export class Directory {
     return { directory: await this.enter(name), made };
   }
 
+  /** The number of the file system that it lies on. */
+  async device(): Promise<bigint> {
+    return (await this.#handle.stat()).dev;
+  }
+
   async sync(): Promise<void> {
     await this.#handle.sync();
   }

@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '../../clock.ts';
-import { isDiskFull, isSealiftError, SealiftError, systemCode } from '../../errors.ts';
+import { isDiskFull, SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
 import { keptMode } from '../kept-mode.ts';
@@ -23,6 +23,7 @@ import type {
   StoreFeatures,
 } from '../store.ts';
 import { keepsNoVersions } from '../version-ids.ts';
+import type { Directory } from './directory.ts';
 import { entryAt, replacedAt, unlinkIfThere } from './entries.ts';
 import { closingFile } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
@@ -36,7 +37,7 @@ import { removeTreeAside, renameEntry } from './read-only-directories.ts';
 import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StagingArea } from './staging-area.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
-import { explaining, storeError } from './store-errors.ts';
+import { explaining, otherFileSystem, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { MIN_PATHS, syncFileSystem } from './sync-file-system.ts';
 import { syncFiles } from './synced-files.ts';
@@ -172,12 +173,18 @@ export class FileStore implements Store {
       systemPath: this.#staging.uploadPath(key),
       openPublished: (path: string) => this.open(path),
     };
-    // The path is judged now: a name that cannot be published should not be uploaded first.
+    // The path is judged now: what cannot be published should not be uploaded first.
     checkStorePath(options.path, { allowRoot: false });
     await this.#tree
       .at(options.path, (place) => replacedAt(this.#files, place, options.path, () => undefined))
       .catch(passOverMissing);
+    await this.#tree.insideNearest(options.path, (parent) => this.#assertRenamable(options.path, parent));
     return explaining(options.path, () => openFileUpload(parts, options));
+  }
+
+  // A mount of the same file system shows only when it is renamed into.
+  async #assertRenamable(path: string, parent: Directory): Promise<void> {
+    if ((await parent.device()) !== (await this.#state.uploads.device())) throw otherFileSystem(path);
   }
 
   uploads(): AsyncGenerator<{ key: string; bytes: number; lastWrittenMs: number }> {
@@ -352,8 +359,4 @@ export class FileStore implements Store {
     if (mtimeMs !== undefined)
       await this.#files.setTimes(place.systemPath, this.#publisher.clock.now(), mtimeMs);
   }
-}
-
-function passOverMissing(error: unknown): void {
-  if (!isSealiftError(error, 'not-found')) throw error;
 }

@@ -1,5 +1,6 @@
 import { isSealiftError, SealiftError, systemCode, type ErrorCode } from '../../errors.ts';
 
+const OTHER_FILE_SYSTEM = 'lies on another file system than the root of the server';
 const MEANINGS: Readonly<Record<string, { code: ErrorCode; says: string }>> = {
   ENOENT: { code: 'not-found', says: 'does not exist' },
   EISDIR: { code: 'is-directory', says: 'is a directory' },
@@ -17,7 +18,7 @@ const MEANINGS: Readonly<Record<string, { code: ErrorCode; says: string }>> = {
   EFBIG: { code: 'too-large', says: 'is larger than the file system of the server allows' },
   EMFILE: { code: 'busy', says: 'cannot be opened now: the server has too many open files' },
   ENFILE: { code: 'busy', says: 'cannot be opened now: the server has too many open files' },
-  EXDEV: { code: 'unsupported', says: 'lies on another file system than the root of the server' },
+  EXDEV: { code: 'unsupported', says: OTHER_FILE_SYSTEM },
 };
 
 const REFUSED_BY_DIRECTORY: (typeof MEANINGS)[string] = {
@@ -35,6 +36,11 @@ export function storeError(error: unknown, path: string): SealiftError {
     return new SealiftError('internal', 'The storage of the server failed.', { cause: error });
   const subject = path === '' ? 'The root' : JSON.stringify(path);
   return new SealiftError(meaning.code, `${subject} ${meaning.says}.`, { cause: error });
+}
+
+/** That nothing can be renamed to the remote `path`, as `storeError` tells it of the attempt. */
+export function otherFileSystem(path: string): SealiftError {
+  return new SealiftError('unsupported', `${JSON.stringify(path)} ${OTHER_FILE_SYSTEM}.`);
 }
 
 function isRefusedByDirectory(error: unknown): boolean {

@@ -1,4 +1,4 @@
-import { SealiftError, systemCode } from '../../errors.ts';
+import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
 import { baseName, components, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
@@ -148,6 +148,17 @@ export class Tree {
   async inside<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
     checkStorePath(path, { allowRoot: true });
     return explaining(path, () => this.#inDirectory(path, task));
+  }
+
+  /** Runs `task` with the nearest directory above `path` that stands. */
+  async insideNearest<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
+    const parent = parentPath(path);
+    try {
+      return await this.inside(parent, task);
+    } catch (error) {
+      if (parent === '' || !isSealiftError(error, 'not-found')) throw error;
+      return this.insideNearest(parent, task);
+    }
   }
 
   /** Opens the directory `path`; the caller closes it. */

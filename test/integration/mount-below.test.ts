@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { Connector, openFileSource, upload } from '../../src/index.ts';
+import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
+import { failureOf } from '../support/failure.ts';
+import { canMount, TinyDisk } from '../support/tiny-disk.ts';
+
+const MIB = 2 ** 20;
+
+describe.skipIf(!canMount)('a directory below the root that is a mount of its own', () => {
+  const home = new CliHome();
+  let disk: TinyDisk;
+  let connector: Connector;
+
+  beforeAll(async () => {
+    disk = await TinyDisk.mount({ bytes: 24 * MIB, inodes: 250 });
+    const mount = (name: string, ...flags: string[]) => {
+      mkdirSync(disk.seen('root', name), { recursive: true });
+      const [program, ...args] = disk.command(['mount', ...flags, `${disk.path}/root/${name}`]);
+      execFileSync(program, args);
+    };
+    mkdirSync(disk.seen('other'));
+    mount('another', '-t', 'tmpfs', 'tmpfs');
+    mount('bound', '--bind', `${disk.path}/other`);
+    const args = ['serve', `${disk.path}/root`, '--json', '--host', '127.0.0.1', '--port', '0'];
+    const serve = home.startCommand(disk.command([...SEALIFT, ...args, '--anonymous', 'write']));
+    const { host, port, pin } = (await serve.event('listening')) as unknown as ServeProcess;
+    connector = new Connector({ address: { host, port }, pins: [pin] });
+  });
+  afterAll(async () => {
+    await connector[Symbol.asyncDispose]();
+    await home.close();
+    await disk.close();
+  });
+
+  // Where the same file system is mounted a second time, only the system knows that nothing can be renamed into it.
+  test.each([
+    ['of another file system', 'another', false],
+    ['of the same file system', 'bound', true],
+  ])('%s takes no large file, and keeps nothing of it', async (_, name, isSent) => {
+    for (const path of [`${name}/file`, `${name}/new/deep/file`]) {
+      await using source = await openFileSource(home.write('source', Buffer.alloc(3 * MIB, 'Sealift ')));
+      let sent = 0;
+      const onProgress = ({ movedBytes }: { movedBytes: number }) => (sent = movedBytes);
+      const error = await failureOf(upload(connector, source, path, { onProgress }));
+      expect(error).toMatchObject({ code: 'unsupported', message: expect.stringContaining(path) });
+      expect(sent > 0).toBe(isSent);
+      expect(readdirSync(disk.seen('root/.sealift/uploads'))).toEqual([]);
+    }
+    if (!isSent) expect(readdirSync(disk.seen('root', name))).toEqual([]);
+  });
+});
