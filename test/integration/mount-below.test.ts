@@ -24,6 +24,7 @@ describe.skipIf(!canMount)('a directory below the root that is a mount of its ow
     mkdirSync(disk.seen('other'));
     mount('another', '-t', 'tmpfs', 'tmpfs');
     mount('bound', '--bind', `${disk.path}/other`);
+    mount('read-only', '-t', 'tmpfs', '-o', 'ro', 'tmpfs');
     const args = ['serve', `${disk.path}/root`, '--json', '--host', '127.0.0.1', '--port', '0'];
     const serve = home.startCommand(disk.command([...SEALIFT, ...args, '--anonymous', 'write']));
     const { host, port, pin } = (await serve.event('listening')) as unknown as ServeProcess;
@@ -50,5 +51,21 @@ describe.skipIf(!canMount)('a directory below the root that is a mount of its ow
       expect(readdirSync(disk.seen('root/.sealift/uploads'))).toEqual([]);
     }
     if (!isSent) expect(readdirSync(disk.seen('root', name))).toEqual([]);
+  });
+
+  test('and read-only is no root, and is served with what it lies in', async () => {
+    const args = [
+      'serve',
+      `${disk.path}/root/read-only`,
+      '--read-only',
+      '--host',
+      '127.0.0.1',
+      '--port',
+      '0',
+    ];
+    const { code, stderr } = await home.startCommand(disk.command([...SEALIFT, ...args])).ended;
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/bad-configuration: .*EROFS.*mount/s)]);
+    const client = await connector.use();
+    expect(await Array.fromAsync(client.list('read-only'))).toEqual([]);
   });
 });

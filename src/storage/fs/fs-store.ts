@@ -61,6 +61,9 @@ export interface FileStoreOptions {
   keepVersionsMs?: number | undefined;
 }
 
+const ON_READ_ONLY =
+  'The server keeps what it needs in there. Serve a directory that can be written to, and mount the read-only file system below it.';
+
 /** Files in a directory of this machine: ordinary files, under their own names, with nothing added to them. */
 export class FileStore implements Store {
   readonly features: StoreFeatures;
@@ -121,7 +124,7 @@ export class FileStore implements Store {
       throw new SealiftError(
         isDiskFull(cause) ? 'local-no-space' : 'bad-configuration',
         `The directory ${options.root} cannot be served: it or ${STATE_DIRECTORY} in it is not usable (${systemCode(cause) ?? String(cause)}).`,
-        { cause },
+        systemCode(cause) === 'EROFS' ? { cause, hint: ON_READ_ONLY } : { cause },
       );
     }
   }
