@@ -69,7 +69,7 @@ export class GetTree implements TreeDirection {
     return either;
   }
 
-  async *scanSource({ filter, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry> {
+  async *scanSource({ filter, onWay, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry> {
     const { top: root, signal } = this.#options;
     const { entries, problems } = await this.#ask(async (client) => {
       const found: TreeEntry[] = [];
@@ -79,6 +79,7 @@ export class GetTree implements TreeDirection {
         filled.add(parentPath(entry.path));
         if (entry.type === 'directory' && filter.entersDirectory(entry.path)) directories.push(entry.path);
         if (entry.path === '' || filter.takes(entry)) found.push(entry);
+        else if (entry.type === 'directory') onWay?.(entry);
         else if (entry.type === 'file' && !filter.protects(entry.path, false)) onLeftOut?.(entry.path);
       }
       const seemEmpty = directories.filter((path) => path !== '' && !filled.has(path));

@@ -15,6 +15,8 @@ export interface ScanOptions {
   signal?: AbortSignal | undefined;
   /** Told of what could not be looked at; the scan goes on without it. */
   onProblem: (error: SealiftError, path: string) => void;
+  /** Told of a directory that is not taken by itself, before what may be taken below it. */
+  onWay?: ((directory: TreeEntry) => void) | undefined;
   /** Told of a file that its size or time keeps out, though its name does not. */
   onLeftOut?: ((path: string) => void) | undefined;
   /** Told of a socket, FIFO or device that the filter would take: it has no content that could be kept. */
@@ -47,6 +49,7 @@ export async function* scanLocal(root: string, options: ScanOptions): AsyncGener
       for (const entry of entries) {
         if (entry.type === 'directory' && filter.entersDirectory(entry.path)) below.push(entry.path);
         if (filter.takes(entry)) yield entry;
+        else if (entry.type === 'directory') options.onWay?.(entry);
         else if (entry.type === 'file' && !filter.protects(entry.path, false))
           options.onLeftOut?.(entry.path);
       }

@@ -141,6 +141,9 @@ class Source {
   readonly #noticed: Action[] = [];
   readonly #missing: Set<string>;
   readonly #parents = new Set<string>();
+  /** Directories that are not taken by themselves, and lead to what may be; those of them that do are needed. */
+  readonly #ways = new Map<string, TreeEntry>();
+  readonly #needed = new Set<string>();
   /** Looked at while the target is, too. */
   readonly #found: Ahead<TreeEntry>;
 
@@ -169,6 +172,8 @@ class Source {
     for await (const action of decisions(this.#found, target, this.#options.rules, this.#direction)) {
       yield* this.#noticed.splice(0);
       const { path } = action.entry;
+      // Such a directory is made as the source has it, for it may be private; what stands is left as it is.
+      if (this.#needed.has(path) && (action.kind !== 'directory' || action.existing !== undefined)) continue;
       // What stands there may be newer, or be meant to be kept. The unreadable directory itself is seen.
       const isSeen = action.kind === 'directory' && action.existing !== undefined;
       const unseen = isSeen ? undefined : nearest(path, this.unseenAtTarget);
@@ -187,7 +192,7 @@ class Source {
   }
 
   async *#entries(): AsyncGenerator<TreeEntry> {
-    const { filter, signal } = this.#options;
+    const { filter, signal, rules } = this.#options;
     const folding = await this.#direction.nameFolding();
     const clashes = folding.case || folding.forms ? new NameClashes(folding) : undefined;
     const scan = this.#direction.scanSource({
@@ -197,6 +202,8 @@ class Source {
         this.#refuse(error, path);
         this.#noteFound(path);
       },
+      // Without bits that are kept, they are made when something goes into them.
+      onWay: rules.archive ? (directory) => this.#ways.set(directory.path, directory) : undefined,
       onLeftOut: (path) => {
         this.leftOut.add(path);
         this.#noteFound(path);
@@ -212,9 +219,25 @@ class Source {
       this.#noteParents(entry.path);
       this.#noteFound(entry.path);
       const error = this.#nameProblem(entry.path, clashes);
-      if (error === undefined) yield entry;
-      else this.#refuse(error, entry.path);
+      if (error === undefined) {
+        yield* this.#wayTo(entry.path, clashes);
+        yield entry;
+      } else this.#refuse(error, entry.path);
     }
+  }
+
+  /** The directories above `path` that come only because of it, and have not come yet. */
+  *#wayTo(path: string, clashes: NameClashes | undefined): Generator<TreeEntry> {
+    if (this.#ways.size === 0 || path === '') return;
+    const parent = parentPath(path);
+    yield* this.#wayTo(parent, clashes);
+    const directory = this.#ways.get(parent);
+    if (directory === undefined) return;
+    this.#ways.delete(parent);
+    // Where its name cannot be, each entry in it is told.
+    if (this.#nameProblem(parent, clashes) !== undefined) return;
+    this.#needed.add(parent);
+    yield directory;
   }
 
   #noteParents(path: string): void {

@@ -16,7 +16,7 @@ export interface FilteredEntry {
 export interface TreeFilter {
   /**
    * Whether the entry is part of the tree. A directory: whether it is taken by itself, with its attributes and also
-   * empty; one that is not is there only because of what is taken below it.
+   * empty; one that is not is made only for what is taken below it, and left as it is where it stands.
    */
   takes(entry: FilteredEntry): boolean;
   /** Whether anything below this directory could be taken: if not, it need not be read. */

@@ -363,3 +363,7 @@ export class FileStore implements Store {
       await this.#files.setTimes(place.systemPath, this.#publisher.clock.now(), mtimeMs);
   }
 }
+
+function passOverMissing(error: unknown): void {
+  if (!isSealiftError(error, 'not-found')) throw error;
+}

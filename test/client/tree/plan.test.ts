@@ -176,6 +176,29 @@ test('names that the target takes for the same are refused, with all in them', a
   expect(kinds(actions).sort()).toEqual(expected);
 });
 
+describe('directories of which a filter takes only what is below them', () => {
+  const SOURCE = [
+    ...[TOP, directory('d', { mode: 0o700 }), directory('d/e'), file('d/e/a.jpg'), directory('d/f')],
+    ...[file('d/f/a.txt'), directory('g'), file('z.jpg')],
+  ];
+  const filter = treeFilter({ include: ['*.jpg'] });
+
+  test.each<[name: string, target: MemoryEntry[], Partial<Rules>, expected: string[]]>([
+    ['are made', [TOP], {}, ['directory d', 'directory d/e', 'file d/e/a.jpg', 'file z.jpg']],
+    ['are left as they stand', [TOP, directory('d')], {}, ['directory d/e', 'file d/e/a.jpg', 'file z.jpg']],
+    ['take the place of nothing', [TOP, file('d')], {}, ['directory d/e', 'file d/e/a.jpg', 'file z.jpg']],
+    ['need no steps without bits', [TOP], { archive: false }, ['file d/e/a.jpg', 'file z.jpg']],
+    ['are skipped with a name that stays', [TOP, file('d')], { ifExists: 'skip' }, ['file z.jpg']],
+  ])('%s', async (_, target, rules, expected) => {
+    expect(await planned(SOURCE, target, { filter, rules: { delete: false, ...rules } })).toEqual(expected);
+  });
+
+  test('make no source of what has nothing else', async () => {
+    const run = planned([TOP, directory('d'), file('d/a.txt')], [TOP, file('b.jpg')], { filter });
+    expect(await failureOf(run)).toMatchObject({ code: 'empty-source' });
+  });
+});
+
 describe('a copy', () => {
   const COPY: Rules = { ...SYNC, delete: false };
 

@@ -1,10 +1,10 @@
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { checkTrees } from '../../../src/client/tree/check-trees.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
-import { EVERYTHING } from '../../../src/client/tree/tree-filter.ts';
+import { EVERYTHING, treeFilter } from '../../../src/client/tree/tree-filter.ts';
 import { LONG_AGO, plantTree, setTime, type Planted } from '../../support/planted-tree.ts';
 import { MIB, noise } from '../setting.ts';
 import { bothTrees, copy, startTrees, WAYS } from './tree-setting.ts';
@@ -117,5 +117,26 @@ test.each(WAYS)(
     // Without -a no link is sent, whatever it holds.
     const plain = await copy(trees.direction(), { rules: { archive: false, delete: false } });
     expect(plain.told).toMatchObject({ failed: {}, skipped: { 'd/link': 'link', 'd/older': 'link' } });
+  },
+);
+
+test.each(WAYS)(
+  '%s: what is private stays so, also where a filter takes only what is below it',
+  async (way) => {
+    const trees = await startTrees(way, {
+      'p/q/a.jpg': 'a',
+      'p/q/b': 'b',
+      'p/q/': { mode: 0o750, mtimeMs: 5_000 },
+      'p/': { mode: 0o700, mtimeMs: 6_000 },
+      'empty/c': 'c',
+    });
+    for (const filter of [treeFilter({ include: ['*.jpg'] }), treeFilter({ files: ['p/q/a.jpg'] })]) {
+      const { told } = await copy(trees.direction(), { plan: { filter } });
+      expect(told.failed).toEqual({});
+      const [target, source] = await bothTrees(trees);
+      expect(Object.keys(target).sort()).toEqual(['', 'p', 'p/q', 'p/q/a.jpg']);
+      for (const path of Object.keys(target)) expect(target[path]).toEqual(source[path]);
+      await rm(trees.target, { recursive: true });
+    }
   },
 );
