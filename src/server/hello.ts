@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
+import type { Header } from '../protocol/header.ts';
 import { BLOCK_BYTES, MAX_REQUESTS, PROTOCOL_VERSION } from '../protocol/limits.ts';
-import { CONTENT_ENCODINGS, type RequestFields } from '../protocol/requests.ts';
+import { CONTENT_ENCODINGS } from '../protocol/requests.ts';
 import type { StoreFeatures } from '../storage/store.ts';
 import { isBlake3Available, type DigestAlgorithm } from '../transfer/digests.ts';
 import type { Identity } from './authentication.ts';
@@ -12,16 +13,23 @@ export function chooseDigest(wanted: DigestAlgorithm | undefined): DigestAlgorit
   return wanted === 'blake3' && isBlake3Available() ? 'blake3' : 'sha256';
 }
 
-/** Throws `unsupported-version` for a hello of another version. */
-export function checkVersion({ protocol }: RequestFields<'hello'>): void {
-  if (protocol === PROTOCOL_VERSION) return;
-  throw new SealiftError(
+/**
+ * Why a hello of another version is refused; undefined for any other. Known before its other fields are read, which
+ * may hold there what they never held here.
+ */
+export function versionRefusal({ protocol }: Header): SealiftError | undefined {
+  if (!isVersion(protocol) || protocol === PROTOCOL_VERSION) return undefined;
+  return new SealiftError(
     'unsupported-version',
     `Version ${protocol} of the protocol is not spoken here, but ${PROTOCOL_VERSION} is.`,
     {
       details: { supported: [PROTOCOL_VERSION] },
     },
   );
+}
+
+function isVersion(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** The fields of the answer to a hello. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
+import type { Header } from '../protocol/header.ts';
 import type { Action, Request } from '../protocol/requests.ts';
 import { parseBlockDigest, smallFileDigest } from '../transfer/digests.ts';
 import type { AuditEntry, AuditEvent, AuditLog } from './audit.ts';
@@ -45,11 +46,8 @@ export class SessionRecord {
   }
 
   /** Takes down how a hello ended, which resolves with the principal. */
-  async hello<T extends { principal: string | null }>(
-    { fields }: Request<'hello'>,
-    hello: () => Promise<T>,
-  ): Promise<T> {
-    const event = fields.join === undefined ? 'login' : 'join';
+  async hello<T extends { principal: string | null }>({ join }: Header, hello: () => Promise<T>): Promise<T> {
+    const event = join === undefined ? 'login' : 'join';
     const beganMs = this.#clock.monotonicMs();
     const count = (result: string) =>
       this.#metrics?.request({

@@ -15,7 +15,7 @@ import type { Identity } from './authentication.ts';
 import { BlockTracker } from './block-tracker.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { ProgressTeller, type SessionState } from './exchange.ts';
-import { checkVersion, chooseDigest, helloAnswer } from './hello.ts';
+import { chooseDigest, helloAnswer, versionRefusal } from './hello.ts';
 import { Login, type LoginParts, type SecuredPeer } from './login.ts';
 import { MadeEntries } from './made-entries.ts';
 import type { PlainSinks } from './plain-sinks.ts';
@@ -151,8 +151,11 @@ export class Session {
       }
       if (header['action'] !== 'hello')
         throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
+      const refusal = versionRefusal(header);
+      if (refusal !== undefined)
+        return await this.#record.hello<never>(header, () => Promise.reject(refusal));
       const request = parseRequest(header) as Request<'hello'>;
-      const { requests, answer } = await this.#record.hello(request, () => this.#hello(request));
+      const { requests, answer } = await this.#record.hello(header, () => this.#hello(request));
       this.#connection.clearDeadline();
       this.#connection.maxContentBytes = MAX_CONTENT_BYTES;
       this.#requests = requests;
@@ -169,7 +172,6 @@ export class Session {
   > {
     const { agent, clock, idleTimeoutMs } = this.#parts;
     const { peer } = this.#secured;
-    checkVersion(fields);
     const login = await Login.begin(this.#parts, this.#secured, fields, this.#gone.signal);
     this.#login = login;
     const { principal } = login.identity;

@@ -46,6 +46,12 @@ test.each([
 
 test.each([
   ['another version', { protocol: 2 }, { code: 'unsupported-version', supported: [1], retryable: false }],
+  [
+    'another version, whose fields are others',
+    { protocol: 2, agent: { name: 'later' }, digest: 'sha3', encodings: 'all' },
+    { code: 'unsupported-version', supported: [1] },
+  ],
+  ['a version that is none', { protocol: '2' }, { code: 'bad-request' }],
   ['no version', { protocol: undefined }, { code: 'bad-request' }],
   ['a digest that nobody knows', { digest: 'md5' }, { code: 'bad-request' }],
   ['a wrong token', { token: 'nonsense' }, { code: 'unauthenticated', retryable: false }],

@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '../../clock.ts';
-import { isDiskFull, SealiftError, systemCode } from '../../errors.ts';
+import { isDiskFull, isSealiftError, SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
 import { keptMode } from '../kept-mode.ts';
