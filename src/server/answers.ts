@@ -1,4 +1,4 @@
-import { isSealiftError, toSealiftError, type SealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { errorFields, isWireErrorCode } from '../protocol/wire-errors.ts';
 import type { Connection } from '../transport/connection.ts';
@@ -48,7 +48,7 @@ export class Answers {
     logger: Logger,
     context: Record<string, unknown> = {},
   ): Promise<void> {
-    const known = toSealiftError(error);
+    const known = ofAnswer(toSealiftError(error));
     if (known.code === 'connection-lost' || known.code === 'timeout') return;
     logOf(known, error, logger);
     if (this.#hasEnded) return;
@@ -74,4 +74,10 @@ function logOf(known: SealiftError, error: unknown, logger: Logger): void {
   if (!isWireErrorCode(code) && code !== 'aborted')
     return logger.error({ code, reason, hint }, 'a request failed');
   logger.debug({ code, reason }, 'a request was refused');
+}
+
+/** Of an answer that no message can hold, as that about a link with a long target of control characters: the stream is sound, and goes on. */
+function ofAnswer(error: SealiftError): SealiftError {
+  if (!isSealiftError(error, 'header-too-large', 'content-too-large')) return error;
+  return new SealiftError('unsupported', 'The answer does not fit a message.', { cause: error });
 }

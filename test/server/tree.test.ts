@@ -2,11 +2,11 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import type { RawAnswer, RawClient } from '../support/raw-client.ts';
 import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
-import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { startTestServer } from '../support/test-server.ts';
 
 const CONTENT = bytesOf(100);
 
-let server: TestServer;
+let server: Awaited<ReturnType<typeof startTestServer>>;
 let client: RawClient;
 beforeEach(async () => {
   server = await startTestServer({
@@ -77,6 +77,18 @@ test('set changes times and permission bits', async () => {
   const { header } = await client.askOk('stat', { path: 'file' });
   expect(header).toMatchObject({ 'mtime-ms': 5_000, mode: 0o751 });
   expect((await fetched(client, 'file'))?.equals(CONTENT)).toBe(true);
+});
+
+test('a link whose target does not fit a header is listed, and the connection outlives that it is asked for', async () => {
+  const target = '\u0001'.repeat(4_000);
+  await server.store.symlink('link', target, { condition: { if: 'any' }, mayReplace: true });
+  expect((await client.ask('stat', { path: 'link' })).header).toMatchObject({
+    status: 'error',
+    code: 'unsupported',
+    retryable: false,
+  });
+  const entries = entriesIn(await client.askOk('list', { path: '' }));
+  expect(entries.find(({ path }) => path === 'link')).toMatchObject({ target });
 });
 
 test('who may not delete replaces nothing with a link', async () => {
