@@ -142,7 +142,9 @@ export class MemoryStore implements Store {
     const existing = this.#tree.find(path);
     if (existing?.type === 'directory') return undefined;
     if (existing !== undefined)
-      throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`);
+      throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`, {
+        details: { etag: entryOf(existing, path).etag },
+      });
     const made = this.#tree.newDirectory(attributes);
     this.#tree.place(path, made);
     return entryOf(made, path);

@@ -187,3 +187,34 @@ test.each(['inline', 'in blocks'])('of 20 that put %s if absent at once, exactly
   for (const [n, { header }] of answers.entries())
     if (n !== winners[0]) expect(header).toMatchObject({ code: 'exists', digest: fileDigestOf(won) });
 });
+
+describe.each<[action: string, fields: Record<string, unknown>, code: string]>([
+  ['move', { path: 'other', to: 'a', if: 'absent' }, 'exists'],
+  ['move', { path: 'other', to: 'a', if: 'match', etag: 'another' }, 'precondition-failed'],
+  ['symlink', { path: 'a', target: 'other', if: 'absent' }, 'exists'],
+  ['symlink', { path: 'a', target: 'other', if: 'match', etag: 'another' }, 'precondition-failed'],
+  ['mkdir', { path: 'a' }, 'exists'],
+])('%s %j', (action, fields, code) => {
+  const start = async () => {
+    const { login } = await startTestServer({
+      users: { tester: {}, writer: { permissions: ['write', 'delete'] } },
+    });
+    const owner = await login();
+    await putInline(owner, 'other', NEW);
+    const { etag } = (await putInline(owner, 'a', OLD)).header;
+    return { owner, etag, login };
+  };
+
+  test('is told what stands in its way', async () => {
+    const { owner, etag } = await start();
+    expect((await owner.ask(action, fields)).header).toMatchObject({ code, etag, digest: fileDigestOf(OLD) });
+    expect((await fetched(owner, 'a'))?.equals(OLD)).toBe(true);
+  });
+
+  test('is not told the digest where it may not read', async () => {
+    const { etag, login } = await start();
+    const { header } = await (await login('writer')).ask(action, fields);
+    expect(header).toMatchObject({ code, etag });
+    expect(header).not.toHaveProperty('digest');
+  });
+});

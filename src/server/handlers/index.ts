@@ -7,7 +7,7 @@ import { commit } from './commit.ts';
 import { digests } from './digests.ts';
 import { get } from './get.ts';
 import { list, search } from './listings.ts';
-import { put, replaceOptions } from './put.ts';
+import { put, replaceOptions, tellingWhatStands } from './put.ts';
 
 /** What a server does for each action once the hello is finished. The short ones stand here as they are. */
 export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
@@ -53,19 +53,25 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
     await state.store.set(fields.path, fields, { made });
     return {};
   },
-  mkdir: async ({ fields, state }) => {
-    const made = await state.quotas.change(state, { type: 'make', path: fields.path }, () =>
-      state.store.mkdir(fields.path, fields),
+  mkdir: async (exchange) => {
+    const { fields, state } = exchange;
+    const made = await tellingWhatStands(exchange, fields.path, () =>
+      state.quotas.change(state, { type: 'make', path: fields.path }, () =>
+        state.store.mkdir(fields.path, fields),
+      ),
     );
     if (made !== undefined) noteMade(state, made);
     await state.unsynced.add(fields.path);
     return {};
   },
-  symlink: async ({ fields, state }) => {
+  symlink: async (exchange) => {
+    const { fields, state } = exchange;
     const { path, target } = fields;
     const bytes = Buffer.byteLength(target);
-    const made = await state.quotas.change(state, { type: 'put', path, bytes }, () =>
-      state.store.symlink(path, target, replaceOptions(fields, state)),
+    const made = await tellingWhatStands(exchange, path, () =>
+      state.quotas.change(state, { type: 'put', path, bytes }, () =>
+        state.store.symlink(path, target, replaceOptions(fields, state)),
+      ),
     );
     noteMade(state, made);
     await state.unsynced.add(fields.path);
@@ -78,11 +84,14 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
     );
     return {};
   },
-  move: async ({ fields, state }) => {
+  move: async (exchange) => {
+    const { fields, state } = exchange;
     const { path, to } = fields;
-    await state.unsyncedByAll.moving(path, to, () =>
-      state.quotas.change(state, { type: 'move', path, to }, () =>
-        state.store.move(path, to, replaceOptions(fields, state)),
+    await tellingWhatStands(exchange, to, () =>
+      state.unsyncedByAll.moving(path, to, () =>
+        state.quotas.change(state, { type: 'move', path, to }, () =>
+          state.store.move(path, to, replaceOptions(fields, state)),
+        ),
       ),
     );
     return {};

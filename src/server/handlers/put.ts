@@ -92,9 +92,9 @@ export function replaceOptions(
 }
 
 /**
- * Adds the digest of what stands to the refusal to replace it, for who may read it or has put it there: a client that
- * repeats a put whose answer was lost finds its own digest there and has succeeded. So it is on the disk before it is
- * told: who published it may have died, or have failed, before that.
+ * Adds the digest of what stands to the refusal of a condition, for who may read it or has put it there: a client that
+ * repeats a request whose answer was lost finds its own digest there and has succeeded. So it is on the disk before it
+ * is told: who published it may have died, or have failed, before that.
  */
 export async function tellingWhatStands<T>(
   { state, signal }: Pick<Exchange<Action>, 'state' | 'signal'>,

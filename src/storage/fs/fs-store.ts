@@ -270,10 +270,12 @@ export class FileStore implements Store {
       this.#names.run(path, async () => {
         const { directory, made } = await place.directory
           .enterOrMake(place.name, keptMode('directory', mode ?? 0o777), () => this.#tree.directoryMade(path))
-          .catch((error: unknown) => {
+          .catch(async (error: unknown) => {
             if (!['ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) throw error;
+            const existing = await entryAt(this.#files, place, path);
             throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`, {
               cause: error,
+              details: existing === undefined ? {} : { etag: existing.etag },
             });
           });
         await directory.close();

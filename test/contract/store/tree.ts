@@ -49,8 +49,10 @@ export function treeContract(subject: Subject): void {
     await putText(store, 'file', 'text');
     await store.mkdir('directory', {});
     await store.symlink('link', 'directory', ANY);
-    expect(await codeOf(store.mkdir('file', {}))).toBe('exists');
-    expect(await codeOf(store.mkdir('link', {}))).toBe('exists');
+    for (const path of ['file', 'link']) {
+      const { etag } = await store.stat(path);
+      await expect(store.mkdir(path, {})).rejects.toMatchObject({ code: 'exists', details: { etag } });
+    }
     expect(await codeOf(store.mkdir('file/below', {}))).toBe('not-directory');
     expect(await textOf(store, 'file')).toBe('text');
   });
