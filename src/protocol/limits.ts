@@ -44,8 +44,8 @@ export const MAX_SECRET_CHARACTERS = 512;
 export const MAX_CERTIFICATE_CHARACTERS = 8_192;
 /** Characters of a search query: matching costs time in proportion to it. */
 export const MAX_QUERY_CHARACTERS = 1_024;
-/** Bytes of a symbolic link's target: PATH_MAX of Linux. */
-export const MAX_LINK_TARGET_BYTES = 4_096;
+/** Bytes of a symbolic link's target: PATH_MAX of Linux, of which one byte ends the text. */
+export const MAX_LINK_TARGET_BYTES = 4_095;
 /** Characters of the name of a lease. */
 export const MAX_LOCK_NAME_CHARACTERS = 200;
 /** The longest lease, in milliseconds: what holds longer than a day has to be renewed. */

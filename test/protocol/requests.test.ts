@@ -188,7 +188,7 @@ const refused: [action: Action, field: string, code: string, values: unknown[]][
   ['set', 'path', 'bad-name', ['']],
   ['mkdir', 'path', 'bad-name', ['']],
   ['symlink', 'path', 'bad-name', ['']],
-  ['symlink', 'target', 'bad-request', ['', 'a\0b', 'x'.repeat(4_097), 'é'.repeat(2_049), 1]],
+  ['symlink', 'target', 'bad-request', ['', 'a\0b', 'x'.repeat(4_096), 'é'.repeat(2_048), 1]],
   ['remove', 'path', 'bad-name', ['', '..']],
   ['move', 'path', 'bad-name', ['']],
   ['move', 'to', 'bad-name', ['', 'a/./b']],
@@ -223,7 +223,7 @@ const taken: [action: Action, field: string, values: unknown[]][] = [
   ['commit', 'size', [16 * 2 ** 40]],
   ['commit', 'digest', [fileSha256]],
   ['search', 'query', ['', 'x'.repeat(1_024)]],
-  ['symlink', 'target', ['/etc/passwd', 'x'.repeat(4_096), 'é'.repeat(2_048), 'a\nb']],
+  ['symlink', 'target', ['/etc/passwd', 'x'.repeat(4_095), `${'é'.repeat(2_047)}e`, 'a\nb']],
   ['lock', 'name', ['x'.repeat(200), '!~']],
   ['lock', 'ttl-ms', [1, 86_400_000]],
 ];

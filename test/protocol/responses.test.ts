@@ -162,7 +162,7 @@ describe('what is refused of a server', () => {
     ['stat', 'mode', [-1, 0o200000]],
     ['stat', 'size', [-1]],
     ['list entry', 'path', ['..', 'a/../b']],
-    ['list entry', 'target', ['x'.repeat(4_097)]],
+    ['list entry', 'target', ['x'.repeat(4_096)]],
   ];
   test.each(
     wrong.flatMap(([answer, field, values]) => values.map((value) => [answer, field, value] as const)),
@@ -186,7 +186,7 @@ describe('what is taken of a server', () => {
     ['file', 'mode', [0, 0o777]],
     ['stat', 'mode', [0, 0o777]],
     ['stat', 'size', [0, Number.MAX_SAFE_INTEGER]],
-    ['list entry', 'target', ['', 'x'.repeat(4_096)]],
+    ['list entry', 'target', ['', 'x'.repeat(4_095)]],
   ];
   test.each(
     right.flatMap(([answer, field, values]) => values.map((value) => [answer, field, value] as const)),

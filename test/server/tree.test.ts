@@ -1,8 +1,10 @@
+import { readdir, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import type { RawAnswer, RawClient } from '../support/raw-client.ts';
 import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
-import { startTestServer } from '../support/test-server.ts';
+import { startDirectoryServer, startTestServer } from '../support/test-server.ts';
 
 const CONTENT = bytesOf(100);
 
@@ -89,6 +91,20 @@ test('a link whose target does not fit a header is listed, and the connection ou
   });
   const entries = entriesIn(await client.askOk('list', { path: '' }));
   expect(entries.find(({ path }) => path === 'link')).toMatchObject({ target });
+});
+
+test('the longest target of a link is one that a file system takes, and a longer one leaves no directories behind', async () => {
+  const { connect, root } = await startDirectoryServer({ anonymous: 'write' });
+  const guest = await connect();
+  await guest.hello({});
+  const longest = 'x/'.repeat(2_047) + 'x';
+  await guest.askOk('symlink', { path: 'made/link', target: longest });
+  expect(await readlink(join(root, 'made/link'))).toBe(longest);
+  expect((await guest.ask('symlink', { path: 'new/link', target: `${longest}x` })).header).toMatchObject({
+    code: 'bad-request',
+    message: expect.stringContaining('target'),
+  });
+  expect(await readdir(root)).not.toContain('new');
 });
 
 test('who may not delete replaces nothing with a link', async () => {
