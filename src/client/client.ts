@@ -9,12 +9,14 @@ import {
   readListEntry,
   readListing,
   readPath,
+  readUnlisted,
   RECEIPT,
   STAT_ANSWER,
   type HelloAnswer,
   type ListEntry,
   type Receipt,
   type StatAnswer,
+  type Unlisted,
 } from '../protocol/responses.ts';
 import {
   blockDigest,
@@ -142,19 +144,28 @@ export class Client implements AsyncDisposable {
     return readAnswer(STAT_ANSWER, (await this.request('stat', fields, { signal })).header);
   }
 
-  /** What a directory holds, page by page as the server sends it; with `versions` the former versions of its files instead, or those of the file `path`. */
+  /** What a directory holds, page by page as the server sends it; with `versions` the former versions of its files instead, or those of the file `path`. `onUnlisted` is told of directories that hold names which no path can say. */
   async *list(
     path: string,
     {
       recursive = false,
       versions,
+      onUnlisted,
       signal,
-    }: { recursive?: boolean; versions?: boolean; signal?: AbortSignal } = {},
+    }: {
+      recursive?: boolean;
+      versions?: boolean;
+      onUnlisted?: (unlisted: Unlisted) => void;
+      signal?: AbortSignal;
+    } = {},
   ): AsyncGenerator<ListEntry> {
     const fields = { path, recursive, ...(versions === undefined ? {} : { versions }) };
     yield* pagesOf(
       (options) => this.request('list', fields, options),
-      ({ content }) => readListing(content, 'entries', readListEntry),
+      ({ content }) => {
+        if (onUnlisted !== undefined) readUnlisted(content).forEach(onUnlisted);
+        return readListing(content, 'entries', readListEntry);
+      },
       signal,
     );
   }

@@ -108,6 +108,13 @@ export const LIST_ENTRY = {
 } as const satisfies Shape;
 export type ListEntry = FieldsOf<typeof LIST_ENTRY>;
 
+/** A directory of a listing that holds names which no path can say: `""` is the root. */
+export const UNLISTED = {
+  path: (value) => (value === '' ? value : path(value)),
+  count: integer(1),
+} as const satisfies Shape;
+export type Unlisted = FieldsOf<typeof UNLISTED>;
+
 /** The answer to `bench`, with the port and its key if one was asked for. */
 export const BENCH_ANSWER = {
   port: optional(integer(1, 65_535)),
@@ -136,27 +143,38 @@ export function readAnswer<S extends Shape>(
 /** Reads one page of a listing: `key` is `entries` or `result`. Throws `protocol-violation`. */
 export function readListing<T>(content: Buffer, key: string, read: (item: unknown) => T): T[] {
   if (content.length === 0) return [];
+  const items = itemsOf(content, key);
+  if (!Array.isArray(items))
+    throw new SealiftError('protocol-violation', 'The server sent a listing without its list.');
+  return items.map(read);
+}
+
+/** The directories with names that no path can say, of a page that tells of any. Throws `protocol-violation`. */
+export function readUnlisted(content: Buffer): Unlisted[] {
+  // Hardly a page does, and to read each twice would cost.
+  if (!content.includes('"unlisted"')) return [];
+  const items = itemsOf(content, 'unlisted');
+  return Array.isArray(items) ? items.map((item) => readAnswer(UNLISTED, fieldsOf(item))) : [];
+}
+
+function itemsOf(content: Buffer, key: string): unknown {
   let page: unknown;
   try {
     page = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
   } catch (cause) {
     throw new SealiftError('protocol-violation', 'The server sent a listing that is not JSON.', { cause });
   }
-  const items =
-    typeof page === 'object' && page !== null && Object.hasOwn(page, key)
-      ? (page as Record<string, unknown>)[key]
-      : undefined;
-  if (!Array.isArray(items))
-    throw new SealiftError('protocol-violation', 'The server sent a listing without its list.');
-  return items.map(read);
+  const fields = fieldsOf(page);
+  return Object.hasOwn(fields, key) ? fields[key] : undefined;
+}
+
+function fieldsOf(item: unknown): Record<string, unknown> {
+  return typeof item === 'object' && item !== null ? (item as Record<string, unknown>) : {};
 }
 
 /** One entry of a listing, checked. */
 export function readListEntry(item: unknown): ListEntry {
-  return readAnswer(
-    LIST_ENTRY,
-    typeof item === 'object' && item !== null ? (item as Record<string, unknown>) : {},
-  );
+  return readAnswer(LIST_ENTRY, fieldsOf(item));
 }
 
 /** One path of a search's result, checked. */

@@ -75,7 +75,11 @@ export class GetTree implements TreeDirection {
       const found: TreeEntry[] = [];
       const directories: string[] = [];
       const filled = new Set<string>();
-      for await (const entry of scanRemote(client, root, signal)) {
+      const unlisted: { path: string; error: SealiftError }[] = [];
+      const onUnlisted = (error: SealiftError, path: string) => {
+        if (filter.entersDirectory(path)) unlisted.push({ path, error });
+      };
+      for await (const entry of scanRemote(client, root, signal, onUnlisted)) {
         filled.add(parentPath(entry.path));
         if (entry.type === 'directory' && filter.entersDirectory(entry.path)) directories.push(entry.path);
         if (entry.path === '' || filter.takes(entry)) found.push(entry);
@@ -84,7 +88,7 @@ export class GetTree implements TreeDirection {
       }
       const seemEmpty = directories.filter((path) => path !== '' && !filled.has(path));
       const unreadable = unreadableDirectories(client, root, seemEmpty, signal);
-      return { entries: found, problems: await Array.fromAsync(unreadable) };
+      return { entries: found, problems: [...unlisted, ...(await Array.fromAsync(unreadable))] };
     });
     for (const { error, path } of problems) onProblem(error, path);
     const top = entries[0]?.type;

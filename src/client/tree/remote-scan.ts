@@ -1,5 +1,6 @@
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { isWithin, joinPath } from '../../transfer/remote-path.ts';
+import type { Unlisted } from '../../protocol/responses.ts';
 import type { Client } from '../client.ts';
 import { mapConcurrently } from './concurrency.ts';
 import type { TreeEntry } from './tree-entry.ts';
@@ -9,19 +10,26 @@ const MAX_ASKED_AT_ONCE = 32;
 /**
  * Everything that stands on a server at and below `top`, the top itself first as `""`, in no promised order.
  * A server that names anything else, or a path twice, is refused: what it says decides what is written here.
+ * `onProblem` is told of directories that hold names which no path can say.
  * Throws `not-found`, `forbidden` (without the permission to list) and `protocol-violation`.
  */
 export async function* scanRemote(
   client: Client,
   top: string,
   signal?: AbortSignal,
+  onProblem?: (error: SealiftError, path: string) => void,
 ): AsyncGenerator<TreeEntry> {
   const options = signal === undefined ? {} : { signal };
   const found = await client.stat(top, options);
   yield { ...found, path: '' };
   if (found.type !== 'directory') return;
   const told = new Set<string>();
-  for await (const entry of client.list(top, { recursive: true, ...options })) {
+  const below = (path: string) =>
+    top === '' || path === top ? path.slice(top.length) : path.slice(top.length + 1);
+  const onUnlisted = ({ path, count }: Unlisted) => {
+    if (isWithin(path, top)) onProblem?.(unlistedNames(path, count), below(path));
+  };
+  for await (const entry of client.list(top, { recursive: true, onUnlisted, ...options })) {
     if (entry.path === top || !isWithin(entry.path, top) || told.has(entry.path)) {
       throw new SealiftError(
         'protocol-violation',
@@ -29,8 +37,16 @@ export async function* scanRemote(
       );
     }
     told.add(entry.path);
-    yield { ...entry, path: top === '' ? entry.path : entry.path.slice(top.length + 1) };
+    yield { ...entry, path: below(entry.path) };
   }
+}
+
+function unlistedNames(path: string, count: number): SealiftError {
+  const names = count === 1 ? 'a name' : `${count} names`;
+  return new SealiftError(
+    'bad-name',
+    `${JSON.stringify(path)} holds ${names} that no path can say (no UTF-8, a control character, or too long), which cannot be fetched.`,
+  );
 }
 
 /**

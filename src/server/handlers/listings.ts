@@ -3,6 +3,7 @@ import { writeFields } from '../../protocol/fields.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
 import { LISTING_PAGE_BYTES } from '../../protocol/limits.ts';
 import type { Action } from '../../protocol/requests.ts';
+import type { Unlisted } from '../../protocol/responses.ts';
 import type { Answer, Exchange } from '../exchange.ts';
 import { matchesSearch } from '../glob.ts';
 import { visibleEntries } from '../visible-entries.ts';
@@ -11,13 +12,16 @@ import { visibleEntries } from '../visible-entries.ts';
 export async function list(exchange: Exchange<'list'>): Promise<Answer> {
   const { fields, state } = exchange;
   const pages = new Pages(exchange, 'entries');
+  const unlisted: Unlisted[] = [];
   for await (const entry of visibleEntries(state.store, state.grant.prefixes, fields.path, {
     recursive: fields.recursive === true,
     versions: fields.versions,
+    onUnlisted: (path, count) => unlisted.push({ path, count }),
   })) {
     throwIfAborted(exchange.signal);
     if (pages.add(writeFields(entry))) await pages.send();
   }
+  for (const each of unlisted) if (pages.add(each, 'unlisted')) await pages.send();
   return pages.last();
 }
 
@@ -35,22 +39,28 @@ export async function search(exchange: Exchange<'search'>): Promise<Answer> {
   return pages.last();
 }
 
+type PageKey = 'entries' | 'result' | 'unlisted';
+
 /** Gathers items into contents of JSON, each sent when it is full: memory does not grow with the listing. */
 class Pages<A extends Action> {
   readonly #exchange: Exchange<A>;
-  readonly #key: string;
-  #items: string[] = [];
+  readonly #key: PageKey;
+  #items = new Map<PageKey, string[]>();
   #bytes = 0;
 
+  /** `key`: under which items stand, and that is there on each page. */
   constructor(exchange: Exchange<A>, key: 'entries' | 'result') {
     this.#exchange = exchange;
     this.#key = key;
+    this.#items.set(key, []);
   }
 
   /** Takes an item, and answers whether the page is full by now. */
-  add(item: unknown): boolean {
+  add(item: unknown, key = this.#key): boolean {
     const text = JSON.stringify(item);
-    this.#items.push(text);
+    const items = this.#items.get(key);
+    if (items === undefined) this.#items.set(key, [text]);
+    else items.push(text);
     this.#bytes += Buffer.byteLength(text) + 1;
     return this.#bytes >= LISTING_PAGE_BYTES;
   }
@@ -61,8 +71,9 @@ class Pages<A extends Action> {
   }
 
   last(): Answer {
-    const content = Buffer.from(`{${JSON.stringify(this.#key)}:[${this.#items.join(',')}]}`);
-    this.#items = [];
+    const lists = [...this.#items].map(([key, items]) => `${JSON.stringify(key)}:[${items.join(',')}]`);
+    const content = Buffer.from(`{${lists.join(',')}}`);
+    this.#items = new Map([[this.#key, []]]);
     this.#bytes = 0;
     return { content, contentType: CONTENT_TYPE.json };
   }

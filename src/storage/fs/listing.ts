@@ -1,6 +1,6 @@
 import { isSealiftError } from '../../errors.ts';
 import { baseName, joinPath, pathProblem } from '../../transfer/remote-path.ts';
-import type { Entry } from '../store.ts';
+import type { Entry, ListOptions } from '../store.ts';
 import type { Directory } from './directory.ts';
 import { entryAt, entryFromStats, statsAt } from './entries.ts';
 import type { FileSystem } from './file-system.ts';
@@ -32,6 +32,18 @@ interface Subdirectory {
   isSmall: boolean;
 }
 
+/** What is noticed while a directory is read. */
+interface Noticed {
+  subdirectories: Subdirectory[];
+  /** Names that no path can say. */
+  unlisted: number;
+  /** Names in which something could not be decoded, or that hold the character which shows that rightfully. */
+  doubtful: Set<string>;
+}
+
+/** Stands for what is no UTF-8 in a name that was decoded all the same. */
+const REPLACEMENT = '\ufffd';
+
 /** Batches of entries, the last one returned: then no handle is needed any more. */
 type Reading = AsyncGenerator<Entry[], Entry[]>;
 
@@ -39,12 +51,15 @@ type Reading = AsyncGenerator<Entry[], Entry[]>;
 export async function* listTree(
   parts: ListingParts,
   path: string,
-  { recursive }: { recursive: boolean },
+  { recursive, onUnlisted }: Pick<ListOptions, 'recursive' | 'onUnlisted'>,
 ): AsyncGenerator<Entry> {
   const waiting: Subdirectory[] = [];
   const readings: { path: string; reading: Reading; first: ReturnType<Reading['next']> }[] = [];
   const begin = (directory: Subdirectory, spareHandles: number) => {
-    const reading = readDirectory(parts, directory, spareHandles, recursive ? waiting : undefined);
+    const reading = readDirectory(parts, directory, spareHandles, {
+      waiting: recursive ? waiting : undefined,
+      onUnlisted,
+    });
     const first = reading.next();
     // Its failure is told when its turn has come.
     first.catch(() => undefined);
@@ -89,22 +104,24 @@ async function* readDirectory(
   parts: ListingParts,
   { path, parent, isSmall }: Subdirectory,
   spareHandles: number,
-  waiting: Subdirectory[] | undefined,
+  { waiting, onUnlisted }: { waiting: Subdirectory[] | undefined } & Pick<ListOptions, 'onUnlisted'>,
 ): Reading {
   const { files, tree, spare } = parts;
   let directory: Directory | undefined;
   try {
     directory = await (parent?.enter(baseName(path)) ?? tree.hold(path));
-    const subdirectories: Subdirectory[] = [];
+    const noticed: Noticed = { subdirectories: [], unlisted: 0, doubtful: new Set() };
+    const { subdirectories } = noticed;
     let batch: string[] = [];
     for await (const name of tree.names(directory, { isSmall })) {
       if (batch.length === BATCH) {
-        yield await entriesOf(files, path, directory, batch, subdirectories);
+        yield await entriesOf(files, path, directory, batch, noticed);
         batch = [];
       }
       batch.push(name);
     }
-    const last = await entriesOf(files, path, directory, batch, subdirectories);
+    const last = await entriesOf(files, path, directory, batch, noticed);
+    if (noticed.unlisted > 0) onUnlisted?.(path, noticed.unlisted);
     if (waiting !== undefined && subdirectories.length > 0) {
       if (spare.take(1)) {
         const kept = new KeptDirectory(directory, subdirectories.length, spare);
@@ -127,22 +144,35 @@ async function entriesOf(
   path: string,
   directory: Directory,
   names: readonly string[],
-  subdirectories: Subdirectory[],
+  noticed: Noticed,
 ): Promise<Entry[]> {
   const entries = names.map(async (name) => {
     const child = joinPath(path, name);
     // A name that the protocol cannot say was not put here by it, and cannot be fetched by it.
-    if (pathProblem(child) !== undefined) return undefined;
+    if (pathProblem(child) !== undefined || isRepeated(name, noticed)) {
+      noticed.unlisted += 1;
+      return undefined;
+    }
     const place = placeIn(directory, name);
     const stats = await statsAt(files, place.systemPath);
+    // Under what became of a name that is no UTF-8, nothing stands.
+    if (stats === undefined && name.includes(REPLACEMENT)) noticed.unlisted += 1;
     const entry = stats && entryFromStats(stats, child);
     if (entry?.type === 'symlink') return entryAt(files, place, child);
     if (entry?.type === 'directory') {
       // Some file systems say 0 of every directory.
       const isSmall = stats !== undefined && stats.size > 0n && stats.size <= SMALL_BYTES;
-      subdirectories.push({ path: child, isSmall });
+      noticed.subdirectories.push({ path: child, isSmall });
     }
     return entry;
   });
   return (await Promise.all(entries)).filter((entry) => entry !== undefined);
+}
+
+/** Whether another name of the directory was decoded to the same: then at most one of them is really this one. */
+function isRepeated(name: string, { doubtful }: Noticed): boolean {
+  if (!name.includes(REPLACEMENT)) return false;
+  if (doubtful.has(name)) return true;
+  doubtful.add(name);
+  return false;
 }

@@ -38,6 +38,13 @@ export async function serveSmallFiles(port: MessagePort, root: string): Promise<
   port.postMessage('ready');
 }
 
+/** A listing under way. */
+interface Listing {
+  rest: AsyncGenerator<Entry>;
+  /** What the next page tells besides. */
+  unlisted: ListingPage['unlisted'];
+}
+
 class SmallFileService {
   readonly #port: MessagePort;
   readonly #tree: Tree;
@@ -45,7 +52,7 @@ class SmallFileService {
   readonly #made: string[];
   readonly #publisher: Publisher;
   /** Listings under way, of which the next page is made when it is asked for. */
-  readonly #listings = new Map<number, AsyncGenerator<Entry>>();
+  readonly #listings = new Map<number, Listing>();
   readonly #spare = new SpareHandles();
 
   constructor(port: MessagePort, tree: Tree, made: string[]) {
@@ -65,13 +72,16 @@ class SmallFileService {
 
   #begin({ list, path, recursive }: ListRequest): void {
     const parts = { files: blockingFiles, tree: this.#tree, spare: this.#spare };
-    this.#listings.set(list, listTree(parts, path, { recursive }));
+    const unlisted: Listing['unlisted'] = [];
+    const onUnlisted = (...each: Listing['unlisted'][number]) => unlisted.push(each);
+    this.#listings.set(list, { rest: listTree(parts, path, { recursive, onUnlisted }), unlisted });
     void this.#listOn(list);
   }
 
   async #listOn(listing: number): Promise<void> {
-    const rest = this.#listings.get(listing);
-    if (rest === undefined) return;
+    const found = this.#listings.get(listing);
+    if (found === undefined) return;
+    const { rest, unlisted } = found;
     const entries: Entry[] = [];
     try {
       let isOver = false;
@@ -81,16 +91,17 @@ class SmallFileService {
         else entries.push(next.value);
       }
       if (isOver) this.#listings.delete(listing);
-      this.#port.postMessage({ listing, entries, isOver } satisfies ListingPage);
+      const page: ListingPage = { listing, entries, unlisted: unlisted.splice(0), isOver };
+      this.#port.postMessage(page);
     } catch (error) {
       this.#listings.delete(listing);
-      const page: ListingPage = { listing, entries, isOver: true, error: toldError(error) };
+      const page: ListingPage = { listing, entries, unlisted, isOver: true, error: toldError(error) };
       this.#port.postMessage(page);
     }
   }
 
   async #end(listing: number): Promise<void> {
-    const rest = this.#listings.get(listing);
+    const { rest } = this.#listings.get(listing) ?? {};
     this.#listings.delete(listing);
     await rest?.return(undefined);
   }

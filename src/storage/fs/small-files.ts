@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 
 import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
-import type { Entry, Publication, StoredFile } from '../store.ts';
+import type { Entry, ListOptions, Publication, StoredFile } from '../store.ts';
 
 /** The largest file that is handled so, in bytes: larger ones would keep those behind them waiting. */
 export const MAX_SMALL_BYTES = 65_536;
@@ -36,6 +36,8 @@ export type ThreadRequest = SmallFileBatch | ListRequest | { next: number } | { 
 export interface ListingPage {
   listing: number;
   entries: Entry[];
+  /** Directories that hold names which no path can say, and how many. */
+  unlisted: [directory: string, count: number][];
   isOver: boolean;
   error?: ToldError;
 }
@@ -125,17 +127,18 @@ export class SmallFiles {
   }
 
   /** As `Store.list`; undefined if it has to be done otherwise. Two pages are in memory at once. */
-  list(path: string, { recursive }: { recursive: boolean }): AsyncGenerator<Entry> | undefined {
-    return this.#isReady && !this.#hasFailed ? this.#list(path, recursive) : undefined;
+  list(path: string, options: ListOptions): AsyncGenerator<Entry> | undefined {
+    return this.#isReady && !this.#hasFailed ? this.#list(path, options) : undefined;
   }
 
-  async *#list(path: string, recursive: boolean): AsyncGenerator<Entry> {
+  async *#list(path: string, { recursive, onUnlisted }: ListOptions): AsyncGenerator<Entry> {
     const list = (this.#lastListing += 1);
     let page = this.#page(list, { list, path, recursive });
     let isOver = false;
     try {
       while (!isOver) {
-        const { entries, error, ...end } = await page;
+        const { entries, unlisted, error, ...end } = await page;
+        for (const each of unlisted) onUnlisted?.(...each);
         ({ isOver } = end);
         // The next is made while this one is used.
         if (!isOver) page = this.#page(list, { next: list });

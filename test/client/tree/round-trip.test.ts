@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { checkTrees } from '../../../src/client/tree/check-trees.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
 import { EVERYTHING, treeFilter } from '../../../src/client/tree/tree-filter.ts';
-import { LONG_AGO, plantTree, setTime, type Planted } from '../../support/planted-tree.ts';
+import { contentsAt, LONG_AGO, plantTree, setTime, type Planted } from '../../support/planted-tree.ts';
 import { MIB, noise } from '../setting.ts';
 import { bothTrees, copy, startTrees, WAYS } from './tree-setting.ts';
 
@@ -140,3 +140,28 @@ test.each(WAYS)(
     }
   },
 );
+
+test('get: names on the server that no path can say are told by directory, and nothing is removed', async () => {
+  const trees = await startTrees('get', { 'd/file': 'x', 'tmp/bell\u0007': 'x' }, { extra: 'e' });
+  const raw = (name: string) => Buffer.concat([Buffer.from(join(trees.source, name)), Buffer.from([0xff])]);
+  for (const name of ['d/a', 'd/b', 'c']) await writeFile(raw(name), 'x');
+  const filter = treeFilter({ exclude: ['tmp'] });
+  const { told, isComplete } = await copy(trees.direction(), { plan: { filter } });
+  expect([told.failed, isComplete]).toEqual([{ '': 'bad-name', d: 'bad-name' }, false]);
+  expect(told.errors.map(({ message }) => message)).toContainEqual(
+    expect.stringContaining('"tree/d" holds 2 names that no path can say'),
+  );
+  expect(await contentsAt(trees.target)).toEqual({ 'd/': '', 'd/file': 'x', extra: 'e' });
+});
+
+test('get: more directories with such names than one page tells of', async () => {
+  const deep = Array.from({ length: 12 }, () => 'long'.repeat(60)).join('/');
+  const names = Array.from({ length: 100 }, (_, n) => `${n}/${deep}`);
+  const planted = Object.fromEntries(names.map((name) => [`${name}/a\u0007`, '']));
+  const direction = (await startTrees('get', planted)).direction();
+  const told: string[] = [];
+  const onProblem = (_: unknown, path: string) => told.push(path);
+  await Array.fromAsync(direction.scanSource({ filter: EVERYTHING, onProblem }));
+  await direction[Symbol.asyncDispose]();
+  expect(told.sort()).toEqual(names.sort());
+});

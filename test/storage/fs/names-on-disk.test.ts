@@ -27,6 +27,18 @@ test('names that the protocol cannot say are not shown, and break no listing', a
   expect(await pathsIn(subject.store, '', true)).toEqual(['directory', 'directory/good']);
 });
 
+test('of each directory that holds some it is told how many, and of those that only look so none', async () => {
+  const { store, root } = subject;
+  // The first is really called so; the second is decoded to the same.
+  writeFileSync(root.at('directory', 'really\ufffd'), '');
+  writeFileSync(Buffer.concat([Buffer.from(root.at('directory', 'really')), Buffer.from([0xff])]), '');
+  const told: Record<string, number> = {};
+  const onUnlisted = (directory: string, count: number) => (told[directory] = count);
+  const found = await Array.fromAsync(store.list('', { recursive: true, onUnlisted }), ({ path }) => path);
+  expect(found.sort()).toEqual(['directory', 'directory/good', 'directory/really\ufffd']);
+  expect(told).toEqual({ '': 2, directory: 6 });
+});
+
 test('nor are they reached', async () => {
   for (const path of ['directory/new\nline', 'tab\t', 'tab\t/file'])
     expect(await codeOf(subject.store.stat(path))).toBe('bad-name');

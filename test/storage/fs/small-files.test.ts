@@ -141,6 +141,15 @@ describe.each([
       expect(found.sort()).toEqual(names.map((name) => `many/${name}`).sort());
     });
 
+    test('of names that no path can say tells how many', async () => {
+      for (const path of ['a', 'a/b']) mkdirSync(root.at(path));
+      for (const path of ['a/b/bell\u0007', 'a/b/line\n', 'a/x\t']) writeFileSync(root.at(path), '');
+      const told: Record<string, number> = {};
+      const onUnlisted = (directory: string, count: number) => (told[directory] = count);
+      await Array.fromAsync(files.list('a', { recursive: true, onUnlisted }) ?? []);
+      expect(told).toEqual({ a: 1, 'a/b': 2 });
+    });
+
     test('that nobody wants to the end leaves no directory open', async () => {
       for (let directory = 0; directory < 20; directory += 1) {
         mkdirSync(root.at(`d${directory}`));
