@@ -156,6 +156,9 @@ describe('listings', () => {
     ['**/f?le', ['dir/file']],
     ['*/file', ['dir/file']],
     ['f*e', ['file']],
+    ['[f]ile', []],
+    ['{file,dir}', []],
+    ['F*E', []],
     ['d*e', []],
     ['FILE', []],
   ])('search %j finds files, by part or by pattern', async (query, expected) => {
