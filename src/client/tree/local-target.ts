@@ -6,6 +6,7 @@ import {
   lutimes,
   mkdir,
   open,
+  readdir,
   rename,
   rm,
   rmdir,
@@ -197,7 +198,7 @@ export class LocalTarget {
     await this.#parents(path);
     this.#directories.delete(path);
     const file = this.file(path);
-    await explaining(file, () => (isDirectory ? rmdir(file) : unlink(file))).catch(passOverGone);
+    await explaining(file, () => (isDirectory ? removeDirectory(file) : unlink(file))).catch(passOverGone);
   }
 
   /** Removes temporaries that nobody needs any more. */
@@ -251,6 +252,23 @@ export class LocalTarget {
     const name = `.sealift-${this.#id}${hashed(path).slice(0, 8)}.part`;
     const temporary = join(dirname(this.file(path)), name);
     return this.#temporaries.run(temporary, () => task(temporary));
+  }
+}
+
+async function removeDirectory(directory: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (cause) {
+    if (systemCode(cause) !== 'ENOTEMPTY') throw cause;
+    // What no tree shows: a special file, a name that no path can say, or what another run has left.
+    const names = await readdir(directory);
+    const shown = names.slice(0, 3).map((name) => JSON.stringify(name));
+    const others = names.length > shown.length ? ' and others' : '';
+    throw new SealiftError(
+      'local-file',
+      `${directory} cannot be removed: it holds ${shown.join(', ')}${others}.`,
+      { cause, hint: 'Remove that by hand; what transfers have left (.sealift-….part), with sealift clean.' },
+    );
   }
 }
 

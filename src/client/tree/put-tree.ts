@@ -206,7 +206,7 @@ export class PutTree implements TreeDirection {
   async remove({ path, type }: TreeEntry): Promise<void> {
     await this.#ask(async (client) => {
       if (type !== 'directory' && (await this.#keepBackup(client, path))) return;
-      await client.remove(this.#remote(path)).catch(passOverGone);
+      await client.remove(this.#remote(path)).catch(passOverGone).catch(explainNotEmpty);
     });
   }
 
@@ -262,4 +262,16 @@ export class PutTree implements TreeDirection {
 
 function passOverGone(error: unknown): void {
   if (!isSealiftError(error, 'not-found')) throw error;
+}
+
+function explainNotEmpty(error: unknown): never {
+  if (!isSealiftError(error, 'not-empty')) throw error;
+  throw new SealiftError(
+    error.code,
+    `${error.message.replace(/\.$/, '')}: it holds what a server does not list.`,
+    {
+      cause: error,
+      hint: 'sealift rm -r removes it with all in it.',
+    },
+  );
 }

@@ -116,3 +116,17 @@ test.each(WAYS)('%s: a run that was killed is finished by the next, and leaves n
     await home.close();
   }
 });
+
+test.each([
+  ['get', /holds "bell\\u0007"/, /by hand/],
+  ['put', /holds what a server does not list/, /rm -r/],
+] as const)(
+  '%s: what no tree shows is named where it is in the way of a removal',
+  async (way, message, hint) => {
+    const trees = await startTrees(way, { a: 'a' }, { a: 'a', 'old/bell\u0007': '' });
+    const { told, isComplete } = await copy(trees.direction());
+    expect([told.failed, isComplete]).toEqual([{ old: way === 'get' ? 'local-file' : 'not-empty' }, false]);
+    expect(told.errors[0]?.message).toMatch(message);
+    expect(told.errors[0]?.hint).toMatch(hint);
+  },
+);
