@@ -153,8 +153,13 @@ describe('a dry run changes nothing, and tells what would be done:', () => {
     [['mv', 'dry/none', 'dry/new'], 4],
     [['mv', '--no-clobber', 'dry/full/f', 'dry/full/g'], 10],
     [['mkdir', 'dry/full/f'], 10],
+    [['mkdir', ''], 2],
+    [['mv', 'dry/empty', 'dry/full/f'], 1],
+    [['mv', 'dry/full', 'dry/full/e'], 1],
+    [['mv', 'dry/full/f/', 'dry/new'], 1],
+    [['mv', '', 'dry/new'], 2],
   ])('%j fails as it would, with %i', async (words, exit) => {
-    const args = words.map((word) => (word.startsWith('dry/') ? server.place(word) : word));
+    const args = words.map((word) => (word === '' || word.startsWith('dry/') ? server.place(word) : word));
     expect(await here.run([...args, '-n'])).toMatchObject({ code: exit, stdout: '' });
     expect(await here.run(args)).toMatchObject({ code: exit });
   });

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
 import { isSealiftError, SealiftError } from '../../errors.ts';
+import { checkPath } from '../../transfer/remote-path.ts';
 import { dryRunOption, isDryRun, noteDryRun, tellPlan } from '../dry-run.ts';
 import { each } from '../each.ts';
 import type { Runner } from '../runner.ts';
@@ -24,6 +25,7 @@ export function addMkdir(program: Command, run: Runner): void {
 
 async function plan(context: RunContext, place: RemotePlace): Promise<void> {
   const { path } = place;
+  checkPath(path, { allowRoot: false });
   const standing = await ask(context, place, (client) => client.stat(path)).catch((error: unknown) => {
     // Who may write need not be allowed to look.
     if (isSealiftError(error, 'not-found', 'forbidden')) return undefined;

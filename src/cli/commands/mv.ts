@@ -2,11 +2,11 @@ import { Command } from 'commander';
 
 import type { Client } from '../../client/client.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
-import { baseName, joinPath } from '../../transfer/remote-path.ts';
+import { baseName, checkPath, isWithin, joinPath } from '../../transfer/remote-path.ts';
 import { dryRunOption, isDryRun, noteDryRun, tellPlan } from '../dry-run.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, remotePlace } from '../remote-command.ts';
+import { addRemoteCommand, ask, assertAsWritten, remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 
@@ -21,6 +21,7 @@ export function addMv(program: Command, run: Runner): void {
   addRemoteCommand(program, run, command, async (context, [sourceText, targetText]) => {
     const source = remotePlace(sourceText);
     const target = remotePlace(targetText);
+    checkPath(source.path, { allowRoot: false });
     if ((await context.connector(source.server)) !== (await context.connector(target.server))) {
       throw new SealiftError('usage', 'Source and target have to be on one server.', {
         hint: 'Fetch the file with get and send it with put.',
@@ -32,7 +33,8 @@ export function addMv(program: Command, run: Runner): void {
         target.hasTrailingSlash || target.path === '' || (await isDirectory(client, target.path));
       const to = isInto ? joinPath(target.path, baseName(source.path)) : target.path;
       const isFresh = context.settings['clobber'] === false;
-      if (isDryRun(context)) return plan(context, client, { from: source.path, to, isFresh });
+      if (isDryRun(context)) return plan(context, client, { source, to, isFresh });
+      if (attempts === 0 && source.hasTrailingSlash) assertAsWritten(source, await client.stat(source.path));
       attempts += 1;
       await client.move(source.path, to, isFresh ? { if: 'absent' } : {}).catch((error: unknown) => {
         // Gone after an attempt whose answer was lost: that attempt did it.
@@ -44,14 +46,24 @@ export function addMv(program: Command, run: Runner): void {
   });
 }
 
+/** Fails as the move would. */
 async function plan(
   context: RunContext,
   client: Client,
-  { from, to, isFresh }: { from: string; to: string; isFresh: boolean },
+  { source, to, isFresh }: { source: RemotePlace; to: string; isFresh: boolean },
 ): Promise<void> {
+  const { path: from } = source;
   const { type } = await client.stat(from);
-  if (isFresh && (await typeAt(client, to)) !== undefined)
+  assertAsWritten(source, { type });
+  if (type === 'directory' && to !== from && isWithin(to, from))
+    throw new SealiftError('bad-request', 'A directory cannot be moved into itself.');
+  const standing = await typeAt(client, to);
+  if (isFresh && standing !== undefined)
     throw new SealiftError('exists', `${JSON.stringify(to)} exists already.`);
+  if (type === 'directory' && standing !== undefined && standing !== 'directory')
+    throw new SealiftError('not-directory', `${JSON.stringify(to)} is no directory.`);
+  if (type !== 'directory' && standing === 'directory')
+    throw new SealiftError('is-directory', `${JSON.stringify(to)} is a directory.`);
   tellPlan(context, `move ${from} -> ${to}`, { path: to, action: 'move', what: type, from });
 }
 
