@@ -261,7 +261,8 @@ describe('trust', () => {
   test.each([
     ['y', 0, 'is trusted from now on'],
     ['n', 6, 'was not trusted'],
-  ])('on a terminal asks, and takes %s for an answer', async (answer, exit, message) => {
+    ['\u0004', 6, 'was not trusted'],
+  ])('on a terminal asks, and takes %j for an answer', async (answer, exit, message) => {
     const { place, pin } = await serve({});
     const { code, stdout } = await home.inTerminal(['trust', place], { input: `${answer}\n` }).ended;
     expect(code).toBe(exit);

@@ -1,3 +1,4 @@
+import { addAbortSignal } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { resolve } from 'node:path';
 
@@ -72,7 +73,9 @@ async function addRemoteServers(
   given: readonly string[],
 ): Promise<number> {
   const isPiped = given.length === 1 && given[0] === '-';
-  const texts = isPiped ? (await text(standardInput())).trim().split(/\s+/) : given;
+  const texts = isPiped
+    ? (await text(addAbortSignal(context.signal, standardInput()))).trim().split(/\s+/)
+    : given;
   const urls = texts.map((url) => parseUrl(url, isPiped));
   if (urls.length > 1 && urls.some(({ parameters }) => parameters.certificate === true))
     throw new SealiftError('usage', 'Of a remote with several servers none is asked for a certificate.');

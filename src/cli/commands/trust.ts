@@ -171,8 +171,15 @@ async function confirm(context: RunContext, place: string, pin: string): Promise
     );
   }
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  // While it asks, the terminal does not turn Ctrl-C into a signal.
+  prompt.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   const answer = await prompt
     .question('Does this match what the operator of the server says? Trust it? [y/N] ', { signal })
+    .catch((error: unknown) => {
+      // The end of the input is no consent.
+      if (signal.aborted || !(error instanceof Error && error.name === 'AbortError')) throw error;
+      return '';
+    })
     .finally(() => prompt.close());
   if (!/^y(es)?$/i.test(answer.trim()))
     throw new SealiftError('certificate-untrusted', `${place} was not trusted.`);
