@@ -101,7 +101,7 @@ export class Unsynced {
   moved({ from, to }: Move, number: number): void {
     for (const [path, movesBefore] of [...this.#paths]) {
       if (!isWithin(path, from)) continue;
-      // What was published while the move was under way may as well stand where nothing was any more.
+      // What was published under the old name while the move was under way stands there, if it came after the move.
       if (movesBefore < number) this.#paths.delete(path);
       this.#rememberMoved(`${to}${path.slice(from.length)}`);
     }

@@ -98,3 +98,18 @@ function entryType(stats: FileStats): Entry['type'] | undefined {
   if (stats.isDirectory()) return 'directory';
   return stats.isSymbolicLink() ? 'symlink' : undefined;
 }
+
+/** Why no directory could be made in a place: what stands there, where that is the reason, or else `error` itself. */
+export async function inTheWayOfDirectory(
+  files: FileSystem,
+  place: Place,
+  path: string,
+  error: unknown,
+): Promise<unknown> {
+  if (!['ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) return error;
+  const existing = await entryAt(files, place, path);
+  return new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`, {
+    cause: error,
+    details: existing === undefined ? {} : { etag: existing.etag },
+  });
+}

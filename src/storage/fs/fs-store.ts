@@ -1,10 +1,10 @@
 import { systemClock, type Clock } from '../../clock.ts';
-import { isDiskFull, isSealiftError, SealiftError, systemCode } from '../../errors.ts';
+import { SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
 import { keptMode } from '../kept-mode.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
-import { checkStorePath, STATE_DIRECTORY } from '../own-names.ts';
+import { checkStorePath } from '../own-names.ts';
 import { checkFileReplacement, checkMove } from '../replacement.ts';
 import { assertStillSame } from '../same-node.ts';
 import type {
@@ -23,8 +23,7 @@ import type {
   StoreFeatures,
 } from '../store.ts';
 import { keepsNoVersions } from '../version-ids.ts';
-import type { Directory } from './directory.ts';
-import { entryAt, replacedAt, unlinkIfThere } from './entries.ts';
+import { entryAt, inTheWayOfDirectory, replacedAt, unlinkIfThere } from './entries.ts';
 import { closingFile } from './file-bytes.ts';
 import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
 import { SpareHandles } from './kept-directory.ts';
@@ -32,12 +31,18 @@ import { listTree } from './listing.ts';
 import { LostFiles } from './lost-files.ts';
 import { nameIdentity } from './name-identity.ts';
 import { Publications } from './publications.ts';
-import { publishContent, refuseWithoutParents, replacing, type Publisher } from './publish.ts';
+import {
+  assertPublishable,
+  publishContent,
+  refuseWithoutParents,
+  replacing,
+  type Publisher,
+} from './publish.ts';
 import { removeTreeAside, renameEntry } from './read-only-directories.ts';
 import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StagingArea } from './staging-area.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
-import { explaining, otherFileSystem, storeError } from './store-errors.ts';
+import { cannotServe, explaining, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { MIN_PATHS, syncFileSystem } from './sync-file-system.ts';
 import { syncFiles } from './synced-files.ts';
@@ -60,9 +65,6 @@ export interface FileStoreOptions {
   /** How long what is replaced or removed is kept, in milliseconds. Default 0: not at all. What was kept by an earlier store stays where it lies then, and is not reached. */
   keepVersionsMs?: number | undefined;
 }
-
-const ON_READ_ONLY =
-  'The server keeps what it needs in there. Serve a directory that can be written to, and mount the read-only file system below it.';
 
 /** Files in a directory of this machine: ordinary files, under their own names, with nothing added to them. */
 export class FileStore implements Store {
@@ -121,11 +123,7 @@ export class FileStore implements Store {
       return new FileStore({ ...options, root }, features, tree, state);
     } catch (cause) {
       await state?.close();
-      throw new SealiftError(
-        isDiskFull(cause) ? 'local-no-space' : 'bad-configuration',
-        `The directory ${options.root} cannot be served: it or ${STATE_DIRECTORY} in it is not usable (${systemCode(cause) ?? String(cause)}).`,
-        systemCode(cause) === 'EROFS' ? { cause, hint: ON_READ_ONLY } : { cause },
-      );
+      throw cannotServe(options.root, cause);
     }
   }
 
@@ -140,10 +138,8 @@ export class FileStore implements Store {
 
   list(path: string, options: ListOptions): AsyncGenerator<Entry> {
     if (options.versions === true) return this.#listVersions(path, options);
-    const quick = this.#smallFiles?.list(path, options);
-    if (quick !== undefined) return quick;
     const parts = { files: this.#files, tree: this.#tree, spare: this.#spareHandles };
-    return listTree(parts, path, options);
+    return this.#smallFiles?.list(path, options) ?? listTree(parts, path, options);
   }
 
   async open(path: string, { version }: OpenOptions = {}): Promise<StoredFile> {
@@ -178,16 +174,8 @@ export class FileStore implements Store {
     };
     // The path is judged now: what cannot be published should not be uploaded first.
     checkStorePath(options.path, { allowRoot: false });
-    await this.#tree
-      .at(options.path, (place) => replacedAt(this.#files, place, options.path, () => undefined))
-      .catch(passOverMissing);
-    await this.#tree.insideNearest(options.path, (parent) => this.#assertRenamable(options.path, parent));
+    await assertPublishable(this.#publisher, this.#state.uploads, options.path);
     return explaining(options.path, () => openFileUpload(parts, options));
-  }
-
-  // A mount of the same file system shows only when it is renamed into.
-  async #assertRenamable(path: string, parent: Directory): Promise<void> {
-    if ((await parent.device()) !== (await this.#state.uploads.device())) throw otherFileSystem(path);
   }
 
   uploads(): AsyncGenerator<{ key: string; bytes: number; lastWrittenMs: number }> {
@@ -271,12 +259,7 @@ export class FileStore implements Store {
         const { directory, made } = await place.directory
           .enterOrMake(place.name, keptMode('directory', mode ?? 0o777), () => this.#tree.directoryMade(path))
           .catch(async (error: unknown) => {
-            if (!['ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) throw error;
-            const existing = await entryAt(this.#files, place, path);
-            throw new SealiftError('exists', `${JSON.stringify(path)} exists already and is no directory.`, {
-              cause: error,
-              details: existing === undefined ? {} : { etag: existing.etag },
-            });
+            throw await inTheWayOfDirectory(this.#files, place, path, error);
           });
         await directory.close();
         if (!made) return undefined;
@@ -364,8 +347,4 @@ export class FileStore implements Store {
     if (mtimeMs !== undefined)
       await this.#files.setTimes(place.systemPath, this.#publisher.clock.now(), mtimeMs);
   }
-}
-
-function passOverMissing(error: unknown): void {
-  if (!isSealiftError(error, 'not-found')) throw error;
 }

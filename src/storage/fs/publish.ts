@@ -4,9 +4,11 @@ import { keptMode } from '../kept-mode.ts';
 import type { KeyedMutex } from '../keyed-mutex.ts';
 import { checkFileReplacement } from '../replacement.ts';
 import type { Entry, Publication, ReplaceOptions } from '../store.ts';
+import type { Directory } from './directory.ts';
 import { entryAt, replacedAt, unlinkIfThere } from './entries.ts';
 import { writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
+import { otherFileSystem, passOverGone } from './store-errors.ts';
 import type { Place, Tree } from './tree.ts';
 import type { Versions } from './versions.ts';
 
@@ -94,6 +96,19 @@ export async function refuseWithoutParents(tree: Tree, path: string, options: Re
     if (!isSealiftError(error, 'not-found')) throw error;
     checkFileReplacement(undefined, path, options);
   }
+}
+
+/** Throws where a file that is staged in `staging` could not be published at `path`, as far as it shows before its data comes. */
+export async function assertPublishable(
+  { files, tree }: Pick<Publisher, 'files' | 'tree'>,
+  staging: Directory,
+  path: string,
+): Promise<void> {
+  await tree.at(path, (place) => replacedAt(files, place, path, () => undefined)).catch(passOverGone);
+  // A mount of the same file system shows only when it is renamed into.
+  await tree.insideNearest(path, async (parent) => {
+    if ((await parent.device()) !== (await staging.device())) throw otherFileSystem(path);
+  });
 }
 
 /** Runs `replace`, which puts something else in the place of `existing`. A file is kept before, where versions are. */

@@ -1,4 +1,5 @@
-import { isSealiftError, SealiftError, systemCode, type ErrorCode } from '../../errors.ts';
+import { isDiskFull, isSealiftError, SealiftError, systemCode, type ErrorCode } from '../../errors.ts';
+import { STATE_DIRECTORY } from '../own-names.ts';
 
 const OTHER_FILE_SYSTEM = 'lies on another file system than the root of the server';
 const MEANINGS: Readonly<Record<string, { code: ErrorCode; says: string }>> = {
@@ -20,6 +21,8 @@ const MEANINGS: Readonly<Record<string, { code: ErrorCode; says: string }>> = {
   ENFILE: { code: 'busy', says: 'cannot be opened now: the server has too many open files' },
   EXDEV: { code: 'unsupported', says: OTHER_FILE_SYSTEM },
 };
+const ON_READ_ONLY =
+  'The server keeps what it needs in there. Serve a directory that can be written to, and mount the read-only file system below it.';
 
 const REFUSED_BY_DIRECTORY: (typeof MEANINGS)[string] = {
   code: 'forbidden',
@@ -36,6 +39,16 @@ export function storeError(error: unknown, path: string): SealiftError {
     return new SealiftError('internal', 'The storage of the server failed.', { cause: error });
   const subject = path === '' ? 'The root' : JSON.stringify(path);
   return new SealiftError(meaning.code, `${subject} ${meaning.says}.`, { cause: error });
+}
+
+/** What a failure to open the store in the directory `root` of this machine means to its operator. */
+export function cannotServe(root: string, cause: unknown): SealiftError {
+  const code = systemCode(cause);
+  return new SealiftError(
+    isDiskFull(cause) ? 'local-no-space' : 'bad-configuration',
+    `The directory ${root} cannot be served: it or ${STATE_DIRECTORY} in it is not usable (${code ?? String(cause)}).`,
+    code === 'EROFS' ? { cause, hint: ON_READ_ONLY } : { cause },
+  );
 }
 
 /** That nothing can be renamed to the remote `path`, as `storeError` tells it of the attempt. */
