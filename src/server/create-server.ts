@@ -234,12 +234,11 @@ class DirectoryServer implements CreatedServer {
   async #close(options?: { graceMs?: number }): Promise<void> {
     this.#watch?.close();
     this.#expiry.close();
-    await closeInTurn([
-      () => this.#announcing,
-      () => withdrawListening(this.#options.root),
-      () => this.#server.close(options),
-      () => this.#store.close(),
-    ]);
+    const withdrawn = this.#announcing.then(() => withdrawListening(this.#options.root));
+    // Told below.
+    withdrawn.catch(() => undefined);
+    // The server first, and not once that is withdrawn: who came in meanwhile would be cut off again.
+    await closeInTurn([() => this.#server.close(options), () => withdrawn, () => this.#store.close()]);
   }
 }
 

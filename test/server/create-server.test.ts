@@ -79,6 +79,13 @@ test('who joins is counted, and the connections are', async () => {
   await client.closed;
 });
 
+test('once it is told to close, nobody comes in any more', async () => {
+  const { server, connect } = await startDirectoryServer({ anonymous: 'read' });
+  const closing = server.close();
+  await expect(connect()).rejects.toThrow('ECONNREFUSED');
+  await closing;
+});
+
 test('it can be reached over a Unix socket', async () => {
   const socketPath = join(await temporaryDirectory(), 'server.sock');
   const { connect, server } = await startDirectoryServer({ socketPath, anonymous: 'read' });
