@@ -202,8 +202,9 @@ describe('while a transfer runs', () => {
   const slowly = ['--json', '--bwlimit', '1M'];
 
   test('another get of the same to the same place is locked out: 12', async () => {
-    home.write('root/four', home.read('four'));
-    const get = ['get', ...slowly, server.place('four'), home.at('locked')];
+    // Half a minute's worth, so that it still runs when the second one comes.
+    home.write('root/large', randomBytes(32 * MIB));
+    const get = ['get', ...slowly, server.place('large'), home.at('locked')];
     const first = home.start(get);
     await first.event('progress');
     const second = await here.run(get);
