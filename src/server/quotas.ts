@@ -44,7 +44,9 @@ export class Quotas {
   async change<T>(by: Changer, change: Change, task: () => Promise<T>): Promise<T> {
     const own = await this.#usageOf(by);
     const concerned = this.#concernedBy(change);
-    if (concerned.length === 0) return task();
+    if (this.#usages.size === 0) return task();
+    // Not beside others either: what comes into a directory that is moved below a prefix just now would not be counted.
+    if (concerned.length === 0) return this.#alone(change, task);
     const [done] = await this.#whereThereIsRoom(by, own, () =>
       this.#alone(change, () => this.#change(by, own, new Tally(concerned), change, task)),
     );

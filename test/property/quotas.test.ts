@@ -83,6 +83,10 @@ const places: [string, number, (clock: FakeClock) => Promise<Store>][] = [
 /** Changes at once of which one makes or removes a directory in the moment in which another one looks. */
 const CROSSING: Change[][] = [
   [
+    { type: 'put', path: 'c/a', bytes: 1 },
+    { type: 'move', path: 'c', to: 'a' },
+  ],
+  [
     { type: 'put', path: 'c/c/a', bytes: 0 },
     { type: 'remove', path: 'c/c', isRecursive: true },
     { type: 'remove', path: 'c', isRecursive: true },
@@ -162,7 +166,13 @@ describe.each(places)('what is counted is what a listing finds, %s,', (_, numRun
       }),
       {
         numRuns,
-        examples: CROSSING.map((todo) => [[''], ['a'], todo.map((each) => ({ change: each, who: 0 }))]),
+        examples: CROSSING.flatMap((changes) => {
+          const todo = changes.map((each) => ({ change: each, who: 0 }));
+          return [
+            [[''], ['a'], todo],
+            [['a'], ['a'], todo],
+          ];
+        }),
       },
     );
   });

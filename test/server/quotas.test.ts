@@ -100,6 +100,26 @@ describe('a quota', () => {
     expect(await outcome(putInline(client, 'yours/too/b', bytesOf(100)))).toBe('ok');
   });
 
+  test('counts what is put into a directory elsewhere just when that is moved below the prefixes', async () => {
+    const store = new GatedStore({ clock: new FakeClock() });
+    const { login } = await limited({ quota: 100, prefixes: ['mine'] }, { store, clock: new FakeClock() });
+    const [client, other] = [await login(), await login('free')];
+    for (const path of ['there/m', 'there/n'])
+      expect(await outcome(putInline(other, path, bytesOf(20)))).toBe('ok');
+    expect(await outcome(putInline(client, 'mine/first', bytesOf(0)))).toBe('ok');
+    const second = store.hold('entry 1');
+    const moving = other.ask('move', { path: 'there', to: 'mine/moved' });
+    await second.reached();
+    const putting = putInline(other, 'there/a', bytesOf(60));
+    await other.ask('stat', { path: 'there' });
+    second.open();
+    expect(await outcome(moving)).toBe('ok');
+    expect(await outcome(putting)).toBe('ok');
+    await putInline(client, 'mine/last', bytesOf(60));
+    const lying = await Array.fromAsync(store.list('mine', { recursive: true }), ({ size }) => size);
+    expect(lying.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(100);
+  });
+
   test('of files counts directories and links, missing parents too', async () => {
     const { login } = await limited({ 'quota-files': 4 });
     const client = await login();
