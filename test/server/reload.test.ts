@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
-import { chmod, rm, writeFile } from 'node:fs/promises';
+import { chmod, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -106,9 +106,12 @@ test('a reload that does not end keeps no server from being closed', async () =>
   // As long as nobody writes to it, it is like a file on a file system that does not answer.
   execFileSync('mkfifo', [crl]);
   const reloading = server.reload();
+  // Resolves when the reload has opened the other end, and waits.
+  const pipe = await open(crl, 'w');
   await server.close({ graceMs: 0 });
   await expect(connect()).rejects.toThrow();
-  writeFileSync(crl, list);
+  await pipe.write(list);
+  await pipe.close();
   await reloading;
 });
 
