@@ -9,6 +9,7 @@ import { withFileLock } from './file-lock.ts';
 import { certificatePin } from './pins.ts';
 import { assertPrivate, makePrivateDirectory, readPrivateFile, writePrivateFile } from './private-file.ts';
 import { selfSignedCertificate } from './self-signed-certificate.ts';
+import { removeTemporaries } from './temporary-file.ts';
 import { validFor } from './validity.ts';
 
 /** A server's key and the self-signed certificate for it, both PEM, and the pin that clients keep of the key. */
@@ -67,6 +68,8 @@ export async function loadOrCreateIdentity(
     async () => {
       const found = await loadIdentity(keyFile, certFile);
       if (found) return { ...found, created: false };
+      // Left by one that was killed, perhaps with a key in it: later on nothing is written here any more.
+      await removeTemporaries(directory);
       const key = await loneKey(keyFile);
       const identity = await createIdentity(options, key);
       if (key === undefined) await writePrivateFile(keyFile, identity.key, random);

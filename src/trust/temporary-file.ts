@@ -19,13 +19,21 @@ export function temporaryPath(directory: string, random: Random): string {
  */
 export async function removeAbandoned(directory: string, newest: string): Promise<void> {
   const beforeMs = (await lstat(newest)).mtimeMs - ABANDONED_MS;
-  for (const name of await readdir(directory)) {
-    if (!TEMPORARY_NAME.test(name)) continue;
-    const path = join(directory, name);
+  for (const path of await temporariesIn(directory)) {
     const writtenMs = await lstat(path).then(
       ({ mtimeMs }) => mtimeMs,
       () => Infinity,
     );
     if (writtenMs < beforeMs) await rm(path, { force: true });
   }
+}
+
+/** Removes all temporary files in `directory`, in which nobody else writes now. */
+export async function removeTemporaries(directory: string): Promise<void> {
+  for (const path of await temporariesIn(directory)) await rm(path, { force: true });
+}
+
+async function temporariesIn(directory: string): Promise<string[]> {
+  const names = await readdir(directory);
+  return names.filter((name) => TEMPORARY_NAME.test(name)).map((name) => join(directory, name));
 }

@@ -153,6 +153,12 @@ describe('a stored identity', () => {
     expect((await load(directory)).pin).toBe(recovered.pin);
   });
 
+  test('is made without leaving what one that was killed had written of a key', async ({ directory }) => {
+    await writeFile(join(directory, '.sealift-0123456789abcdef.tmp'), 'a key', { mode: 0o600 });
+    await load(directory);
+    expect((await readdir(directory)).sort()).toEqual(['cert.pem', 'key.pem']);
+  });
+
   test('gets a new certificate for the same key when the old one is removed', async ({ directory }) => {
     const { pin } = await load(directory);
     await rm(paths(directory).cert);
