@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 
 import { Connector } from '../../src/client/connector.ts';
-import { nextTurn } from '../../src/clock.ts';
 import { isSealiftError } from '../../src/errors.ts';
 import { AT_ONCE } from '../client/setting.ts';
 import { startAttackedServer, type AttackedServer } from './attacked-server.ts';
@@ -14,14 +13,13 @@ import { FakeClock } from './fake-clock.ts';
 import { startMessageProxy, type Frame, type MessageProxy } from './message-proxy.ts';
 import { contentsAt, plantTree } from './planted-tree.ts';
 import { temporaryDirectory, tokenOf } from './test-server.ts';
+import { turnUntil } from './turning.ts';
 
 /** The longest that a server keeps a connection on which nothing comes: its idle timeout, after whatever it may be busy with. */
 const MAX_SILENCE_MS = 1_000_000;
 const SECOND_MS = 1_000;
 /** How often the loop turns before another second passes for who may be busy. */
 const SETTLING_TURNS = 200;
-/** How often it turns before nothing more is expected of it: many seconds. */
-const MAX_TURNS = 500_000;
 
 /** A server, a client, and a line between them that can be cut at any place. Ended with the test. */
 export class CutTrials {
@@ -122,20 +120,22 @@ export class CutTrials {
     await passSeconds(clock, Promise.all(closing), () => false);
     const { server } = this.#server;
     // Who has heard of no end needs time to find out: Node may say nothing of a reset in the wake of a handshake. Once so
-    // much has passed it can only be what it is doing on the disk that keeps it.
+    // much has passed it can only be what it is doing on the disk that keeps it, and its time begins behind that.
     const needsTime = kind === 'silence' || kind === 'rst';
-    for (let turn = 1, passedMs = 0; server.connectionCount > 0; turn += 1) {
-      if (needsTime && turn > SETTLING_TURNS && turn % 3 === 0 && passedMs <= MAX_SILENCE_MS) {
+    let passedMs = 0;
+    await turnUntil(
+      () => server.connectionCount === 0,
+      'the server keeps a connection',
+      (turn) => {
+        if (!needsTime || turn <= SETTLING_TURNS) return;
+        if (turn % (passedMs <= MAX_SILENCE_MS ? 3 : SETTLING_TURNS) !== 0) return;
         this.#serverClock.advance(SECOND_MS);
         passedMs += SECOND_MS;
-      }
-      if (turn > MAX_TURNS) throw new Error('the server keeps a connection');
-      await nextTurn();
-    }
+      },
+    );
     // Fewer while the server looks whether its files have changed. A socket closes a moment after its end is known.
     const isQuiet = () => clock.pendingCount === 0 && this.#serverClock.pendingCount <= serverTimers;
-    for (let turn = 0; turn < MAX_TURNS && !isQuiet(); turn += 1) await nextTurn();
-    expect(isQuiet(), 'no timer is left').toBe(true);
+    await turnUntil(isQuiet, 'a timer is left');
     expect(server.openUploadCount, 'open uploads').toBe(0);
   }
 
@@ -183,11 +183,13 @@ interface Trial {
 async function passSeconds(clock: FakeClock, task: Promise<unknown>, isQuick: () => boolean): Promise<void> {
   let isOver = false;
   void task.then(() => (isOver = true));
-  for (let turn = 1; !isOver; turn += 1) {
-    if (turn > MAX_TURNS) throw new Error('the client does not come to an end');
-    if (isQuick() || turn % SETTLING_TURNS === 0) clock.advance(SECOND_MS);
-    await nextTurn();
-  }
+  await turnUntil(
+    () => isOver,
+    'the client does not come to an end',
+    (turn) => {
+      if (isQuick() || turn % SETTLING_TURNS === 0) clock.advance(SECOND_MS);
+    },
+  );
 }
 
 /** Files of uploads and downloads below these directories that this process has open, where the system tells. */

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 
 import { Connector } from '../../../src/client/connector.ts';
 import { PARTIAL_NAME } from '../../../src/client/partial-file.ts';
-import { nextTurn, systemClock } from '../../../src/clock.ts';
 import { isSealiftError } from '../../../src/errors.ts';
 import { seededRandom } from '../../../src/random.ts';
 import { AT_ONCE } from '../../client/setting.ts';
@@ -14,6 +13,7 @@ import { headerOf, startMessageProxy, type Frame } from '../message-proxy.ts';
 import { contentsAt, plantTree } from '../planted-tree.ts';
 import { between, pick } from '../seeded.ts';
 import { tokenOf } from '../test-server.ts';
+import { turnUntil } from '../turning.ts';
 import { FuzzedServer } from './fuzzed-server.ts';
 import { chance, flipped, mutated, type Parcel } from './mutations.ts';
 import type { Script, Target } from './target.ts';
@@ -33,8 +33,6 @@ const TOP = 'mine';
 const LIED_TO = ERRANDS.filter(({ name }) => !/many/.test(name));
 /** Turns of the loop before another second passes. */
 const TURNS_PER_SECOND = 10;
-/** Real time after which nothing more is expected: threads and disks do not count turns. */
-const MAX_WAIT_MS = 60_000;
 
 /** A client that is answered otherwise than the server meant it. */
 export async function startAnswerTarget(): Promise<Target<Lies>> {
@@ -113,19 +111,21 @@ function changed(frame: Frame, steps: readonly Change[], seen: Parcel[]): Buffer
 
 /** What `task` failed with; time passes meanwhile. Throws if it never ends. */
 async function settled(task: Promise<unknown>, clock: FakeClock): Promise<unknown> {
-  let end: { failure?: unknown } | undefined;
-  task.then(
-    () => (end = {}),
-    (failure: unknown) => (end = { failure }),
+  let isOver = false;
+  const outcome = task
+    .then(
+      () => undefined,
+      (failure: unknown) => failure,
+    )
+    .finally(() => (isOver = true));
+  await turnUntil(
+    () => isOver,
+    'the client does not come to an end',
+    (turn) => {
+      if (turn % TURNS_PER_SECOND === 0) clock.advance(1_000);
+    },
   );
-  const beganMs = systemClock.monotonicMs();
-  for (let turn = 1; end === undefined; turn += 1) {
-    if (systemClock.monotonicMs() - beganMs > MAX_WAIT_MS)
-      throw new Error('the client does not come to an end');
-    if (turn % TURNS_PER_SECOND === 0) clock.advance(1_000);
-    await nextTurn();
-  }
-  return end.failure;
+  return outcome;
 }
 
 /** Throws unless the errand is done, or has failed in order. */

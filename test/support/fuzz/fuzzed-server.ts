@@ -3,13 +3,13 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { nextTurn } from '../../../src/clock.ts';
 import { silentLogger } from '../../../src/logger.ts';
 import { createServer, type CreatedServer } from '../../../src/server/create-server.ts';
 import { FakeClock } from '../fake-clock.ts';
 import { plantTree, treeAt, type Standing } from '../planted-tree.ts';
 import { RawClient } from '../raw-client.ts';
 import { tokenOf, usersToml, type TestUser } from '../test-server.ts';
+import { turnUntil } from '../turning.ts';
 
 /** Who may do what on the server. */
 export const USERS = {
@@ -40,8 +40,6 @@ export const PLANTED: readonly string[] = Object.values(TREE).filter(
 const STATE = '.sealift';
 /** Turns of the loop before another second passes. */
 const TURNS_PER_SECOND = 200;
-/** Turns after which nothing more is expected: many seconds. */
-const MAX_TURNS = 500_000;
 
 /** A server in a directory of its own, beside which lies what nobody may reach. */
 export class FuzzedServer implements AsyncDisposable {
@@ -110,10 +108,7 @@ export class FuzzedServer implements AsyncDisposable {
 
   /** Waits until nobody is connected any more, and throws if something is kept for those who were. */
   async assertLeft(): Promise<void> {
-    const left = async () => {
-      while (this.server.connectionCount > 0) await nextTurn();
-    };
-    await this.passUntil(left(), 'a connection is kept');
+    await this.#pass(() => this.server.connectionCount === 0, 'a connection is kept');
     if (this.server.openUploadCount > 0) throw new Error('an upload is kept open');
     if (this.faults.length > 0) throw new Error(`the server failed: ${this.faults.join('; ')}`);
     // So that nobody has to wait for the failed logins of others.
@@ -125,17 +120,19 @@ export class FuzzedServer implements AsyncDisposable {
     let isOver = false;
     const end = () => (isOver = true);
     task.then(end, end);
-    for (let turn = 1; !isOver; turn += 1) {
-      if (turn > MAX_TURNS) throw new Error(otherwise);
-      if (turn % TURNS_PER_SECOND === 0) this.#clock.advance(1_000);
-      await nextTurn();
-    }
+    await this.#pass(() => isOver, otherwise);
     return task;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server[Symbol.asyncDispose]();
     await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  #pass(isOver: () => boolean, otherwise: string): Promise<void> {
+    return turnUntil(isOver, otherwise, (turn) => {
+      if (turn % TURNS_PER_SECOND === 0) this.#clock.advance(1_000);
+    });
   }
 
   async #names(): Promise<string[]> {
