@@ -2,6 +2,10 @@ import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount } from '../transfer/blocks.ts';
 import { blockDigest, fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import type { BlockSource } from './block-source.ts';
+import { mapConcurrently } from './tree/concurrency.ts';
+
+/** Blocks read at once: one while the one before is hashed. */
+export const READS_AT_ONCE = 2;
 
 /** The digests of a source's blocks, as far as they were read: read once, compared in every attempt. */
 export class SourceDigests {
@@ -44,12 +48,18 @@ export class SourceDigests {
   async readUntil(over: AbortSignal): Promise<void> {
     const { size, isRepeatable } = this.#source;
     if (!isRepeatable || size === null) return;
-    for (let index = 0; index < blockCount(size) && !over.aborted; index += 1) {
-      if (this.#digests.has(index)) continue;
-      const bytes = await this.#source.block(index);
-      if (bytes === undefined) return;
+    const blocks = mapConcurrently(this.#unknown(blockCount(size)), READS_AT_ONCE, async (index) => ({
+      index,
+      bytes: await this.#source.block(index),
+    }));
+    for await (const { index, bytes } of blocks) {
+      if (bytes === undefined || over.aborted) return;
       this.take(index, bytes);
       this.#source.release(index, bytes);
     }
+  }
+
+  *#unknown(count: number): Generator<number> {
+    for (let index = 0; index < count; index += 1) if (!this.#digests.has(index)) yield index;
   }
 }

@@ -18,7 +18,7 @@ import { sendBlock } from './block-sender.ts';
 import type { Client, PutOptions } from './client.ts';
 import type { Connector } from './connector.ts';
 import { newResumeKey, type ResumeKeys } from './resume-keys.ts';
-import { SourceDigests } from './source-digests.ts';
+import { READS_AT_ONCE, SourceDigests } from './source-digests.ts';
 import { workOverStreams } from './streams.ts';
 import { retrying, type TransferOptions } from './transfer-options.ts';
 import { mapConcurrently } from './tree/concurrency.ts';
@@ -215,24 +215,15 @@ class UploadRun {
 
   /** The blocks that the server does not hold, read one after the other. */
   async *#missing(held: BlockMap, digests: SourceDigests): AsyncGenerator<ReadBlock> {
-    const { signal } = this.#options;
     const found = (index: number, length: number) => {
       this.#inPlaceBytes += length;
       if (!this.#sentBlocks.has(index)) this.resumedBytes += length;
       this.#tellDone();
     };
-    for (let index = 0; ; index += 1) {
-      // What was read in an earlier attempt and is held need not be read again.
-      if (digests.isKnownAs(held, index)) {
-        // Its answer may have been lost, so that it is kept still.
-        this.#source.release(index);
-        found(index, blockLength(digests.size, index));
-        continue;
-      }
-      const release = await this.#connector.blocks.take(1, signal);
-      this.#room.add(release);
-      // A stream may keep us waiting for ever.
-      const bytes = await abortable(this.#source.block(index), signal);
+    const unread = this.#unread(held, digests, found);
+    for await (const { index, bytes, release } of mapConcurrently(unread, READS_AT_ONCE, (each) =>
+      this.#read(each),
+    )) {
       if (bytes === undefined) return;
       const raw = digests.take(index, bytes);
       if (held.digest(index)?.equals(raw) !== true) {
@@ -244,6 +235,31 @@ class UploadRun {
       this.#room.delete(release);
       release();
     }
+  }
+
+  /** What has to be read to know whether it is held: all but what was read in an earlier attempt, and is. */
+  *#unread(
+    held: BlockMap,
+    digests: SourceDigests,
+    found: (index: number, length: number) => void,
+  ): Generator<number> {
+    for (let index = 0; ; index += 1) {
+      if (!digests.isKnownAs(held, index)) {
+        yield index;
+        continue;
+      }
+      // Its answer may have been lost, so that it is kept still.
+      this.#source.release(index);
+      found(index, blockLength(digests.size, index));
+    }
+  }
+
+  async #read(index: number): Promise<{ index: number; bytes: Buffer | undefined; release: () => void }> {
+    const { signal } = this.#options;
+    const release = await this.#connector.blocks.take(1, signal);
+    this.#room.add(release);
+    // A stream may keep us waiting for ever.
+    return { index, bytes: await abortable(this.#source.block(index), signal), release };
   }
 
   /** The same as they will travel. Some are compressed ahead, unless that meant to wait until a stream brings them. */

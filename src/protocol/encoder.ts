@@ -2,6 +2,8 @@ import { SealiftError } from '../errors.ts';
 import { CONTENT_TYPE, NATIVE_BYTE_ORDER } from './header.ts';
 import { LENGTH_BYTES, MAX_CONTENT_BYTES, MAX_HEADER_BYTES } from './limits.ts';
 
+const ROOM_FOR_LENGTH = '\0'.repeat(LENGTH_BYTES);
+
 /** A message about to be sent. */
 export interface OutgoingMessage {
   /** The header's own fields; the four of the header protocol are added. */
@@ -35,16 +37,15 @@ export function encodeHead({ fields, content, contentType, contentEncoding }: Ou
     'content-type': type,
     'content-encoding': contentEncoding ?? (type === CONTENT_TYPE.json ? 'utf-8' : 'binary'),
   });
-  const headerBytes = Buffer.byteLength(text);
+  const head = Buffer.from(`${ROOM_FOR_LENGTH}${text}`);
+  const headerBytes = head.length - LENGTH_BYTES;
   if (headerBytes > MAX_HEADER_BYTES) {
     throw new SealiftError(
       'header-too-large',
       `A header of ${headerBytes} bytes is longer than ${MAX_HEADER_BYTES}.`,
     );
   }
-  const head = Buffer.allocUnsafe(LENGTH_BYTES + headerBytes);
   head.writeUInt16BE(headerBytes, 0);
-  head.write(text, LENGTH_BYTES);
   return head;
 }
 

@@ -45,3 +45,15 @@ test('of what the server cannot hold yet nothing is read twice', async () => {
   await upload(connector(), source, 'file');
   expect(reads).toEqual([1, 1, 1]);
 });
+
+test('the next block is read while one is hashed', async () => {
+  const { connector } = await startSetting();
+  const asked = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
+  const { source } = countedSource(async (index) => {
+    asked[index]?.resolve();
+    await asked[index + 1]?.promise;
+    return noise(MIB, index);
+  });
+  const { receipt } = await upload(connector(), source, 'file');
+  expect(receipt.size).toBe(3 * MIB);
+});
