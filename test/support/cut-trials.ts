@@ -13,7 +13,7 @@ import { FakeClock } from './fake-clock.ts';
 import { startMessageProxy, type Frame, type MessageProxy } from './message-proxy.ts';
 import { contentsAt, plantTree } from './planted-tree.ts';
 import { temporaryDirectory, tokenOf } from './test-server.ts';
-import { turnUntil } from './turning.ts';
+import { MAX_WAIT_MS, settlesWithin, turnUntil, turnUntilSettled } from './turning.ts';
 
 /** The longest that a server keeps a connection on which nothing comes: its idle timeout, after whatever it may be busy with. */
 const MAX_SILENCE_MS = 1_000_000;
@@ -73,8 +73,13 @@ export class CutTrials {
       cut.resolve();
     });
     const running = outcomeOf(errand.run(trial.place));
-    await Promise.race([cut.promise, running]);
+    if (!(await settlesWithin(Promise.race([cut.promise, running]), MAX_WAIT_MS)))
+      throw new Error('it does not come to the cut');
     if (point.kind === 'silence') await this.#passSilence(trial, running);
+    // Node may say nothing of a reset, and only time can tell then.
+    if (point.kind === 'rst' && !(await settlesWithin(running, MAX_WAIT_MS / 4)))
+      await passSeconds(trial.clock, running, () => false);
+    if (!(await settlesWithin(running, MAX_WAIT_MS))) throw new Error('the client does not notice the cut');
     const failure = await running;
     await this.#leave(trial, point.kind);
     if (failure === undefined) await this.#assertStands(trial, errand.after);
@@ -181,15 +186,9 @@ interface Trial {
 
 /** Lets seconds pass until `task` is over: one each turn of the loop while it `isQuick`, else few, so that none overtakes real work. */
 async function passSeconds(clock: FakeClock, task: Promise<unknown>, isQuick: () => boolean): Promise<void> {
-  let isOver = false;
-  void task.then(() => (isOver = true));
-  await turnUntil(
-    () => isOver,
-    'the client does not come to an end',
-    (turn) => {
-      if (isQuick() || turn % SETTLING_TURNS === 0) clock.advance(SECOND_MS);
-    },
-  );
+  await turnUntilSettled(task, 'the client does not come to an end', (turn) => {
+    if (isQuick() || turn % SETTLING_TURNS === 0) clock.advance(SECOND_MS);
+  });
 }
 
 /** Files of uploads and downloads below these directories that this process has open, where the system tells. */

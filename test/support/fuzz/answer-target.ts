@@ -13,7 +13,7 @@ import { headerOf, startMessageProxy, type Frame } from '../message-proxy.ts';
 import { contentsAt, plantTree } from '../planted-tree.ts';
 import { between, pick } from '../seeded.ts';
 import { tokenOf } from '../test-server.ts';
-import { turnUntil } from '../turning.ts';
+import { turnUntilSettled } from '../turning.ts';
 import { FuzzedServer } from './fuzzed-server.ts';
 import { chance, flipped, mutated, type Parcel } from './mutations.ts';
 import type { Script, Target } from './target.ts';
@@ -111,21 +111,13 @@ function changed(frame: Frame, steps: readonly Change[], seen: Parcel[]): Buffer
 
 /** What `task` failed with; time passes meanwhile. Throws if it never ends. */
 async function settled(task: Promise<unknown>, clock: FakeClock): Promise<unknown> {
-  let isOver = false;
-  const outcome = task
-    .then(
-      () => undefined,
-      (failure: unknown) => failure,
-    )
-    .finally(() => (isOver = true));
-  await turnUntil(
-    () => isOver,
-    'the client does not come to an end',
-    (turn) => {
-      if (turn % TURNS_PER_SECOND === 0) clock.advance(1_000);
-    },
+  await turnUntilSettled(task, 'the client does not come to an end', (turn) => {
+    if (turn % TURNS_PER_SECOND === 0) clock.advance(1_000);
+  });
+  return task.then(
+    () => undefined,
+    (failure: unknown) => failure,
   );
-  return outcome;
 }
 
 /** Throws unless the errand is done, or has failed in order. */

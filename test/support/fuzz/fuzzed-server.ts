@@ -9,7 +9,7 @@ import { FakeClock } from '../fake-clock.ts';
 import { plantTree, treeAt, type Standing } from '../planted-tree.ts';
 import { RawClient } from '../raw-client.ts';
 import { tokenOf, usersToml, type TestUser } from '../test-server.ts';
-import { turnUntil } from '../turning.ts';
+import { turnUntil, turnUntilSettled } from '../turning.ts';
 
 /** Who may do what on the server. */
 export const USERS = {
@@ -108,7 +108,11 @@ export class FuzzedServer implements AsyncDisposable {
 
   /** Waits until nobody is connected any more, and throws if something is kept for those who were. */
   async assertLeft(): Promise<void> {
-    await this.#pass(() => this.server.connectionCount === 0, 'a connection is kept');
+    await turnUntil(
+      () => this.server.connectionCount === 0,
+      'a connection is kept',
+      (turn) => this.#pass(turn),
+    );
     if (this.server.openUploadCount > 0) throw new Error('an upload is kept open');
     if (this.faults.length > 0) throw new Error(`the server failed: ${this.faults.join('; ')}`);
     // So that nobody has to wait for the failed logins of others.
@@ -117,10 +121,7 @@ export class FuzzedServer implements AsyncDisposable {
 
   /** Lets time pass, slowly enough for real work, until `task` is over. */
   async passUntil<T>(task: Promise<T>, otherwise: string): Promise<T> {
-    let isOver = false;
-    const end = () => (isOver = true);
-    task.then(end, end);
-    await this.#pass(() => isOver, otherwise);
+    await turnUntilSettled(task, otherwise, (turn) => this.#pass(turn));
     return task;
   }
 
@@ -129,10 +130,8 @@ export class FuzzedServer implements AsyncDisposable {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
-  #pass(isOver: () => boolean, otherwise: string): Promise<void> {
-    return turnUntil(isOver, otherwise, (turn) => {
-      if (turn % TURNS_PER_SECOND === 0) this.#clock.advance(1_000);
-    });
+  #pass(turn: number): void {
+    if (turn % TURNS_PER_SECOND === 0) this.#clock.advance(1_000);
   }
 
   async #names(): Promise<string[]> {
