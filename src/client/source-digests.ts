@@ -53,9 +53,10 @@ export class SourceDigests {
       bytes: await this.#source.block(index),
     }));
     for await (const { index, bytes } of blocks) {
-      if (bytes === undefined || over.aborted) return;
+      if (bytes === undefined) return;
       this.take(index, bytes);
       this.#source.release(index, bytes);
+      if (over.aborted) return;
     }
   }
 

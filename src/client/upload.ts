@@ -213,24 +213,18 @@ class UploadRun {
     return this.#publishing.commit(this.client, { upload: id, size: digests.size, digest: digests.whole() });
   }
 
-  /** The blocks that the server does not hold, read one after the other. */
+  /** The blocks that the server does not hold, in their order. */
   async *#missing(held: BlockMap, digests: SourceDigests): AsyncGenerator<ReadBlock> {
-    const found = (index: number, length: number) => {
-      this.#inPlaceBytes += length;
-      if (!this.#sentBlocks.has(index)) this.resumedBytes += length;
-      this.#tellDone();
-    };
-    const unread = this.#unread(held, digests, found);
-    for await (const { index, bytes, release } of mapConcurrently(unread, READS_AT_ONCE, (each) =>
-      this.#read(each),
-    )) {
+    const unread = this.#unread(held, digests);
+    const read = mapConcurrently(unread, READS_AT_ONCE, (index) => this.#read(index));
+    for await (const { index, bytes, release } of read) {
       if (bytes === undefined) return;
       const raw = digests.take(index, bytes);
       if (held.digest(index)?.equals(raw) !== true) {
         yield { index, raw, bytes, release };
         continue;
       }
-      found(index, bytes.length);
+      this.#found(index, bytes.length);
       this.#source.release(index, bytes);
       this.#room.delete(release);
       release();
@@ -238,20 +232,21 @@ class UploadRun {
   }
 
   /** What has to be read to know whether it is held: all but what was read in an earlier attempt, and is. */
-  *#unread(
-    held: BlockMap,
-    digests: SourceDigests,
-    found: (index: number, length: number) => void,
-  ): Generator<number> {
+  *#unread(held: BlockMap, digests: SourceDigests): Generator<number> {
     for (let index = 0; ; index += 1) {
-      if (!digests.isKnownAs(held, index)) {
-        yield index;
-        continue;
-      }
-      // Its answer may have been lost, so that it is kept still.
-      this.#source.release(index);
-      found(index, blockLength(digests.size, index));
+      if (digests.isKnownAs(held, index)) {
+        // Its answer may have been lost, so that it is kept still.
+        this.#source.release(index);
+        this.#found(index, blockLength(digests.size, index));
+      } else yield index;
     }
+  }
+
+  /** The server holds it. */
+  #found(index: number, length: number): void {
+    this.#inPlaceBytes += length;
+    if (!this.#sentBlocks.has(index)) this.resumedBytes += length;
+    this.#tellDone();
   }
 
   async #read(index: number): Promise<{ index: number; bytes: Buffer | undefined; release: () => void }> {

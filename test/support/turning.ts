@@ -35,10 +35,7 @@ export async function turnUntilSettled(
 /** Whether `task` settles within `waitMs` of real time. */
 export async function settlesWithin(task: Promise<unknown>, waitMs: number): Promise<boolean> {
   const over = new AbortController();
-  const settled = task.then(
-    () => true,
-    () => true,
-  );
+  const settled = Promise.allSettled([task]).then(() => true);
   const late = sleep(systemClock, waitMs, over.signal).then(
     () => false,
     () => false,
