@@ -64,3 +64,11 @@ export function floorMilliseconds(nanoseconds: bigint): number {
   const whole = nanoseconds / 1_000_000n;
   return Number(nanoseconds % 1_000_000n < 0n ? whole - 1n : whole);
 }
+
+/**
+ * A time as Node's `utimes` takes it, whole to microseconds. Half a microsecond more, so that what a double cannot say
+ * exactly does not become the microsecond before. As text, because Node takes a negative number for the present.
+ */
+export function secondsOf(milliseconds: number): string {
+  return String((milliseconds * 1000 + 0.5) / 1_000_000);
+}

@@ -13,7 +13,7 @@ import {
 import { link, lstat, rename, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-import { systemClock } from '../clock.ts';
+import { secondsOf, systemClock } from '../clock.ts';
 import { cannotLink, isDiskFull, SealiftError, systemCode } from '../errors.ts';
 import { syncDirectory } from './local-sync.ts';
 
@@ -146,11 +146,6 @@ async function syncOrRemove(handle: FileHandle, path: string): Promise<void> {
     await rm(path, { force: true }).catch(() => undefined);
     throw error;
   }
-}
-
-/** As Node takes times. Half a microsecond more, because Node cuts to microseconds what a double cannot say exactly; as text, because it takes a negative number for the present. */
-export function secondsOf(milliseconds: number): string {
-  return String((milliseconds * 1000 + 0.5) / 1_000_000);
 }
 
 /** Runs `task`; what the system says against it becomes an error about `target`. */

@@ -235,25 +235,28 @@ test('--if-exists rename tells the name that a file got', async () => {
 });
 
 describe('--update replaces one file', () => {
+  const SOURCE_SECONDS = 1_700_000_000;
   test.each<[string, number | undefined, 'source' | 'target']>([
-    ['that is older', 1_000, 'source'],
-    ['that is as old', 2_000, 'source'],
+    ['that is older', 1_600_000_000, 'source'],
+    ['that is as old', SOURCE_SECONDS, 'source'],
+    // Which a double in milliseconds would take for the next one.
+    ['that is as old to the millisecond', SOURCE_SECONDS + 0.000_999_99, 'source'],
     ['that is missing', undefined, 'source'],
-    ['but none that is newer', 3_000, 'target'],
+    ['but none that is newer', SOURCE_SECONDS + 0.002, 'target'],
   ])('%s, there and here', async (name, targetSeconds, wins) => {
     const file = `update/${name}`;
     const plant = (side: 'root' | 'work', content: string, seconds: number | undefined) => {
       if (seconds !== undefined) utimesSync(home.write(`${side}/${file}`, content), seconds, seconds);
     };
     const skipped = wins === 'target' ? 1 : 0;
-    plant('work', 'source', 2_000);
+    plant('work', 'source', SOURCE_SECONDS);
     plant('root', 'target', targetSeconds);
     const put = await here.runJson(['put', '-u', file, server.place(file)]);
     expect(put.code).toBe(0);
     expect(put.events.at(-1)).toMatchObject({ skipped });
     expect(stored(file)).toBe(wins);
 
-    plant('root', 'source', 2_000);
+    plant('root', 'source', SOURCE_SECONDS);
     if (targetSeconds === undefined) rmSync(home.at('work', file));
     plant('work', 'target', targetSeconds);
     const got = await here.runJson(['get', '-u', server.place(file), file]);

@@ -120,7 +120,7 @@ export class ModelUploads {
     try {
       this.reopen(upload);
     } catch (error) {
-      upload.short = undefined;
+      if (isShort) upload.short = undefined;
       throw error;
     }
     const data = this.data.get(key) ?? { blocks: new Map<number, Buffer>(), writtenMs: 0 };

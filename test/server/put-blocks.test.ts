@@ -250,6 +250,19 @@ describe('of unknown size', () => {
     expect((await commit(client, upload, LARGE)).header['status']).toBe('ok');
   });
 
+  test('what is refused because its way is blocked changes nothing of what is held', async () => {
+    const client = await (await startTestServer()).login();
+    const { upload } = await beginUpload(client, 'a/a', null);
+    for (const [index, each] of blocksOf(LARGE).entries()) await sendBlock(client, upload, index, each);
+    await putInline(client, 'a', SMALL);
+    expect((await commit(client, upload, LARGE)).header['code']).toBe('not-directory');
+    const other = bytesOf(BLOCK_BYTES + 1).subarray(1);
+    expect((await sendBlock(client, upload, 0, other)).header['code']).toBe('not-directory');
+    await client.askOk('remove', { path: 'a' });
+    expect((await commit(client, upload, LARGE)).header).toMatchObject({ status: 'ok' });
+    expect((await fetched(client, 'a/a'))?.equals(LARGE)).toBe(true);
+  });
+
   test('short blocks that come at once are one', async () => {
     const client = await (await startTestServer()).login();
     const { upload } = await beginUpload(client, 'a', null);

@@ -8,6 +8,7 @@ import type { DownloadResult } from '../../client/download.ts';
 import type { SkipReason } from '../../client/tree/action.ts';
 import { freeNames } from '../../client/tree/decide.ts';
 import type { FileOutcome, SendHooks } from '../../client/tree/direction.ts';
+import { floorMilliseconds } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
@@ -211,10 +212,10 @@ async function isNewerHere(
   { path, version }: Source,
   target: string,
 ): Promise<boolean> {
-  const here = await stat(target).catch(() => undefined);
+  const here = await stat(target, { bigint: true }).catch(() => undefined);
   if (here === undefined) return false;
   const there = await (await connector.use(context.signal)).stat(path, { version });
-  return Math.floor(here.mtimeMs) > there.mtimeMs;
+  return floorMilliseconds(here.mtimeNs) > there.mtimeMs;
 }
 
 /** Where the file goes; undefined if it is to be left out. Judged again when it is complete. */

@@ -18,13 +18,13 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
-import { systemClock } from '../../clock.ts';
+import { floorMilliseconds, secondsOf, systemClock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { KeyedMutex } from '../../storage/keyed-mutex.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import { claimProcessLock, type ProcessLock } from '../../trust/process-lock.ts';
 import { makeDirectories, syncFile } from '../local-sync.ts';
-import { explaining, publishContent, publishFile, secondsOf, type Completion } from '../local-publish.ts';
+import { explaining, publishContent, publishFile, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
 import type { Attributes } from './direction.ts';
 import { treeLockName } from './tree-entry.ts';
@@ -274,7 +274,9 @@ async function removeDirectory(directory: string): Promise<void> {
 
 /** Runs `task`, which makes or removes what is no part of the tree, so that the directory does not look changed by it. */
 async function keepingTime<T>(directory: string, task: () => Promise<T>): Promise<T> {
-  const { mtimeMs } = await stat(directory);
+  const { mtimeNs } = await stat(directory, { bigint: true });
+  // To the microsecond below: the next would be another time for whoever reads milliseconds.
+  const mtimeMs = floorMilliseconds(1_000n * mtimeNs) / 1_000;
   try {
     return await task();
   } finally {

@@ -1,11 +1,11 @@
 import { lstatSync, lutimesSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-import { systemClock } from '../../clock.ts';
+import { secondsOf, systemClock } from '../../clock.ts';
 import { systemCode } from '../../errors.ts';
 import { MIN_PATHS, syncFileSystem } from '../../storage/fs/sync-file-system.ts';
 import { syncDirectory, syncFile } from '../local-sync.ts';
-import { explaining, secondsOf } from '../local-publish.ts';
+import { explaining } from '../local-publish.ts';
 import { mapConcurrently } from './concurrency.ts';
 
 /** Files synced at once: Node has four threads for this. */

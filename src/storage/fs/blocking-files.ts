@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 
-import { seconds, systemFiles, textOf, type FileSystem, type OpenFile } from './file-system.ts';
+import { secondsOf } from '../../clock.ts';
+import { systemFiles, textOf, type FileSystem, type OpenFile } from './file-system.ts';
 
 /** Thrown by `sync` here: a thread that does many small things for everybody must not wait for the disk. */
 export class NeedsDisk extends Error {}
@@ -47,7 +48,7 @@ function openFile(fd: number): OpenFile {
     stat: async () => fs.fstatSync(fd, { bigint: true }),
     truncate: async (size) => fs.ftruncateSync(fd, size),
     chmod: async (mode) => fs.fchmodSync(fd, mode),
-    setTimes: async (accessMs, modifiedMs) => fs.futimesSync(fd, seconds(accessMs), seconds(modifiedMs)),
+    setTimes: async (accessMs, modifiedMs) => fs.futimesSync(fd, secondsOf(accessMs), secondsOf(modifiedMs)),
     sync: () => Promise.reject(new NeedsDisk()),
     close: async () => {
       if (!isOpen) return;

@@ -2,6 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { constants, existsSync, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 
+import { secondsOf } from '../../clock.ts';
+
 /**
  * Every file-system call of this project's storage, so that a test can fail each of them. Paths are absolute.
  * Errors are those of Node, with their `code`. The calls mean what POSIX says; none follows a symbolic link in
@@ -87,7 +89,7 @@ export const systemFiles: FileSystem = {
   removeTree: (path) => fs.rm(path, { recursive: true, force: true }),
   symlink: (target, path) => fs.symlink(target, path),
   readlink: async (path) => textOf(await fs.readlink(path, { encoding: 'buffer' })),
-  setTimes: (path, accessMs, modifiedMs) => fs.lutimes(path, seconds(accessMs), seconds(modifiedMs)),
+  setTimes: (path, accessMs, modifiedMs) => fs.lutimes(path, secondsOf(accessMs), secondsOf(modifiedMs)),
 };
 
 /** The type of the file system of `path` on this machine, as statfs(2) tells it; undefined where it tells none. */
@@ -112,18 +114,10 @@ function openFile(handle: fs.FileHandle): OpenFile {
     truncate: (size) => handle.truncate(size),
     // A handle for attributes only is refused by the call for handles, not by the one for paths.
     chmod: (mode) => (HAS_PROC ? fs.chmod(`/proc/self/fd/${handle.fd}`, mode) : handle.chmod(mode)),
-    setTimes: (accessMs, modifiedMs) => handle.utimes(seconds(accessMs), seconds(modifiedMs)),
+    setTimes: (accessMs, modifiedMs) => handle.utimes(secondsOf(accessMs), secondsOf(modifiedMs)),
     sync: () => handle.sync(),
     close: () => handle.close(),
   };
-}
-
-/**
- * A time as Node takes it: in seconds, cut to microseconds. Half a microsecond more, and a whole millisecond stays what
- * it was instead of falling to the one before. As text, because a negative number is taken for the present.
- */
-export function seconds(milliseconds: number): string {
-  return String((milliseconds * 1000 + 0.5) / 1_000_000);
 }
 
 function nothing(): void {

@@ -1,4 +1,4 @@
-import { lstat, readdir, symlink } from 'node:fs/promises';
+import { lstat, readdir, stat, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -29,6 +29,18 @@ test('what is held meanwhile leaves no trace in the time of the top', async () =
   expect((await copy(trees.direction())).told.done).toEqual(['attributes d/a']);
   const [target, source] = await bothTrees(trees);
   expect(target).toEqual(source);
+});
+
+test('nor does it if that time lies as late in a millisecond as one can', async () => {
+  const trees = await startTrees('get', TREE, TREE);
+  await utimes(trees.target, '1700000000.0', '1700000000.1569997');
+  const before = (await stat(trees.target, { bigint: true })).mtimeNs / 1_000n;
+  for (let run = 0; run < 3; run += 1) {
+    const direction = trees.direction();
+    await direction.begin();
+    await direction[Symbol.asyncDispose]();
+    expect((await stat(trees.target, { bigint: true })).mtimeNs / 1_000n).toBe(before);
+  }
 });
 
 test('who only looks at a target makes nothing there, not even itself', async () => {
