@@ -204,11 +204,11 @@ describe('while a transfer runs', () => {
   const slowly = ['--json', '--bwlimit', '1M'];
 
   test('another get of the same to the same place is locked out: 12', async () => {
-    // Half a minute's worth, so that it still runs when the second one comes.
-    home.write('root/large', randomBytes(32 * MIB));
+    home.write('root/large', randomBytes(4 * MIB));
     const get = ['get', ...slowly, server.place('large'), home.at('locked')];
     const first = home.start(get);
     await first.event('progress');
+    first.freeze();
     const second = await here.run(get);
     expect(second.code).toBe(12);
     expect(second.stdout).toContain('"locked"');
@@ -219,7 +219,9 @@ describe('while a transfer runs', () => {
     const place = server.place('taken');
     const first = home.start(['put', ...slowly, four, place]);
     await first.event('progress');
+    first.freeze();
     expect(await here.run(['put', four, place])).toMatchObject({ code: 0 });
+    first.thaw();
     expect(await first.ended).toMatchObject({ code: 12, stdout: expect.stringContaining('"superseded"') });
     expect(home.read('root/taken').equals(home.read('four'))).toBe(true);
   });

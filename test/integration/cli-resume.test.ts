@@ -81,6 +81,7 @@ test('a get that is ended leaves the old file, and its partial file for clean', 
   const target = home.write('kept/file', 'precious');
   const get = home.start(['get', '--json', '--bwlimit', '3M', server.place('twelve'), target]);
   await get.event('progress', ({ doneBytes }) => (doneBytes as number) >= MIB);
+  get.freeze();
   const busy = await home.runJson(['clean', home.at('kept')]);
   expect(busy.events).toMatchObject([{ type: 'partial', removed: false }]);
   await get.kill('SIGKILL');
@@ -102,6 +103,7 @@ test('a tree that is fetched keeps its partial files from clean, and once that i
     home.at('fetched'),
   ]);
   await get.event('progress', ({ doneBytes }) => (doneBytes as number) >= MIB);
+  get.freeze();
   const temporaries = () =>
     readdirSync(home.at('fetched'), { recursive: true, encoding: 'utf8' }).filter((name) =>
       /\.sealift-/.test(name),

@@ -113,6 +113,7 @@ test('two runs for one local target at once: the second is refused with 12', asy
   const { source, target, from, to } = await twoSides(home, server, 'from a server', tree);
   const first = home.start(['sync', '--json', '--bwlimit', '2M', source, target]);
   await first.event('progress');
+  first.freeze();
   const second = await home.runJson(['sync', source, target]);
   expect(second.code).toBe(12);
   expect(second.events.filter(({ type }) => type === 'error')).toMatchObject([{ code: 'locked' }]);

@@ -107,7 +107,7 @@ describe('a token', () => {
   test('that is revoked cuts the transfer under way, and lets nobody in', async () => {
     let token: string[] = [];
     await reloaded(async () => (token = await add('bob', '--expires', '90d')));
-    const large = client.write('slow', Buffer.alloc(8 << 20));
+    const large = client.write('slow', Buffer.alloc(32 << 20));
     const slow = ['put', '--json', '--retry', '1', '--retry-delay', '1ms', '--bwlimit', '1M', ...token];
     const put = client.start([...slow, large, `${url}slow`]);
     await put.event('progress');

@@ -83,8 +83,19 @@ export class RunningProcess {
     return eventOf(line) as Event;
   }
 
+  /** Holds it where it is until it is thawed or killed: what is done meanwhile may take as long as a busy machine takes. */
+  freeze(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.child.kill('SIGCONT');
+  }
+
   async kill(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ended> {
     this.child.kill(signal);
+    // One that is frozen would not notice.
+    this.thaw();
     return this.ended;
   }
 
