@@ -37,16 +37,20 @@ export async function blocksInPlace(
   const { path, version } = file;
   const stat = await client.stat(path, { version, ...(signal === undefined ? {} : { signal }) });
   const reader = new DigestListReader();
-  const asking = client.request('digests', file, {
-    signal,
-    onPart: ({ content }) => {
-      if (!reader.push(content, blockCount(Math.min(stat.size, MAX_FILE_BYTES))))
-        throw new SealiftError(
-          'protocol-violation',
-          'The server sent a digest list that does not fit the file.',
-        );
+  const asking = client.request(
+    'digests',
+    { ...file, remembered: true },
+    {
+      signal,
+      onPart: ({ content }) => {
+        if (!reader.push(content, blockCount(Math.min(stat.size, MAX_FILE_BYTES))))
+          throw new SealiftError(
+            'protocol-violation',
+            'The server sent a digest list that does not fit the file.',
+          );
+      },
     },
-  });
+  );
   // Both sides read at the same time what they have; what fails there ends it here.
   const failed = new AbortController();
   asking.catch((error: unknown) => failed.abort(error));

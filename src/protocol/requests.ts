@@ -111,7 +111,7 @@ export const REQUESTS = {
     ifMatch: optional(etag),
     version,
   },
-  digests: { path, version },
+  digests: { path, version, remembered: optional(boolean) },
   stat: { path: pathOrRoot, digest: optional(boolean) },
   list: { path: pathOrRoot, recursive: optional(boolean), versions: optional(boolean) },
   search: { query: text(MAX_QUERY_CHARACTERS) },

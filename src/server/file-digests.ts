@@ -1,12 +1,16 @@
-import { throwIfAborted } from '../clock.ts';
+import { throwIfAborted, type Clock } from '../clock.ts';
 import type { Entry, Store, StoredFile } from '../storage/store.ts';
-import { BlockMap } from '../transfer/block-map.ts';
+import { BlockMap, PAGE_DIGESTS } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigests } from '../transfer/block-digests.ts';
 import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 
 /** File digests remembered; each costs about 300 bytes. */
 const MAX_REMEMBERED = 10_000;
+/** Block digests remembered, of all files together: those of half a TiB, in 16 MiB. */
+const MAX_REMEMBERED_BLOCKS = 524_288;
+/** What changes so soon after another change may bear the same time, and so the same etag. */
+const MIN_AGE_MS = 2_000;
 
 interface KnownDigest {
   digest: string;
@@ -17,10 +21,15 @@ interface KnownDigest {
 /** The digests of files as they stand: read from the data, or remembered for the same etag. */
 export class FileDigests {
   readonly #store: Store;
+  readonly #clock: Clock;
   readonly #known = new Map<string, KnownDigest>();
+  /** Those used last stand last. */
+  readonly #blocks = new Map<string, { held: BlockMap; room: number }>();
+  #blocksRoom = 0;
 
-  constructor(store: Store) {
+  constructor(store: Store, clock: Clock) {
     this.#store = store;
+    this.#clock = clock;
   }
 
   /** The digest of the file at `path` and the entry that it belongs to. Remembered ones are taken. */
@@ -52,6 +61,26 @@ export class FileDigests {
     return known?.writer === writer ? known.digest : undefined;
   }
 
+  /**
+   * The digests of the blocks of a file of more than one, as far as they are remembered; what is set in it is remembered
+   * too. Undefined where nothing is to be: there are too many, or the file was changed a moment ago.
+   */
+  blocksOf({ path, etag, size, mtimeMs }: Entry, algorithm: DigestAlgorithm): BlockMap | undefined {
+    const key = memoryKey({ path, etag }, algorithm);
+    // A map takes room page by page.
+    const room = Math.ceil(blockCount(size) / PAGE_DIGESTS) * PAGE_DIGESTS;
+    if (room > MAX_REMEMBERED_BLOCKS || this.#clock.now() - mtimeMs < MIN_AGE_MS) return undefined;
+    const found = this.#blocks.get(key) ?? { held: new BlockMap(), room };
+    if (!this.#blocks.delete(key)) this.#blocksRoom += room;
+    this.#blocks.set(key, found);
+    for (const [oldest, each] of this.#blocks) {
+      if (this.#blocksRoom <= MAX_REMEMBERED_BLOCKS) break;
+      this.#blocks.delete(oldest);
+      this.#blocksRoom -= each.room;
+    }
+    return found.held;
+  }
+
   /** Takes note of a digest that was computed elsewhere, and of who put the file. */
   remember(entry: Entry, digest: string, algorithm: DigestAlgorithm, writer?: string): void {
     this.#known.set(memoryKey(entry, algorithm), { digest, writer });
@@ -62,22 +91,31 @@ export class FileDigests {
   }
 }
 
-/** The raw digests of a file's blocks, read from the data now. Throws `precondition-failed` if it changes meanwhile. */
+/**
+ * The raw digests of a file's blocks, read from the data now, but for those that are in `known`. Throws
+ * `precondition-failed` if it changes meanwhile.
+ */
 export async function* digestsFromData(
   file: StoredFile,
   algorithm: DigestAlgorithm,
-  signal?: AbortSignal,
+  { known, signal }: { known?: BlockMap | undefined; signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Buffer> {
   const { size } = file.entry;
-  const digests = blockDigests(algorithm, blockCount(size), async (index, target) => {
+  const count = blockCount(size);
+  const computed = blockDigests(algorithm, count, async (index, target) => {
+    if (known?.has(index) === true) return undefined;
     const length = blockLength(size, index);
     await file.read(target, index * BLOCK_BYTES, length);
     return length;
   });
-  for await (const { digest } of digests) {
+  let next = 0;
+  for await (const { index, digest } of computed) {
     throwIfAborted(signal);
+    for (; next < index; next += 1) yield known?.digest(next) as Buffer;
     yield digest;
+    next = index + 1;
   }
+  for (; next < count; next += 1) yield known?.digest(next) as Buffer;
   await file.assertUnchanged();
 }
 
@@ -89,7 +127,7 @@ async function digestOf(
   // Not an object for each block: of a large file there are millions.
   const digests = new BlockMap();
   let count = 0;
-  for await (const digest of digestsFromData(file, algorithm, signal)) digests.set(count++, digest);
+  for await (const digest of digestsFromData(file, algorithm, { signal })) digests.set(count++, digest);
   return fileDigest(algorithm, digests.digests(count));
 }
 

@@ -167,11 +167,11 @@ interface OpenRoot {
 }
 
 function servedRoot(options: UploadsOptions, leases: Leases): ServedRoot {
-  const { store } = options;
+  const { store, clock } = options;
   return {
     store,
     uploads: new Uploads(options),
-    fileDigests: new FileDigests(store),
+    fileDigests: new FileDigests(store, clock),
     leases,
     quotas: new Quotas(options),
     unsyncedByAll: new UnsyncedByAll(store),

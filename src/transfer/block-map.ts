@@ -2,7 +2,7 @@ import { blockCount, BLOCK_BYTES, blockLength } from './blocks.ts';
 import { DIGEST_BYTES } from './digests.ts';
 
 /** Digests a page of the map holds: a page is 32 KiB, so that a lone block far out costs no more than that. */
-const PAGE_DIGESTS = 1024;
+export const PAGE_DIGESTS = 1024;
 const NOT_HELD = Buffer.alloc(DIGEST_BYTES);
 
 /** Which blocks of a file are held, each by its raw digest. Sparse: memory follows what is held, not the size. */

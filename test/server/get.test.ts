@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { GatedStore } from '../support/gated-store.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import {
   blocksOf,
@@ -115,6 +116,53 @@ describe('digests', () => {
     [{ path: 'large', version: 'x' }, 'unsupported'],
   ])('of %j are refused', async (fields, code) => {
     expect((await client.ask('digests', fields)).header['code']).toBe(code);
+  });
+});
+
+describe('remembered digests', () => {
+  const OLD = { 'mtime-ms': 1_234 };
+
+  /** A file of four blocks, and how often each of them was read since. */
+  async function withReads(attributes: Record<string, unknown>) {
+    const store = new GatedStore();
+    const login = await (await startTestServer({ store })).login();
+    await putBlocks(login, 'file', LARGE, attributes);
+    const counts = BLOCKS.map((_, index) => store.count(`read file ${index}`));
+    const digestsOf = async (fields: Record<string, unknown>) =>
+      heldIn(await login.askOk('digests', { path: 'file', ...fields }));
+    return { login, digestsOf, reads: () => counts.map((count) => count()) };
+  }
+
+  test('are those of the blocks that were sent; the rest is read', async () => {
+    const { login, digestsOf, reads } = await withReads(OLD);
+    await login.askOk('get', { path: 'file', 'from-block': 1, 'block-count': 2 });
+    expect(await digestsOf({ remembered: true })).toEqual(BLOCKS.map(digestOf));
+    expect(reads()).toEqual([1, 1, 1, 1]);
+    await digestsOf({ remembered: true });
+    expect(reads()).toEqual([1, 1, 1, 1]);
+  });
+
+  test('are told to nobody who did not ask for them', async () => {
+    const { digestsOf, reads } = await withReads(OLD);
+    await digestsOf({});
+    expect(await digestsOf({ remembered: false })).toEqual(BLOCKS.map(digestOf));
+    expect(reads()).toEqual([2, 2, 2, 2]);
+  });
+
+  test('end with the content that they are of', async () => {
+    const { login, digestsOf, reads } = await withReads(OLD);
+    await login.askOk('get', { path: 'file' });
+    const other = bytesOf(LARGE.length, 2);
+    await putBlocks(login, 'file', other, OLD);
+    expect(await digestsOf({ remembered: true })).toEqual(blocksOf(other).map(digestOf));
+    expect(reads()).toEqual([2, 2, 2, 2]);
+  });
+
+  test('are none while another change might bear the same time', async () => {
+    const { login, digestsOf, reads } = await withReads({});
+    await login.askOk('get', { path: 'file' });
+    await digestsOf({ remembered: true });
+    expect(reads()).toEqual([2, 2, 2, 2]);
   });
 });
 

@@ -6,12 +6,14 @@ import { DIGEST_BYTES, fileDigest } from '../../transfer/digests.ts';
 import type { Answer, Exchange } from '../exchange.ts';
 import { digestsFromData } from '../file-digests.ts';
 
-/** `digests`: the block digests of a file, from its data as it is now. */
+/** `digests`: the block digests of a file, from its data as it is now, or as it was when it was read before. */
 export async function digests(exchange: Exchange<'digests'>): Promise<Answer> {
   const { fields, state, signal } = exchange;
   const file = await state.store.open(fields.path, { version: fields.version });
   try {
     const { entry } = file;
+    const remembered = state.fileDigests.blocksOf(entry, state.algorithm);
+    const known = fields.remembered === true ? remembered : undefined;
     const all = new BlockMap();
     let count = 0;
     const page = Buffer.allocUnsafeSlow(
@@ -27,8 +29,9 @@ export async function digests(exchange: Exchange<'digests'>): Promise<Answer> {
       pageBytes = 0;
     };
     exchange.progress = () => ({ held: count * BLOCK_BYTES });
-    for await (const digest of digestsFromData(file, state.algorithm, signal)) {
+    for await (const digest of digestsFromData(file, state.algorithm, { known, signal })) {
       all.set(count, digest);
+      remembered?.set(count, digest);
       count += 1;
       pageBytes += digest.copy(page, pageBytes);
       if (pageBytes === page.length) await sendPage();
