@@ -6,6 +6,8 @@ import { LENGTH_BYTES, MAX_CONTENT_BYTES, MAX_HEADER_BYTES } from './limits.ts';
 export interface Message {
   readonly header: Header;
   readonly content: Buffer;
+  /** To be called when the content is not needed any more, if whoever received it keeps room for it. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** Where in a message the stream stands; the deadlines of the transport follow it. */
@@ -42,6 +44,11 @@ export class MessageDecoder {
     this.maxContentBytes = maxContentBytes;
     this.#allocate = allocate;
     this.#chunksAreLent = chunksAreLent;
+  }
+
+  /** The length of the content that is coming, in bytes; 0 if none is. */
+  get contentBytes(): number {
+    return this.#header?.['content-length'] ?? 0;
   }
 
   get state(): DecoderState {
@@ -150,10 +157,21 @@ class Collector {
       this.whole = rest.subarray(0, this.#length);
       return rest.subarray(this.#length);
     }
-    this.#buffer ??= this.#allocate(this.#length);
-    const taken = rest.copy(this.#buffer, this.#filled);
-    this.#filled += taken;
-    if (this.#filled === this.#length) this.whole = this.#buffer;
-    return rest.subarray(taken);
+    const taken = rest.subarray(0, this.#length - this.#filled);
+    const buffer = this.#bufferFor(taken.length);
+    taken.copy(buffer, this.#filled);
+    this.#filled += taken.length;
+    if (this.#filled === this.#length) this.whole = buffer;
+    return rest.subarray(taken.length);
+  }
+
+  // The first piece of several has a buffer of its own: what is announced and does not come takes no memory.
+  #bufferFor(length: number): Buffer {
+    const before = this.#buffer;
+    if (before?.length === this.#length) return before;
+    const isFirst = before === undefined && length < this.#length;
+    this.#buffer = isFirst ? Buffer.allocUnsafeSlow(length) : this.#allocate(this.#length);
+    before?.copy(this.#buffer);
+    return this.#buffer;
   }
 }

@@ -6,6 +6,7 @@ import { systemRandom, type Random } from '../random.ts';
 import { DEFAULT_ABANDONED_UPLOAD_CAPS, type AbandonedUploadCaps } from '../storage/abandoned.ts';
 import type { Store } from '../storage/store.ts';
 import type { Address } from '../transport/address.ts';
+import { Intake } from '../transport/intake.ts';
 import type { Connection } from '../transport/connection.ts';
 import { listen, type Listener, type ListenOptions } from '../transport/listen.ts';
 import { networkOf, type Peer } from '../transport/peer.ts';
@@ -149,6 +150,7 @@ export class Server implements AsyncDisposable {
         idleTimeoutMs: server.#parts.idleTimeoutMs,
         headerTimeoutMs: options.headerTimeoutMs,
         stallTimeoutMs: options.stallTimeoutMs,
+        intake: new Intake(server.#clock),
       },
       onAccepted: (address) => server.#admit(address),
       onClosed: (address) => server.#counts.leave(networkOf(address)),

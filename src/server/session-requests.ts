@@ -77,6 +77,7 @@ export class SessionRequests {
       releasePlace();
       releaseBytes();
       blockBuffers.give(message.content);
+      message.release?.();
       connection.inFlight -= 1;
     };
     this.#track(this.#work(message).finally(end));

@@ -7,6 +7,7 @@ import { encodeHead, type OutgoingMessage } from '../protocol/encoder.ts';
 import { DISCARD_MS, HEADER_TIMEOUT_MS, MIN_CONTENT_RATE, STALL_TIMEOUT_MS } from '../protocol/limits.ts';
 import { blockBuffers } from './block-buffers.ts';
 import { Deadlines } from './deadlines.ts';
+import { ConnectionIntake, type Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
 import type { ReadBuffer } from './read-buffer.ts';
 
@@ -26,6 +27,8 @@ export interface ConnectionOptions {
   answerTimeoutMs?: number | undefined;
   /** What the socket reads into, if it was made so. */
   reads?: ReadBuffer | undefined;
+  /** That of all connections together. Default: everything comes as it is sent. */
+  intake?: Intake | undefined;
 }
 
 /**
@@ -39,11 +42,12 @@ export class Connection implements AsyncDisposable {
 
   readonly #socket: Socket;
   readonly #options: Required<{
-    [K in keyof Omit<ConnectionOptions, 'reads'>]: NonNullable<ConnectionOptions[K]>;
+    [K in keyof Omit<ConnectionOptions, 'reads' | 'intake'>]: NonNullable<ConnectionOptions[K]>;
   }>;
   readonly #decoder: MessageDecoder;
   readonly #deadlines: Deadlines;
   readonly #outbox: Outbox;
+  readonly #intake: ConnectionIntake;
   readonly #received: Message[] = [];
   #waiting: PromiseWithResolvers<Message | undefined> | undefined;
   #failure: SealiftError | undefined;
@@ -68,6 +72,7 @@ export class Connection implements AsyncDisposable {
       chunksAreLent: options.reads !== undefined,
     });
     this.#deadlines = new Deadlines(options.clock);
+    this.#intake = new ConnectionIntake(options.intake, () => this.#resumeReading());
     this.#outbox = new Outbox(socket, options.clock, (isWaiting) => this.#onSendProgress(isWaiting));
     const closed = Promise.withResolvers<void>();
     this.closed = closed.promise;
@@ -77,6 +82,7 @@ export class Connection implements AsyncDisposable {
     socket.on('close', () => {
       this.#failWholly(lostConnection());
       this.#deadlines.clearAll();
+      this.#intake.close();
       closed.resolve();
     });
     options.reads?.listen((chunk) => this.#onData(chunk));
@@ -89,7 +95,7 @@ export class Connection implements AsyncDisposable {
   receive(): Promise<Message | undefined> {
     const message = this.#received.shift();
     if (message !== undefined) {
-      if (this.#received.length === 0) this.#resumeReading();
+      this.#resumeReading();
       return Promise.resolve(message);
     }
     if (this.#failure) return Promise.reject(this.#failure);
@@ -181,14 +187,15 @@ export class Connection implements AsyncDisposable {
     if (this.#isDiscarding) return;
     const received = this.#received.length;
     try {
-      this.#decoder.push(chunk, (message) => this.#received.push(message));
+      this.#decoder.push(chunk, (message) => this.#received.push(this.#intake.whole(message)));
+      this.#intake.came(chunk.length, this.#decoder.contentBytes);
     } catch (error) {
       this.#fail(error as SealiftError);
     }
     if (this.#received.length > received) this.#restartReadClocks();
     this.#deliver();
     this.#watchReading(chunk.length);
-    if (this.#received.length > 0) this.#pauseReading();
+    if (this.#received.length > 0 || this.#intake.isWaiting) this.#pauseReading();
   }
 
   #deliver(): void {
@@ -302,7 +309,7 @@ export class Connection implements AsyncDisposable {
   }
 
   #resumeReading(): void {
-    if (this.#hasEnded || this.#failure) return;
+    if (this.#hasEnded || this.#failure || this.#received.length > 0 || this.#intake.isWaiting) return;
     this.#socket.resume();
     this.#watchReading(0);
   }

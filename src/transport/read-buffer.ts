@@ -1,7 +1,7 @@
 import type { OnReadOpts, Socket } from 'node:net';
 
-/** What one read of TLS gives at most is a record, of 16 KiB. */
-const BYTES = 16_384;
+/** What one read of TLS gives at most: a record, of 16 KiB. One for all sockets, since what is read is copied before the next is read. */
+const memory = Buffer.allocUnsafeSlow(16_384);
 
 /** What Node has of a socket outside of JavaScript, as far as it is of use here. */
 interface Handle {
@@ -9,7 +9,7 @@ interface Handle {
 }
 
 /**
- * Memory that a socket reads into again and again. Without it Node hands over memory of its own for each record of TLS,
+ * Memory that sockets read into again and again. Without it Node hands over memory of its own for each record of TLS,
  * 65,000 pieces a GiB, which cost a third of what receiving does and twice the memory.
  */
 export class ReadBuffer {
@@ -19,8 +19,7 @@ export class ReadBuffer {
   #early: Buffer | undefined;
 
   constructor() {
-    const buffer = Buffer.allocUnsafeSlow(BYTES);
-    this.onread = { buffer, callback: (length) => this.#read(buffer.subarray(0, length)) };
+    this.onread = { buffer: memory, callback: (length) => this.#read(memory.subarray(0, length)) };
   }
 
   /**
@@ -38,7 +37,6 @@ export class ReadBuffer {
       return undefined;
     const reads = new ReadBuffer();
     const { onread } = reads;
-    const memory = onread.buffer as Buffer;
     Object.assign(socket, {
       [buffer]: memory,
       [callback]: (length: number) => onread.callback(length, memory),

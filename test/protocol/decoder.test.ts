@@ -154,6 +154,26 @@ test('a content that lies in one chunk is a view of it, since copying is what co
   expect(contents.map(String)).toEqual(['xxxxx']);
 });
 
+test('of a content that is only announced there is no more in memory than came', () => {
+  const lengths: number[] = [];
+  const allocate = (length: number) => {
+    lengths.push(length);
+    return Buffer.alloc(length);
+  };
+  const bytes = message({ id: 1 }, 'hello');
+  const contents: string[] = [];
+  const decoder = new MessageDecoder({ allocate, chunksAreLent: true });
+  const push = (chunk: Buffer) => decoder.push(chunk, ({ content }) => contents.push(content.toString()));
+  push(bytes.subarray(0, -3));
+  expect(lengths).toEqual([]);
+  push(bytes.subarray(-3));
+  push(bytes);
+  expect([contents, lengths]).toEqual([
+    ['hello', 'hello'],
+    [5, 5],
+  ]);
+});
+
 test('the state says where in a message the stream stands', () => {
   const bytes = message({ id: 1 }, 'hello');
   const decoder = new MessageDecoder();

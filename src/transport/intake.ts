@@ -1,0 +1,116 @@
+import type { Clock } from '../clock.ts';
+import type { Message } from '../protocol/decoder.ts';
+
+/** Contents that come in or are worked on at once: as many as there are buffers kept for reuse. */
+const MAX_CONTENTS = 32;
+/** Shorter contents are not counted, in bytes: a thousand of them are still little. */
+const MIN_CONTENT_BYTES = 65_536;
+/** Where less than this comes in that time, the sender is slow, and not we. */
+const WINDOW_MS = 50;
+const MIN_WINDOW_BYTES = 100_000;
+/** What is worked on for longer waits for something of its own, in milliseconds. */
+const MAX_WORK_MS = 1_000;
+
+/** A content on its way in, until nobody needs it any more. */
+interface Arrival {
+  /** Called when it may come, if it had to wait. */
+  admit: () => void;
+  /** What came of it since that was looked at last. */
+  windowBytes: number;
+  cancelTimer?: () => void;
+}
+
+/**
+ * The contents that come in on all connections of a server. What comes faster than it can be worked on waits with those
+ * who send it: of a thousand clients at once each would have a block in the memory of the server. Who is slow keeps
+ * nobody waiting: what they send comes as it did, and is not counted any more.
+ */
+export class Intake {
+  readonly #clock: Clock;
+  readonly #waiting = new Set<Arrival>();
+  readonly #counted = new Set<Arrival>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** A content begins to come. False if it has to wait. */
+  begin(arrival: Arrival): boolean {
+    const isFree = this.#waiting.size === 0 && this.#counted.size < MAX_CONTENTS;
+    if (isFree) this.#count(arrival);
+    else this.#waiting.add(arrival);
+    return isFree;
+  }
+
+  /** All of it has come. */
+  arrived(arrival: Arrival): void {
+    if (!this.#counted.has(arrival)) return;
+    arrival.cancelTimer?.();
+    arrival.cancelTimer = this.#clock.schedule(MAX_WORK_MS, () => this.leave(arrival));
+  }
+
+  /** It is not needed any more. May be called again. */
+  leave(arrival: Arrival): void {
+    arrival.cancelTimer?.();
+    this.#waiting.delete(arrival);
+    if (!this.#counted.delete(arrival)) return;
+    for (const next of this.#waiting) {
+      if (this.#counted.size >= MAX_CONTENTS) return;
+      this.#waiting.delete(next);
+      this.#count(next);
+      next.admit();
+    }
+  }
+
+  #count(arrival: Arrival): void {
+    this.#counted.add(arrival);
+    arrival.windowBytes = 0;
+    arrival.cancelTimer = this.#clock.schedule(WINDOW_MS, () => {
+      if (arrival.windowBytes < MIN_WINDOW_BYTES) this.leave(arrival);
+      else this.#count(arrival);
+    });
+  }
+}
+
+/** The intake for one connection, on which one content comes at a time. */
+export class ConnectionIntake {
+  readonly #intake: Intake | undefined;
+  readonly #onAdmitted: () => void;
+  /** Whether the content that is coming has to wait. */
+  isWaiting = false;
+  #arrival: Arrival | undefined;
+
+  /** Without an intake everything comes as it is sent. `onAdmitted` is called when what had to wait may come. */
+  constructor(intake: Intake | undefined, onAdmitted: () => void) {
+    this.#intake = intake;
+    this.#onAdmitted = onAdmitted;
+  }
+
+  /** `bytes` came, and a content of `length` bytes is coming now; 0 if none is. */
+  came(bytes: number, length: number): void {
+    if (this.#arrival !== undefined) this.#arrival.windowBytes += bytes;
+    else if (this.#intake !== undefined && length >= MIN_CONTENT_BYTES) {
+      this.#arrival = { windowBytes: 0, admit: () => this.#admit() };
+      this.isWaiting = !this.#intake.begin(this.#arrival);
+    }
+  }
+
+  /** The message is whole; whoever receives it says when its content is not needed any more. */
+  whole(message: Message): Message {
+    const arrival = this.#arrival;
+    if (arrival === undefined) return message;
+    this.#arrival = undefined;
+    this.#intake?.arrived(arrival);
+    return { ...message, release: () => this.#intake?.leave(arrival) };
+  }
+
+  /** Nothing comes any more. */
+  close(): void {
+    if (this.#arrival !== undefined) this.#intake?.leave(this.#arrival);
+  }
+
+  #admit(): void {
+    this.isWaiting = false;
+    this.#onAdmitted();
+  }
+}
