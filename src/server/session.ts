@@ -131,9 +131,11 @@ export class Session {
   }
 
   /** Waits until the principal may send more; that the connection is gone meanwhile shows when it is read from. */
-  async #paceReceived({ header, content }: Message): Promise<void> {
+  async #paceReceived({ header, content, release }: Message): Promise<void> {
     const waiting = this.#login?.pace('received', content.length, this.#gone.signal);
     if (waiting === undefined) return;
+    // It waits for nobody but itself.
+    release?.();
     const id = requestId(header);
     this.#connection.inFlight += 1;
     const tell = () => this.#answers.send({ id, status: 'progress' }, {});

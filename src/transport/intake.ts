@@ -5,11 +5,9 @@ import type { Message } from '../protocol/decoder.ts';
 const MAX_CONTENTS = 32;
 /** Shorter contents are not counted, in bytes: a thousand of them are still little. */
 const MIN_CONTENT_BYTES = 65_536;
-/** Where less than this comes in that time, the sender is slow, and not we. */
+/** Where less than `MIN_WINDOW_BYTES` comes in so many milliseconds, the sender is slow, and not we; what is worked on for longer waits for something of its own. */
 const WINDOW_MS = 50;
 const MIN_WINDOW_BYTES = 100_000;
-/** What is worked on for longer waits for something of its own, in milliseconds. */
-const MAX_WORK_MS = 1_000;
 
 /** A content on its way in, until nobody needs it any more. */
 interface Arrival {
@@ -22,8 +20,8 @@ interface Arrival {
 
 /**
  * The contents that come in on all connections of a server. What comes faster than it can be worked on waits with those
- * who send it: of a thousand clients at once each would have a block in the memory of the server. Who is slow keeps
- * nobody waiting: what they send comes as it did, and is not counted any more.
+ * who send it: of a thousand clients at once each would have a block in the memory of the server. What is slow, on its way or
+ * on its disk, keeps nobody waiting: it is not counted any more.
  */
 export class Intake {
   readonly #clock: Clock;
@@ -46,7 +44,7 @@ export class Intake {
   arrived(arrival: Arrival): void {
     if (!this.#counted.has(arrival)) return;
     arrival.cancelTimer?.();
-    arrival.cancelTimer = this.#clock.schedule(MAX_WORK_MS, () => this.leave(arrival));
+    arrival.cancelTimer = this.#clock.schedule(WINDOW_MS, () => this.leave(arrival));
   }
 
   /** It is not needed any more. May be called again. */

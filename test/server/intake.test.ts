@@ -33,13 +33,14 @@ class WaitingStore extends MemoryStore {
   }
 }
 
-/** A server, and clients each of which is to put a file. */
-async function startClients() {
+/** A server, and clients each of which is to put a file; the first `count` as `user`. */
+async function startClients({ count = AT_ONCE, user = 'tester' } = {}) {
   const clock = new FakeClock();
   const store = new WaitingStore({ clock });
-  const { login } = await startTestServer({ store, clock });
-  const logins = (count: number) => Promise.all(Array.from({ length: count }, () => login()));
-  const clients = { first: await logins(AT_ONCE), others: await logins(OTHERS) };
+  const users = { tester: {}, paced: { limits: 'rate = "1K"' } };
+  const { login } = await startTestServer({ store, clock, users });
+  const logins = (length: number, name?: string) => Promise.all(Array.from({ length }, () => login(name)));
+  const clients = { first: await logins(count, user), others: await logins(OTHERS) };
   const put = (client: RawClient, path: string) =>
     client.begin('put', { path, size: CONTENT.length, digest: digestOf(CONTENT) }, { content: CONTENT });
   const allAnswered = async (asked: readonly RawClient[]) => {
@@ -75,7 +76,7 @@ test('only so many contents are in memory at once; the others come when these ar
 
 test('what takes long to be worked on keeps nobody waiting', async () => {
   const { clock, store, first, others, putting, allAnswered } = await fullServer();
-  clock.advance(1_000);
+  clock.advance(50);
   await putting(AT_ONCE + OTHERS);
   store.goOn();
   await allAnswered([...first, ...others]);
@@ -120,5 +121,19 @@ test('nor does who goes in the middle', async () => {
   await (first[0] as RawClient).destroy();
   await putting(1);
   store.goOn();
+  await allAnswered([other]);
+});
+
+test('nor does who may send only so much in a time', async () => {
+  const { store, first, others, put, read, allAnswered } = await startClients({
+    count: AT_ONCE + 1,
+    user: 'paced',
+  });
+  store.goOn();
+  // The first may send what it has, and all others owe it.
+  first.forEach((client, number) => put(client, `paced ${number}`));
+  await read();
+  const [other] = others as [RawClient];
+  put(other, 'other');
   await allAnswered([other]);
 });
