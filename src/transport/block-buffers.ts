@@ -14,6 +14,11 @@ const lent = new WeakSet<ArrayBuffer>();
  * for each block, and the garbage collector lets hundreds of them pile up before it looks.
  */
 export const blockBuffers = {
+  /** How much memory a content of `length` bytes takes, in bytes. */
+  sizeFor(length: number): number {
+    return length < MIN_POOLED_BYTES ? length : Math.max(length, BLOCK_BYTES);
+  },
+
   /** A buffer of `length` bytes with anything in it. */
   take(length: number): Buffer {
     if (length < MIN_POOLED_BYTES) return Buffer.allocUnsafe(length);

@@ -1,16 +1,18 @@
 import type { Clock } from '../clock.ts';
 import type { Message } from '../protocol/decoder.ts';
+import { BLOCK_BYTES, MAX_CONTENT_BYTES_BEFORE_HELLO } from '../protocol/limits.ts';
+import { blockBuffers } from './block-buffers.ts';
 
-/** Contents that come in or are worked on at once: as many as there are buffers kept for reuse. */
-const MAX_CONTENTS = 32;
-/** Shorter contents are not counted, in bytes: a thousand of them are still little. */
-const MIN_CONTENT_BYTES = 65_536;
+/** What contents that come in or are worked on take together, in bytes: as much as is kept for reuse. */
+const ROOM_BYTES = 32 * BLOCK_BYTES;
 /** Where less than `MIN_WINDOW_BYTES` comes in so many milliseconds, the sender is slow, and not we; what is worked on for longer waits for something of its own. */
 const WINDOW_MS = 50;
 const MIN_WINDOW_BYTES = 100_000;
 
 /** A content on its way in, until nobody needs it any more. */
 interface Arrival {
+  /** What it takes of the room. */
+  bytes: number;
   /** Called when it may come, if it had to wait. */
   admit: () => void;
   /** What came of it since that was looked at last. */
@@ -27,6 +29,7 @@ export class Intake {
   readonly #clock: Clock;
   readonly #waiting = new Set<Arrival>();
   readonly #counted = new Set<Arrival>();
+  #freeBytes = ROOM_BYTES;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -34,7 +37,7 @@ export class Intake {
 
   /** A content begins to come. False if it has to wait. */
   begin(arrival: Arrival): boolean {
-    const isFree = this.#waiting.size === 0 && this.#counted.size < MAX_CONTENTS;
+    const isFree = this.#waiting.size === 0 && arrival.bytes <= this.#freeBytes;
     if (isFree) this.#count(arrival);
     else this.#waiting.add(arrival);
     return isFree;
@@ -52,8 +55,9 @@ export class Intake {
     arrival.cancelTimer?.();
     this.#waiting.delete(arrival);
     if (!this.#counted.delete(arrival)) return;
+    this.#freeBytes += arrival.bytes;
     for (const next of this.#waiting) {
-      if (this.#counted.size >= MAX_CONTENTS) return;
+      if (next.bytes > this.#freeBytes) return;
       this.#waiting.delete(next);
       this.#count(next);
       next.admit();
@@ -62,10 +66,15 @@ export class Intake {
 
   #count(arrival: Arrival): void {
     this.#counted.add(arrival);
+    this.#freeBytes -= arrival.bytes;
+    this.#watch(arrival);
+  }
+
+  #watch(arrival: Arrival): void {
     arrival.windowBytes = 0;
     arrival.cancelTimer = this.#clock.schedule(WINDOW_MS, () => {
       if (arrival.windowBytes < MIN_WINDOW_BYTES) this.leave(arrival);
-      else this.#count(arrival);
+      else this.#watch(arrival);
     });
   }
 }
@@ -87,8 +96,10 @@ export class ConnectionIntake {
   /** `bytes` came, and a content of `length` bytes is coming now; 0 if none is. */
   came(bytes: number, length: number): void {
     if (this.#arrival !== undefined) this.#arrival.windowBytes += bytes;
-    else if (this.#intake !== undefined && length >= MIN_CONTENT_BYTES) {
-      this.#arrival = { windowBytes: 0, admit: () => this.#admit() };
+    // What a stranger may send is not counted: all together it is little, and would keep others waiting.
+    else if (this.#intake !== undefined && length > MAX_CONTENT_BYTES_BEFORE_HELLO) {
+      const bytes = blockBuffers.sizeFor(length);
+      this.#arrival = { bytes, windowBytes: 0, admit: () => this.#admit() };
       this.isWaiting = !this.#intake.begin(this.#arrival);
     }
   }

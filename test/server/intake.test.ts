@@ -3,17 +3,18 @@ import { expect, test } from 'vitest';
 import { encodeMessage } from '../../src/protocol/encoder.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import type { Entry } from '../../src/storage/store.ts';
+import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { bytesOf, digestOf } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
 import { turnUntil } from '../support/turning.ts';
 
-/** Contents that may come in or be worked on at once. */
+/** Contents of this size that may come in or be worked on at once: a quarter of a block takes the room of a whole one. */
 const AT_ONCE = 32;
 const OTHERS = 10;
-const CONTENT = bytesOf(100_000);
-const HALF = 50_000;
+const CONTENT = bytesOf(BLOCK_BYTES / 4);
+const HALF = CONTENT.length / 2;
 /** The hello was the first request. */
 const PUT_ID = 2;
 
@@ -109,7 +110,8 @@ async function halvesSent() {
 
 test('nor does who is slow, and still brings it', async () => {
   const { clock, store, first, other, putting, allAnswered } = await halvesSent();
-  clock.advance(50);
+  // In the first 50 ms it was not.
+  clock.advance(100);
   await putting(1);
   store.goOn();
   for (const client of first) client.write(CONTENT.subarray(HALF));
