@@ -1,7 +1,7 @@
 import { BLOCK_BYTES } from '../transfer/blocks.ts';
 
 /** Buffers kept for reuse. What is given back beyond that is left to the garbage collector. */
-const MAX_KEPT = 32;
+export const MAX_KEPT = 32;
 /** Contents shorter than this are allocated as they come: there may be many at once, and each would hold a block. */
 const MIN_POOLED_BYTES = BLOCK_BYTES / 4;
 

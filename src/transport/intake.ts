@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_BYTES, MAX_CONTENT_BYTES_BEFORE_HELLO } from '../protocol/limits.ts';
-import { blockBuffers } from './block-buffers.ts';
+import { blockBuffers, MAX_KEPT } from './block-buffers.ts';
 
 /** What contents that come in or are worked on take together, in bytes: as much as is kept for reuse. */
-const ROOM_BYTES = 32 * BLOCK_BYTES;
+const ROOM_BYTES = MAX_KEPT * BLOCK_BYTES;
 /** Where less than `MIN_WINDOW_BYTES` comes in so many milliseconds, the sender is slow, and not we; what is worked on for longer waits for something of its own. */
 const WINDOW_MS = 50;
 const MIN_WINDOW_BYTES = 100_000;
@@ -98,8 +98,11 @@ export class ConnectionIntake {
     if (this.#arrival !== undefined) this.#arrival.windowBytes += bytes;
     // What a stranger may send is not counted: all together it is little, and would keep others waiting.
     else if (this.#intake !== undefined && length > MAX_CONTENT_BYTES_BEFORE_HELLO) {
-      const bytes = blockBuffers.sizeFor(length);
-      this.#arrival = { bytes, windowBytes: 0, admit: () => this.#admit() };
+      this.#arrival = {
+        bytes: blockBuffers.sizeFor(length),
+        windowBytes: 0,
+        admit: () => this.#admit(),
+      };
       this.isWaiting = !this.#intake.begin(this.#arrival);
     }
   }
