@@ -39,20 +39,30 @@ async function bench(options: BenchOptions): Promise<void> {
         doWork(work, { directory, isDisk, program, sizes, rounds, isQuick, leaveOut, onEnd, onRound }),
       );
       all.push(...results(measured, { place, work: work.name, base: work.base ?? 'sealift' }));
+      // After each work, since all of them take an hour: whoever ends the run keeps what was measured.
+      writeFiles(all, options, measuredOn);
     }
   }
-  report(all, options, measuredOn);
+  console.log(`\n${heading(options, measuredOn)}\n\n${resultsTable(all)}\n\n${targetsTable(all)}`);
 }
 
-function report(all: readonly Result[], options: BenchOptions, measuredOn: Machine): void {
-  const { rounds, sizes, isQuick, json, svg } = options;
-  const on = `${describeMachine(measuredOn)}; medians of ${rounds} rounds${isQuick ? ', small sizes' : ''}`;
-  console.log(`\n${on}\n\n${resultsTable(all)}\n\n${targetsTable(all)}`);
+function heading({ rounds, isQuick }: BenchOptions, measuredOn: Machine): string {
+  return `${describeMachine(measuredOn)}; medians of ${rounds} rounds${isQuick ? ', small sizes' : ''}`;
+}
+
+function writeFiles(all: readonly Result[], options: BenchOptions, measuredOn: Machine): void {
+  const { rounds, sizes, json, svg } = options;
   if (json !== undefined)
     writeFileSync(
       json,
       `${JSON.stringify({ machine: measuredOn, rounds, sizes, results: all }, undefined, 2)}\n`,
     );
   if (svg !== undefined)
-    writeFileSync(svg, chart(all, { title: 'How many times as fast as the others Sealift is', foot: on }));
+    writeFileSync(
+      svg,
+      chart(all, {
+        title: 'How many times as fast as the others Sealift is',
+        foot: heading(options, measuredOn),
+      }),
+    );
 }
