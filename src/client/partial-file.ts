@@ -10,6 +10,7 @@ import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigests } from '../transfer/block-digests.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
 import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
+import { writeFully, writeTo } from '../write-fully.ts';
 import { makeDirectories } from './local-sync.ts';
 import { assertReplaceable, explaining, publishFile, type Completion } from './local-publish.ts';
 
@@ -94,17 +95,7 @@ export class PartialFile implements AsyncDisposable {
   }
 
   async write(index: number, content: Buffer): Promise<void> {
-    await this.#takingRoom(async () => {
-      for (let written = 0; written < content.length;) {
-        const { bytesWritten } = await this.#handle.write(
-          content,
-          written,
-          content.length - written,
-          index * BLOCK_BYTES + written,
-        );
-        written += bytesWritten;
-      }
-    });
+    await this.#takingRoom(() => writeFully(writeTo(this.#handle), content, index * BLOCK_BYTES));
   }
 
   /** Gives the file its name, once all its bytes are there: synced, with its times, in one step. */

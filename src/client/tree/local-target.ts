@@ -23,6 +23,7 @@ import { SealiftError, systemCode } from '../../errors.ts';
 import { KeyedMutex } from '../../storage/keyed-mutex.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import { claimProcessLock, type ProcessLock } from '../../trust/process-lock.ts';
+import { writeFully, writeTo } from '../../write-fully.ts';
 import { makeDirectories, syncFile } from '../local-sync.ts';
 import { explaining, publishContent, publishFile, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
@@ -105,7 +106,7 @@ export class LocalTarget {
         if (isNew(completion)) return publishContent(content, { temporary, target }, completion);
         const handle = await openNew(temporary);
         try {
-          await writeWhole(handle, content);
+          await writeFully(writeTo(handle), content, 0);
           await publishFile(handle, { temporary, target }, { ...completion, size: content.length });
         } catch (error) {
           await handle.close().catch(() => undefined);
@@ -308,13 +309,6 @@ async function openNew(path: string): Promise<FileHandle> {
     if (systemCode(error) !== 'EEXIST') throw error;
     await unlink(path);
     return open(path, flags, 0o600);
-  }
-}
-
-async function writeWhole(handle: FileHandle, content: Buffer): Promise<void> {
-  for (let written = 0; written < content.length;) {
-    const { bytesWritten } = await handle.write(content, written, content.length - written, written);
-    written += bytesWritten;
   }
 }
 

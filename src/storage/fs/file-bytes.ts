@@ -1,16 +1,4 @@
-import { SealiftError } from '../../errors.ts';
 import type { OpenFile } from './file-system.ts';
-
-/** Writes all of `content` at `position`, however little the system takes at a time. */
-export async function writeFully(file: OpenFile, content: Buffer, position: number): Promise<void> {
-  let written = 0;
-  while (written < content.length) {
-    const taken = await file.write(content.subarray(written), position + written);
-    // POSIX lets a write take nothing; going on for ever would hang the upload.
-    if (taken === 0) throw new SealiftError('no-space', 'The disk of the server takes no more bytes.');
-    written += taken;
-  }
-}
 
 /** Reads exactly `length` bytes from `position` into the start of `target`; false if the file ends before. */
 export async function readFully(

@@ -3,6 +3,7 @@ import { constants, existsSync, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 
 import { secondsOf } from '../../clock.ts';
+import { writeTo, type Write } from '../../write-fully.ts';
 
 /**
  * Every file-system call of this project's storage, so that a test can fail each of them. Paths are absolute.
@@ -39,8 +40,7 @@ export interface OpenFile {
   readonly fd: number;
   /** Reads up to `length` bytes into the start of `target`; resolves with how many, 0 at the end. */
   read(target: Buffer, position: number, length: number): Promise<number>;
-  /** Writes up to all of `source`; resolves with how many bytes were written, perhaps fewer. */
-  write(source: Buffer, position: number): Promise<number>;
+  readonly write: Write;
   stat(): Promise<FileStats>;
   truncate(size: number): Promise<void>;
   chmod(mode: number): Promise<void>;
@@ -109,7 +109,7 @@ function openFile(handle: fs.FileHandle): OpenFile {
   return {
     fd: handle.fd,
     read: async (target, position, length) => (await handle.read(target, 0, length, position)).bytesRead,
-    write: async (source, position) => (await handle.write(source, 0, source.length, position)).bytesWritten,
+    write: writeTo(handle),
     stat: () => handle.stat({ bigint: true }),
     truncate: (size) => handle.truncate(size),
     // A handle for attributes only is refused by the call for handles, not by the one for paths.

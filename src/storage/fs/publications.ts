@@ -1,7 +1,8 @@
 import { SealiftError } from '../../errors.ts';
+import { writeFully } from '../../write-fully.ts';
 import type { Entry, Publication, PublishedRecord } from '../store.ts';
 import { entryFromStats, statsAt, unlinkIfThere } from './entries.ts';
-import { closingFile, writeFully } from './file-bytes.ts';
+import { closingFile } from './file-bytes.ts';
 import { OPEN, type FileStats } from './file-system.ts';
 import { publishTemporary, type Publisher, type TemporaryFile } from './publish.ts';
 import { readSmallFile, type StateDirectory } from './state-directory.ts';
@@ -110,7 +111,7 @@ export class Publications {
     const file = await this.#publisher.files.open(path, flags);
     await closingFile(file, async () => {
       const { size } = await file.stat();
-      await writeFully(file, Buffer.from(`${JSON.stringify(value)}\n`), Number(size));
+      await writeFully(file.write, Buffer.from(`${JSON.stringify(value)}\n`), Number(size));
     });
   }
 }

@@ -1,12 +1,12 @@
 import type { Clock } from '../../clock.ts';
 import { cannotLink, isSealiftError, SealiftError, systemCode } from '../../errors.ts';
+import { writeFully } from '../../write-fully.ts';
 import { keptMode } from '../kept-mode.ts';
 import type { KeyedMutex } from '../keyed-mutex.ts';
 import { checkFileReplacement } from '../replacement.ts';
 import type { Entry, Publication, ReplaceOptions } from '../store.ts';
 import type { Directory } from './directory.ts';
 import { entryAt, replacedAt, unlinkIfThere } from './entries.ts';
-import { writeFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 import { otherFileSystem, passOverGone } from './store-errors.ts';
 import type { Place, Tree } from './tree.ts';
@@ -38,7 +38,7 @@ export async function publishContent(
 ): Promise<Entry> {
   const file = await publisher.files.open(systemPath, OPEN.create, 0o666);
   try {
-    await writeFully(file, content, 0);
+    await writeFully(file.write, content, 0);
   } catch (error) {
     await file.close().catch(() => undefined);
     throw error;

@@ -1,6 +1,7 @@
 import { isDiskFull, SealiftError } from '../../errors.ts';
 import { BlockMap } from '../../transfer/block-map.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
+import { writeFully } from '../../write-fully.ts';
 import { blocksStillHeld, copyPublished, hashBlocks } from '../held-blocks.ts';
 import type {
   Entry,
@@ -11,7 +12,7 @@ import type {
   StoredUpload,
 } from '../store.ts';
 import { statsAt, unlinkIfThere } from './entries.ts';
-import { closingFile, readFully, writeFully } from './file-bytes.ts';
+import { closingFile, readFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 import type { Publications } from './publications.ts';
 import { explaining, storeError } from './store-errors.ts';
@@ -72,7 +73,7 @@ async function startFrom(
       : await hashBlocks((...range) => readFully(file, ...range), bytes, options);
   if (held.heldCount > 0) return { base: 'partial', held };
   if (options.base === 'existing') {
-    const write = (content: Buffer, position: number) => writeFully(file, content, position);
+    const write = (content: Buffer, position: number) => writeFully(file.write, content, position);
     const copied = await copyPublished(parts.openPublished, write, options);
     if (copied !== undefined) return { base: 'existing', held: copied };
   }
@@ -109,7 +110,7 @@ class FileUpload implements StoredUpload {
   async write(index: number, content: Buffer): Promise<void> {
     this.#assertUsable();
     try {
-      await writeFully(this.#file, content, index * BLOCK_BYTES);
+      await writeFully(this.#file.write, content, index * BLOCK_BYTES);
     } catch (error) {
       // Sticky: after a failed write nobody knows what the file holds, and a later success would hide it.
       this.#failure ??= storeError(error, this.#path);
