@@ -5,13 +5,27 @@ const TRIED = ['24'];
 /**
  * Suits the garbage collector to large trees, of which something is kept of each file: what they leave behind is let
  * grow to a part of that, not to a multiple. 250 instead of 416 MB for 200,000 files fetched, for a tenth of the processor
- * time. Only on versions of Node where this was tried: the flags are not promised, and V8 complains aloud of one that it
- * does not know.
+ * time.
  */
 export function suitGarbageCollectionToLargeTrees(): void {
+  setFlags(
+    '--scavenger-max-new-space-capacity-mb=8',
+    '--semi-space-growth-factor=1',
+    '--no-concurrent-array-buffer-sweeping',
+    '--heap-growing-percent=40',
+  );
+}
+
+/**
+ * Suits it to servers: the room for new objects stays what it was at the start, mostly 16 MB, instead of growing to 134
+ * in minutes of load. 209 instead of 299 MB with eight clients that put at once, 160 instead of 210 with 10,000 small files, and no slower.
+ */
+export function suitGarbageCollectionToServers(): void {
+  setFlags('--semi-space-growth-factor=1');
+}
+
+// Only on versions of Node where this was tried: the flags are not promised, and V8 complains aloud of one that it does not know.
+function setFlags(...flags: readonly string[]): void {
   if (!TRIED.includes(process.versions.node.split('.', 1)[0] ?? '')) return;
-  setFlagsFromString('--scavenger-max-new-space-capacity-mb=8');
-  setFlagsFromString('--semi-space-growth-factor=1');
-  setFlagsFromString('--no-concurrent-array-buffer-sweeping');
-  setFlagsFromString('--heap-growing-percent=40');
+  for (const flag of flags) setFlagsFromString(flag);
 }

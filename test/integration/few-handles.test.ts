@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import {
   Connector,
@@ -24,6 +24,15 @@ function startWith(handles: number, args: readonly string[]): RunningProcess {
   return home.startCommand(['sh', '-c', `ulimit -n ${handles}; exec "$@"`, 'sh', ...SEALIFT, ...args]);
 }
 
+/** What a link names; nothing if it is gone, as a handle that was closed meanwhile. */
+function linkAt(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
 describe('a server with few file handles', () => {
   const content = randomBytes(2 * MIB + 1);
   const root = home.at('few');
@@ -33,8 +42,11 @@ describe('a server with few file handles', () => {
     const process = startWith(handles, ['serve', root, ...flags]);
     const { host, port, pin } = await process.event('listening');
     const address = { host: host as string, port: port as number };
-    const openHandles = () => readdirSync(`/proc/${process.child.pid}/fd`).length;
-    return { process, options: { address, pins: [pin as string] }, openHandles };
+    const directory = `/proc/${process.child.pid}/fd`;
+    const openHandles = () => readdirSync(directory).length;
+    const openSockets = () =>
+      readdirSync(directory).filter((name) => linkAt(`${directory}/${name}`).startsWith('socket:')).length;
+    return { process, options: { address, pins: [pin as string] }, openHandles, openSockets };
   }
 
   /** Uploads at once, over a connection each; the errors that had to be met again, and those that were the last. */
@@ -56,9 +68,13 @@ describe('a server with few file handles', () => {
   }
 
   test('turns away what is too much for it, and serves when that is gone', async () => {
-    const { process, options, openHandles } = await serve(64);
-    const before = openHandles();
+    const { process, options, openHandles, openSockets } = await serve(64);
     const hasty = { retries: 2, maxElapsedMs: 60_000, baseDelayMs: 1, maxDelayMs: 1 };
+    const listening = openSockets();
+    // What is opened for the first upload stays open: a server that has only just begun to listen has fewer handles.
+    expect((await uploads(options, 1, hasty)).failures).toEqual([]);
+    await expect.poll(openSockets).toBe(listening);
+    const before = openHandles();
     const many = await uploads(options, 60, hasty);
     expect(many.failures.length).toBeGreaterThan(0);
     for (const failure of many.failures)

@@ -7,6 +7,7 @@ import { formatAddress } from '../../transport/address.ts';
 import { announceServer, type Announcement } from '../announce-server.ts';
 import { AuditFile } from '../audit-file.ts';
 import { EXIT } from '../exit-codes.ts';
+import { suitGarbageCollectionToServers } from '../garbage-collection.ts';
 import { joinLine } from '../join-line.ts';
 import type { HostPort } from '../listen-address.ts';
 import { passphraseIn } from '../passphrase.ts';
@@ -129,6 +130,7 @@ async function serve(context: RunContext, root: string, hangups: Hangups): Promi
   // Loaded only here: what makes certificates is large, and no other command needs it.
   const { createServer } = await import('../../server/create-server.ts');
   const { serverLogger } = await import('../server-log.ts');
+  suitGarbageCollectionToServers();
   const logger = serverLogger(terminal.options);
   const auditLog = settings['auditLog'];
   const audit = typeof auditLog === 'string' ? AuditFile.open(auditLog, logger) : undefined;
