@@ -113,7 +113,7 @@ test('an upload is tried from the published file if nothing of it is whole', asy
 });
 
 test('writes that the system cuts short are completed', async () => {
-  files.shortenWrites(300_001);
+  files.shortenWrites(100_001);
   await putText(subject.store, 'inline', 'text'.repeat(200_000));
   const upload = await uploadOf(subject.store, options, BLOCKS);
   await upload.publish(publication('file'), SIZE, record('file', SIZE));
