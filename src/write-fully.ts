@@ -4,9 +4,9 @@ import { SealiftError } from './errors.ts';
 
 /**
  * Bytes written at once. ext4 takes memory in pieces as large as a write, and those of 1 MiB were seen to cost ten times as much
- * as these (2.0 instead of 0.2 s a GiB, Linux 6.18 in a virtual machine).
+ * as these (2.0 instead of 0.2 s a GiB, Linux 6.18 in a virtual machine). Smaller ones cost turns of the event loop.
  */
-const MAX_WRITE_BYTES = 262_144;
+const MAX_WRITE_BYTES = 524_288;
 
 /** Writes up to all of `source` at `position`; resolves with how many bytes the system took, perhaps fewer. */
 export type Write = (source: Buffer, position: number) => Promise<number>;
