@@ -32,7 +32,7 @@ export type Measured = Pick<Case, 'what' | 'program' | 'amount'> & { samples: Sa
 export async function doWork(work: Work, options: RoundsOptions): Promise<Measured[]> {
   const { directory, sizes, leaveOut, onEnd, isDisk, program } = options;
   const { bavail, bsize } = statfsSync(directory);
-  if (bavail * bsize < work.room(sizes)) {
+  if (bavail * bsize < work.room(sizes, options)) {
     leaveOut(work.name, `${directory} has no room for it`);
     return [];
   }

@@ -1,6 +1,7 @@
 import type { Cost } from './measure.ts';
 import type { Sizes } from './options.ts';
 import type { Peers } from './peers/peers.ts';
+import type { RoundsOptions } from './rounds.ts';
 
 /** Something to be done, by several programs in turn. */
 export interface Work {
@@ -12,7 +13,7 @@ export interface Work {
   /** The program that the others are compared with. Default `sealift`. */
   base?: string;
   /** Bytes that it needs in the directory, at most. */
-  room(sizes: Sizes): number;
+  room(sizes: Sizes, place: Pick<RoundsOptions, 'isDisk' | 'rounds'>): number;
   /** Prepares it; what has to be closed later is told to the setting. */
   prepare(setting: Setting): Promise<Case[]>;
 }
@@ -24,7 +25,7 @@ export interface Case {
   program: string;
   /** How much is moved, for a rate. */
   amount?: { count: number; unit: 'MB' | 'files' | 'connections' } | undefined;
-  /** Does it once, and throws unless the result is right. Leaves nothing behind. */
+  /** Does it once, and throws unless the result is right. Leaves nothing in the way of the next. */
   run: () => Promise<Sample>;
 }
 

@@ -1,5 +1,5 @@
 // What the works have in common: a program puts or gets a file or a tree, the copy is compared, and removed.
-import { linkSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { mustRun } from '../commands.ts';
@@ -15,6 +15,8 @@ export interface Copied {
   /** How large it is, as people say it. */
   size: string;
   amount?: Case['amount'];
+  /** What becomes of a copy once it was compared. Default: it is removed. */
+  discard?: (path: string) => void;
 }
 
 /** Both ways, for every program that can. */
@@ -26,14 +28,17 @@ export function copyCases(setting: Setting, carriers: readonly Carrier[], copied
 }
 
 /** `source` to the server; none if the program cannot. */
-export function putCases(carrier: Carrier, { source, isTree = false, size, amount }: Copied): Case[] {
+export function putCases(
+  carrier: Carrier,
+  { source, isTree = false, size, amount, discard = remove }: Copied,
+): Case[] {
   const { name, server, put } = carrier;
   if (!put) return [];
   const stored = join(server.root, 'copy');
   const run = async () => {
     const cost = await measured(server, put(source, 'copy'));
     await mustBeSame(source, stored, isTree);
-    remove(stored);
+    discard(stored);
     return cost;
   };
   return [{ what: `put ${size}`, program: name, amount, run }];
@@ -42,7 +47,7 @@ export function putCases(carrier: Carrier, { source, isTree = false, size, amoun
 /** The same from the server, to `target`. */
 export function getCases(
   carrier: Carrier,
-  { source, isTree = false, size, amount }: Copied,
+  { source, isTree = false, size, amount, discard = remove }: Copied,
   target: string,
 ): Case[] {
   const { name, server, get } = carrier;
@@ -54,11 +59,21 @@ export function getCases(
     else linkSync(source, stored);
     const cost = await measured(server, get('copy', target));
     await mustBeSame(source, target, isTree);
-    remove(target);
-    remove(stored);
+    discard(target);
+    discard(stored);
     return cost;
   };
   return [{ what: `get ${size}`, program: name, amount, run }];
+}
+
+/**
+ * Keeps copies in `directory`, out of the way. ext4 steps over each inode that was freed in the last minute (its
+ * `recently_deleted`), so that whoever makes many files behind a removal of many takes ten times as long.
+ */
+export function keptIn(directory: string): (path: string) => void {
+  mkdirSync(directory);
+  let count = 0;
+  return (path) => renameSync(path, join(directory, String((count += 1))));
 }
 
 export function remove(path: string): void {
