@@ -173,7 +173,12 @@ class DownloadRun {
       await this.#store(index, await client.fileBytes(answer), digest, { writing, progressed });
     };
     const onPart = async (part: Message) => {
-      if (part.header['status'] === 'more') return this.#adopt(readAnswer(FILE_ANSWER, part.header));
+      if (part.header['status'] === 'more') {
+        const version = readAnswer(FILE_ANSWER, part.header);
+        if (version.size <= BLOCK_BYTES)
+          throw new SealiftError('protocol-violation', 'The server sent the parts of a file that has none.');
+        return this.#adopt(version);
+      }
       const { index, digest } = readAnswer(BLOCK_PART, part.header);
       // One that repeats itself could go on for ever.
       if (index < next || index >= fromBlock + count)
@@ -233,6 +238,9 @@ class DownloadRun {
     if (this.#version !== undefined && this.#version.etag !== version.etag) {
       throw new SealiftError('precondition-failed', 'The file changed between two answers.');
     }
+    // Over several connections no answer has the digest of the whole, by which a wrong size would show.
+    if (this.#version !== undefined && this.#version.size !== version.size)
+      throw new SealiftError('protocol-violation', 'The server told two sizes of one version of the file.');
     this.#version = version;
     this.#tellDone();
   }

@@ -100,7 +100,11 @@ const LIES: Record<string, [script: Part[], code: ErrorCode]> = {
   'too few blocks': [[more(), block(0), block(1), ok()], 'incomplete'],
   'no block': [[more(), ok()], 'incomplete'],
   'another file in the middle': [[more(), block(0), more({ etag: 'f' })], 'precondition-failed'],
-  'another size in the middle': [[more(), block(0), more({ size: MIB }), ok()], 'digest-mismatch'],
+  'another size in the middle': [[more(), block(0), more({ size: 2 * MIB }), ok()], 'protocol-violation'],
+  'the parts of a file that is too small for that': [
+    [more({ size: MIB }), block(0), ok({})],
+    'protocol-violation',
+  ],
   'a negative size': [[more({ size: -1 })], 'protocol-violation'],
   'a size beyond all limits': [[more({ size: 2 ** 60 })], 'protocol-violation'],
   'a size that is a text': [[more({ size: '3' })], 'protocol-violation'],
@@ -138,6 +142,15 @@ describe('a download from a server that sends', () => {
     });
     expect(error).toMatchObject({ code: 'retries-exhausted', details: { lastCode: 'digest-mismatch' } });
     expect(server.requests.filter(({ header }) => header['action'] === 'digests')).toHaveLength(8);
+  });
+
+  test('over two connections, where nothing tells the whole, sizes that differ', async () => {
+    const get = async (request: ScriptedRequest) => {
+      const isFirst = request.header['from-block'] === undefined;
+      return saying(...(isFirst ? [more({ size: 2 * MIB }), block(0)] : [more(), block(1)]), ok({}))(request);
+    };
+    const { error } = await fetchFrom({ get }, { streams: 2, retry: NEVER });
+    expect(error.code).toBe('protocol-violation');
   });
 
   test('more blocks than were asked for', async () => {
