@@ -235,11 +235,12 @@ class DownloadRun {
   }
 
   #adopt(version: RemoteVersion): void {
-    if (this.#version !== undefined && this.#version.etag !== version.etag) {
+    const { etag, size } = this.#version ?? version;
+    if (etag !== version.etag) {
       throw new SealiftError('precondition-failed', 'The file changed between two answers.');
     }
     // Over several connections no answer has the digest of the whole, by which a wrong size would show.
-    if (this.#version !== undefined && this.#version.size !== version.size)
+    if (size !== version.size)
       throw new SealiftError('protocol-violation', 'The server told two sizes of one version of the file.');
     this.#version = version;
     this.#tellDone();

@@ -1,4 +1,4 @@
-// What the works have in common: a program puts or gets a file or a tree, the copy is compared, and removed.
+// What the works have in common: a program puts or gets a file or a tree, the copy is compared, and removed or put out of the way.
 import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
