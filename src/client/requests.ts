@@ -1,4 +1,4 @@
-import { abortedError } from '../clock.ts';
+import { abortedError, nextTurn } from '../clock.ts';
 import { SealiftError, toSealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { writeFields } from '../protocol/fields.ts';
@@ -7,6 +7,9 @@ import { requestHeader, type Action, type RequestFields } from '../protocol/requ
 import { errorFromFields } from '../protocol/wire-errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Connection } from '../transport/connection.ts';
+
+/** Answers that are given out in one turn of the event loop, at most: what they set off is sent before the next ones set off more, so that the server has work meanwhile. */
+const ANSWERS_PER_TURN = 16;
 
 export interface RequestOptions {
   content?: Buffer | undefined;
@@ -125,7 +128,8 @@ export class Requests {
 
   async #readAnswers(): Promise<void> {
     try {
-      for (;;) {
+      for (let count = 1; ; count += 1) {
+        if (count % ANSWERS_PER_TURN === 0) await nextTurn();
         const message = await this.#connection.receive();
         if (message === undefined)
           throw new SealiftError('connection-lost', 'The server ended the connection.');

@@ -5,8 +5,8 @@ import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigests } from '../transfer/block-digests.ts';
 import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 
-/** File digests remembered; each costs about 300 bytes. */
-const MAX_REMEMBERED = 10_000;
+/** File digests remembered, of each of two ages; each costs about 300 bytes. */
+const MAX_REMEMBERED = 5_000;
 /** Block digests remembered, of all files together: those of half a TiB, in 16 MiB. */
 const MAX_REMEMBERED_BLOCKS = 524_288;
 /** What changes so soon after another change may bear the same time, and so the same etag. */
@@ -22,7 +22,9 @@ interface KnownDigest {
 export class FileDigests {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #known = new Map<string, KnownDigest>();
+  /** What was remembered last, and what was before: from a map of many each removal of the oldest walks over those removed before. */
+  #known = new Map<string, KnownDigest>();
+  #knownBefore = new Map<string, KnownDigest>();
   /** Those used last stand last. */
   readonly #blocks = new Map<string, { held: BlockMap; room: number }>();
   #blocksRoom = 0;
@@ -41,7 +43,7 @@ export class FileDigests {
     const file = await this.#store.open(path);
     try {
       const { entry } = file;
-      const known = this.#known.get(memoryKey(entry, algorithm));
+      const known = this.#remembered(entry, algorithm);
       if (known !== undefined) return { entry, digest: known.digest };
       const digest = await digestOf(file, algorithm, signal);
       this.remember(entry, digest, algorithm);
@@ -57,7 +59,7 @@ export class FileDigests {
     entry: Pick<Entry, 'path' | 'etag'>,
     algorithm: DigestAlgorithm,
   ): string | undefined {
-    const known = this.#known.get(memoryKey(entry, algorithm));
+    const known = this.#remembered(entry, algorithm);
     return known?.writer === writer ? known.digest : undefined;
   }
 
@@ -84,10 +86,14 @@ export class FileDigests {
   /** Takes note of a digest that was computed elsewhere, and of who put the file. */
   remember(entry: Entry, digest: string, algorithm: DigestAlgorithm, writer?: string): void {
     this.#known.set(memoryKey(entry, algorithm), { digest, writer });
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= MAX_REMEMBERED) break;
-      this.#known.delete(oldest);
-    }
+    if (this.#known.size < MAX_REMEMBERED) return;
+    this.#knownBefore = this.#known;
+    this.#known = new Map();
+  }
+
+  #remembered(entry: Pick<Entry, 'path' | 'etag'>, algorithm: DigestAlgorithm): KnownDigest | undefined {
+    const key = memoryKey(entry, algorithm);
+    return this.#known.get(key) ?? this.#knownBefore.get(key);
   }
 }
 

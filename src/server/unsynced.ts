@@ -5,7 +5,7 @@ import { checkPath, isWithin } from '../transfer/remote-path.ts';
  * Paths remembered before they are synced unasked, while more are published: so a client that never says `sync` does
  * not fill the memory, and one that does at the end of a large tree finds nearly all of it on disk.
  */
-const MAX_REMEMBERED = 1_024;
+const MAX_REMEMBERED = 4_096;
 
 /** What stands under `from` comes to stand under `to`. */
 interface Move {

@@ -38,7 +38,7 @@ test('a failure, also of a sync that nobody asked for, is told by the next one, 
   const store = new NotingStore();
   const unsynced = new UnsyncedByAll(store).enter();
   store.failure = new Error('EIO');
-  for (let index = 0; index < 1_024; index += 1) await unsynced.add(`${index}`);
+  for (let index = 0; index < 4_096; index += 1) await unsynced.add(`${index}`);
   await unsynced.settled();
   store.failure = undefined;
   await expect(unsynced.sync()).rejects.toThrow('EIO');

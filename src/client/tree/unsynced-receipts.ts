@@ -1,7 +1,7 @@
 import { toSealiftError, type SealiftError } from '../../errors.ts';
 
 /** After so many receipts, or bytes, a sync is asked for while the work goes on, so that little is void if the connection ends. */
-const SYNC_AFTER = { count: 1_024, bytes: 256 * 2 ** 20 };
+const SYNC_AFTER = { count: 2_048, bytes: 256 * 2 ** 20 };
 
 /** Where something was done that is good only once a `sync` there has succeeded: a connection to a server, or this machine. */
 export interface Unsynced {

@@ -54,6 +54,8 @@ class SmallFileService {
   /** Listings under way, of which the next page is made when it is asked for. */
   readonly #listings = new Map<number, Listing>();
   readonly #spare = new SpareHandles();
+  /** The batches so far: they are answered in their order. */
+  #batches: Promise<void> = Promise.resolve();
 
   constructor(port: MessagePort, tree: Tree, made: string[]) {
     this.#port = port;
@@ -64,7 +66,7 @@ class SmallFileService {
   }
 
   take(request: ThreadRequest): void {
-    if ('items' in request) void this.#workOn(request);
+    if ('items' in request) this.#batches = this.#batches.then(() => this.#workOn(request));
     else if ('path' in request) this.#begin(request);
     else if ('next' in request) void this.#listOn(request.next);
     else void this.#end(request.stop);

@@ -79,6 +79,11 @@ export interface DirectoryMaking {
   madeElsewhere(paths: readonly string[] | undefined): void;
 }
 
+/** Tasks in a message to the thread, at most: where it gets all that waits, nobody else has anything to do until it answers. */
+const TASKS_PER_BATCH = 16;
+/** Messages that the thread has at once: it goes on with one while the answers to another are used. */
+const MAX_BATCHES = 2;
+
 interface Waiting {
   task: SmallFileTask;
   content: Buffer;
@@ -92,8 +97,8 @@ interface Answered {
 
 /**
  * Publishes, reads and lists small files in a thread of its own, by calls that block it and nothing else: going through
- * Node's thread pool call by call costs ten times as much. What comes while the thread works goes to it in one
- * batch. Until the thread has begun, and if it fails, nothing is done here, and the caller does it as always.
+ * Node's thread pool call by call costs ten times as much. What comes while the thread works goes to it in
+ * batches. Until the thread has begun, and if it fails, nothing is done here, and the caller does it as always.
  */
 export class SmallFiles {
   readonly #root: string;
@@ -103,8 +108,10 @@ export class SmallFiles {
   #starting: Promise<void> | undefined;
   #isReady = false;
   #hasFailed = false;
-  #queue: Waiting[] = [];
-  #working: Waiting[] = [];
+  readonly #queue: Waiting[] = [];
+  /** What the thread has been sent, in the order in which it answers. */
+  readonly #working: Waiting[][] = [];
+  #isSendingSoon = false;
   readonly #pages = new Map<number, PromiseWithResolvers<ListingPage>>();
   #lastListing = 0;
 
@@ -177,8 +184,8 @@ export class SmallFiles {
     if (!this.#isReady || this.#hasFailed) return Promise.resolve(undefined);
     const settle = Promise.withResolvers<Answered | undefined>();
     this.#queue.push({ task, content, settle });
-    // Only when what else came in this turn is there too: what a message to a thread costs is the same for many.
-    if (this.#queue.length === 1 && this.#working.length === 0) void nextTurn().then(() => this.#sendNext());
+    if (this.#queue.length >= TASKS_PER_BATCH) this.#sendWaiting();
+    else this.#sendSoon();
     return settle.promise;
   }
 
@@ -204,30 +211,43 @@ export class SmallFiles {
     await promise;
   }
 
-  #sendNext(): void {
-    if (this.#working.length > 0 || this.#queue.length === 0) return;
-    this.#working = this.#queue;
-    this.#queue = [];
-    const contents = new ArrayBuffer(this.#working.reduce((sum, { content }) => sum + content.length, 0));
+  /** Only when what else comes in this turn is there too: what a message to a thread costs is the same for many. */
+  #sendSoon(): void {
+    if (this.#isSendingSoon || this.#working.length > 0) return;
+    this.#isSendingSoon = true;
+    void nextTurn().then(() => {
+      this.#isSendingSoon = false;
+      this.#sendWaiting();
+    });
+  }
+
+  #sendWaiting(): void {
+    while (this.#working.length < MAX_BATCHES && this.#queue.length > 0)
+      this.#send(this.#queue.splice(0, TASKS_PER_BATCH));
+  }
+
+  #send(tasks: Waiting[]): void {
+    this.#working.push(tasks);
+    const contents = new ArrayBuffer(tasks.reduce((sum, { content }) => sum + content.length, 0));
     const bytes = new Uint8Array(contents);
     let end = 0;
-    const items = this.#working.map(({ task, content }) => {
+    const items = tasks.map(({ task, content }) => {
       const from = end;
       bytes.set(content, from);
       end += content.length;
       return task.kind === 'put' ? { ...task, from, to: end } : task;
     });
     const batch: SmallFileBatch = { items: JSON.stringify(items satisfies SmallFileTask[]), contents };
-    if (this.#working.some(isPut)) this.#directories.makingElsewhere();
+    if (tasks.some(isPut)) this.#directories.makingElsewhere();
     this.#worker?.postMessage(batch, [contents]);
   }
 
   #onAnswers({ items, contents }: SmallFileBatch): void {
     const { answers, made } = JSON.parse(items) as SmallFileAnswers;
-    const answered = this.#working;
-    this.#working = [];
+    const answered = this.#working.shift() ?? [];
     if (answered.some(isPut)) this.#directories.madeElsewhere(made);
-    this.#sendNext();
+    if (this.#working.flat().some(isPut)) this.#directories.makingElsewhere();
+    this.#sendWaiting();
     for (const [index, { settle }] of answered.entries()) {
       const answer = answers[index];
       if (answer === undefined || 'passed' in answer) settle.resolve(undefined);
@@ -242,8 +262,8 @@ export class SmallFiles {
   // Whoever waits does it as always. A put that was done and not answered then meets its own temporary or its own file.
   #fail(): void {
     this.#hasFailed = true;
-    if (this.#working.some(isPut)) this.#directories.madeElsewhere(undefined);
-    for (const { settle } of [...this.#working.splice(0), ...this.#queue.splice(0)])
+    if (this.#working.flat().some(isPut)) this.#directories.madeElsewhere(undefined);
+    for (const { settle } of [...this.#working.splice(0).flat(), ...this.#queue.splice(0)])
       settle.resolve(undefined);
     for (const page of this.#pages.values()) page.reject(threadEnded());
   }

@@ -75,7 +75,7 @@ describe('receipts that are good only when they are synced', () => {
   });
 
   test.each([
-    ['1,024 of them', 1_024, 1],
+    ['2,048 of them', 2_048, 1],
     ['256 MiB', 2, 128 * MIB],
   ])('are synced unasked after %s', async (_, count, bytes) => {
     const [{ unsynced }, a] = [receipts(), syncing()];

@@ -8,7 +8,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { beginThread, MAX_SMALL_BYTES, SmallFiles } from '../../../src/storage/fs/small-files.ts';
+import {
+  beginThread,
+  MAX_SMALL_BYTES,
+  SmallFiles,
+  type SmallFileBatch,
+} from '../../../src/storage/fs/small-files.ts';
 import type { Publication } from '../../../src/storage/store.ts';
 import { ABSENT, ANY, codeOf, publication } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
@@ -68,6 +73,33 @@ describe.each([
     expect(await Promise.all(names.map(contentOf))).toEqual(names);
     expect(made.sort()).toEqual(['d0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6']);
     expect(readdirSync(root.path).filter((name) => name.startsWith('temporary'))).toEqual([]);
+  });
+
+  test('many go over in batches of 16, two of them at once', async () => {
+    const batches: number[] = [];
+    let answered = 0;
+    let mostAtOnce = 0;
+    const begun = new SmallFiles(root.path, { makingElsewhere() {}, madeElsewhere() {} }, (where) => {
+      const thread = begin(where);
+      const post = thread.postMessage.bind(thread);
+      thread.on('message', () => (answered += 1));
+      thread.postMessage = (message: SmallFileBatch, ...rest: []) => {
+        batches.push((JSON.parse(message.items) as unknown[]).length);
+        // The first answer says that the thread works.
+        mostAtOnce = Math.max(mostAtOnce, batches.length - (answered - 1));
+        post(message, ...rest);
+      };
+      return thread;
+    });
+    await begun.start();
+    const names = Array.from({ length: 40 }, (_, index) => `f${index}`);
+    const putAll = names.map((name) =>
+      begun.put(temporary(), { ...publication(name), ...ANY, durability: 'memory' }, Buffer.from(name)),
+    );
+    expect((await Promise.all(putAll)).map((entry) => entry?.path)).toEqual(names);
+    expect(batches).toEqual([16, 16, 8]);
+    expect(mostAtOnce).toBe(2);
+    await begun.close();
   });
 
   describe('is left to the ordinary way', () => {
