@@ -10,6 +10,7 @@ import { Deadlines } from './deadlines.ts';
 import { ConnectionIntake, type Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
 import type { ReadBuffer } from './read-buffer.ts';
+import { mayReadOn } from './reads-per-turn.ts';
 
 export interface ConnectionOptions {
   clock: Clock;
@@ -195,7 +196,9 @@ export class Connection implements AsyncDisposable {
     if (this.#received.length > received) this.#restartReadClocks();
     this.#deliver();
     this.#watchReading(chunk.length);
+    const readsOn = mayReadOn(chunk.length, this.#resumeInNextTurn);
     if (this.#received.length > 0 || this.#intake.isWaiting) this.#pauseReading();
+    else if (!readsOn) this.#socket.pause();
   }
 
   #deliver(): void {
@@ -307,6 +310,8 @@ export class Connection implements AsyncDisposable {
     this.#socket.pause();
     this.#restartReadClocks();
   }
+
+  readonly #resumeInNextTurn = () => this.#resumeReading();
 
   #resumeReading(): void {
     if (this.#hasEnded || this.#failure || this.#received.length > 0 || this.#intake.isWaiting) return;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 
+import { nextTurn } from '../../src/clock.ts';
 import { SealiftError } from '../../src/errors.ts';
 import { encodeMessage } from '../../src/protocol/encoder.ts';
 import { DISCARD_MS, MAX_CONTENT_BYTES } from '../../src/protocol/limits.ts';
@@ -49,6 +50,20 @@ test('nothing more is read while received messages wait', async () => {
   expect(before).toBeLessThan(3 * BLOCK.length);
   for (let n = 0; n < MANY; n += 1) expect((await connection.receive())?.header['n']).toBe(n);
   expect(connection.receivedBytes).toBeGreaterThan(MANY * BLOCK.length);
+});
+
+test('a peer that brings much keeps nothing else waiting', async () => {
+  const { connection, raw } = await connectionPair();
+  const whole = connection.receive();
+  raw.send({}, { content: BLOCK });
+  let mostInTurn = 0;
+  for (let before = 0; connection.receivedBytes < BLOCK.length; before = connection.receivedBytes) {
+    await nextTurn();
+    mostInTurn = Math.max(mostInTurn, connection.receivedBytes - before);
+  }
+  expect((await whole)?.content.length).toBe(BLOCK.length);
+  // About 256 KiB, and what one read gives; without that all of it came at once.
+  expect(mostInTurn).toBeLessThan(BLOCK.length / 2);
 });
 
 test('a peer that has ended its side still gets answers', async () => {
