@@ -4,6 +4,9 @@ import { BLOCK_BYTES } from '../transfer/blocks.ts';
 export const MAX_KEPT = 32;
 /** Contents shorter than this are allocated as they come: there may be many at once, and each would hold a block. */
 const MIN_POOLED_BYTES = BLOCK_BYTES / 4;
+/** Contents up to this are cut from one piece of memory: a piece for each of many small files costs a server a twentieth of its time. */
+const MAX_CUT_BYTES = 16_384;
+const PIECE_BYTES = 65_536;
 
 const kept: ArrayBuffer[] = [];
 // Which memory is lent out: only that can be given back, and only once. Weak, since nobody has to give it back.
@@ -21,7 +24,8 @@ export const blockBuffers = {
 
   /** A buffer of `length` bytes with anything in it. */
   take(length: number): Buffer {
-    if (length < MIN_POOLED_BYTES) return Buffer.allocUnsafe(length);
+    if (length <= MAX_CUT_BYTES) return cut(length);
+    if (length < MIN_POOLED_BYTES) return Buffer.allocUnsafeSlow(length);
     if (length > BLOCK_BYTES) return Buffer.allocUnsafeSlow(length);
     const memory = kept.pop() ?? new ArrayBuffer(BLOCK_BYTES);
     lent.add(memory);
@@ -35,3 +39,12 @@ export const blockBuffers = {
     kept.push(memory);
   },
 };
+
+let rest = Buffer.alloc(0);
+
+function cut(length: number): Buffer {
+  if (rest.length < length) rest = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  const taken = rest.subarray(0, length);
+  rest = rest.subarray(length);
+  return taken;
+}

@@ -32,6 +32,12 @@ test.each([
   expect(blockBuffers.take(BLOCK_BYTES).buffer).not.toBe(buffer.buffer);
 });
 
+test('small ones do not overlap', () => {
+  const many = Array.from({ length: 100 }, (_, index) => blockBuffers.take(16_384 - index).fill(index));
+  for (const [index, buffer] of many.entries())
+    expect(buffer.equals(Buffer.alloc(16_384 - index, index))).toBe(true);
+});
+
 test('only so many are kept', () => {
   const many = Array.from({ length: 40 }, () => blockBuffers.take(BLOCK_BYTES));
   for (const buffer of many) blockBuffers.give(buffer);
