@@ -10,7 +10,7 @@ import { Deadlines } from './deadlines.ts';
 import { ConnectionIntake, type Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
 import type { ReadBuffer } from './read-buffer.ts';
-import { mayReadOn } from './reads-per-turn.ts';
+import { ReadsPerTurn } from './reads-per-turn.ts';
 
 export interface ConnectionOptions {
   clock: Clock;
@@ -49,6 +49,7 @@ export class Connection implements AsyncDisposable {
   readonly #deadlines: Deadlines;
   readonly #outbox: Outbox;
   readonly #intake: ConnectionIntake;
+  readonly #readsPerTurn = new ReadsPerTurn();
   readonly #received: Message[] = [];
   #waiting: PromiseWithResolvers<Message | undefined> | undefined;
   #failure: SealiftError | undefined;
@@ -196,7 +197,7 @@ export class Connection implements AsyncDisposable {
     if (this.#received.length > received) this.#restartReadClocks();
     this.#deliver();
     this.#watchReading(chunk.length);
-    const readsOn = mayReadOn(chunk.length, this.#resumeInNextTurn);
+    const readsOn = this.#readsPerTurn.mayReadOn(chunk.length, this.#resumeInNextTurn);
     if (this.#received.length > 0 || this.#intake.isWaiting) this.#pauseReading();
     else if (!readsOn) this.#socket.pause();
   }
