@@ -8,6 +8,8 @@ const MIN_POOLED_BYTES = BLOCK_BYTES / 4;
 const MAX_CUT_BYTES = 16_384;
 const PIECE_BYTES = 65_536;
 
+/** What is left of the piece that is being cut. */
+let rest = Buffer.alloc(0);
 const kept: ArrayBuffer[] = [];
 // Which memory is lent out: only that can be given back, and only once. Weak, since nobody has to give it back.
 const lent = new WeakSet<ArrayBuffer>();
@@ -25,8 +27,7 @@ export const blockBuffers = {
   /** A buffer of `length` bytes with anything in it. */
   take(length: number): Buffer {
     if (length <= MAX_CUT_BYTES) return cut(length);
-    if (length < MIN_POOLED_BYTES) return Buffer.allocUnsafeSlow(length);
-    if (length > BLOCK_BYTES) return Buffer.allocUnsafeSlow(length);
+    if (length < MIN_POOLED_BYTES || length > BLOCK_BYTES) return Buffer.allocUnsafeSlow(length);
     const memory = kept.pop() ?? new ArrayBuffer(BLOCK_BYTES);
     lent.add(memory);
     return Buffer.from(memory, 0, length);
@@ -39,8 +40,6 @@ export const blockBuffers = {
     kept.push(memory);
   },
 };
-
-let rest = Buffer.alloc(0);
 
 function cut(length: number): Buffer {
   if (rest.length < length) rest = Buffer.allocUnsafeSlow(PIECE_BYTES);

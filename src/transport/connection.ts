@@ -49,7 +49,7 @@ export class Connection implements AsyncDisposable {
   readonly #deadlines: Deadlines;
   readonly #outbox: Outbox;
   readonly #intake: ConnectionIntake;
-  readonly #readsPerTurn = new ReadsPerTurn();
+  readonly #readsPerTurn = new ReadsPerTurn(() => this.#resumeReading());
   readonly #received: Message[] = [];
   #waiting: PromiseWithResolvers<Message | undefined> | undefined;
   #failure: SealiftError | undefined;
@@ -197,7 +197,7 @@ export class Connection implements AsyncDisposable {
     if (this.#received.length > received) this.#restartReadClocks();
     this.#deliver();
     this.#watchReading(chunk.length);
-    const readsOn = this.#readsPerTurn.mayReadOn(chunk.length, this.#resumeInNextTurn);
+    const readsOn = this.#readsPerTurn.mayReadOn(chunk.length);
     if (this.#received.length > 0 || this.#intake.isWaiting) this.#pauseReading();
     else if (!readsOn) this.#socket.pause();
   }
@@ -311,8 +311,6 @@ export class Connection implements AsyncDisposable {
     this.#socket.pause();
     this.#restartReadClocks();
   }
-
-  readonly #resumeInNextTurn = () => this.#resumeReading();
 
   #resumeReading(): void {
     if (this.#hasEnded || this.#failure || this.#received.length > 0 || this.#intake.isWaiting) return;

@@ -3,9 +3,13 @@ import { nextTurn } from '../clock.ts';
 /** Bytes that each of several connections may read in one turn of the event loop, about. */
 const MAX_BYTES_PER_TURN = 131_072;
 
-/** The turn that goes on, of this thread's loop. */
-let turn = { readers: 0, wasAlone: true, paused: [] as (() => void)[] };
+/** The turn of this thread's event loop that goes on, or was the last in which anything was read. */
+let turn = 0;
 let isTurnOver = true;
+/** Connections that have read in this turn, and in the one before. */
+let readers = 0;
+let readersBefore = 0;
+let paused: (() => void)[] = [];
 
 /**
  * What one connection has read in this turn of the event loop. Node reads up to 2 MiB from each socket before anything else
@@ -13,30 +17,42 @@ let isTurnOver = true;
  * late with this. Each has the same share: with one for all together some had three times what others had.
  */
 export class ReadsPerTurn {
-  #turn: typeof turn | undefined;
+  readonly #resume: () => void;
+  #turn = 0;
   #bytes = 0;
 
-  /** Takes note that the connection has read `bytes`. Answers whether it may read on; if not it pauses, and `resume` is called in the next turn. Who reads alone reads on. */
-  mayReadOn(bytes: number, resume: () => void): boolean {
+  /** `resume` is called in the turn after one in which the connection had to pause. */
+  constructor(resume: () => void) {
+    this.#resume = resume;
+  }
+
+  /** Takes note that the connection has read `bytes`. Answers whether it may read on; if not it pauses. Who reads alone reads on. */
+  mayReadOn(bytes: number): boolean {
     if (isTurnOver) beginTurn();
     if (this.#turn !== turn) {
       this.#turn = turn;
       this.#bytes = 0;
-      turn.readers += 1;
+      readers += 1;
     }
     this.#bytes += bytes;
-    if (this.#bytes < MAX_BYTES_PER_TURN || (turn.wasAlone && turn.readers === 1)) return true;
-    turn.paused.push(resume);
+    const isAlone = readers === 1 && readersBefore <= 1;
+    if (this.#bytes < MAX_BYTES_PER_TURN || isAlone) return true;
+    paused.push(this.#resume);
     return false;
   }
 }
 
 function beginTurn(): void {
-  const begun = { readers: 0, wasAlone: turn.readers <= 1, paused: [] as (() => void)[] };
-  turn = begun;
+  turn += 1;
   isTurnOver = false;
-  void nextTurn().then(() => {
-    isTurnOver = true;
-    for (const resume of begun.paused) resume();
-  });
+  void nextTurn().then(endTurn);
+}
+
+function endTurn(): void {
+  isTurnOver = true;
+  readersBefore = readers;
+  readers = 0;
+  const resumed = paused;
+  paused = [];
+  for (const resume of resumed) resume();
 }

@@ -3,9 +3,9 @@ import { expect, test } from 'vitest';
 
 import { nextTurn } from '../../src/clock.ts';
 import { SealiftError } from '../../src/errors.ts';
-import type { Connection } from '../../src/transport/connection.ts';
 import { encodeMessage } from '../../src/protocol/encoder.ts';
 import { DISCARD_MS, MAX_CONTENT_BYTES } from '../../src/protocol/limits.ts';
+import type { Connection } from '../../src/transport/connection.ts';
 import { connectionPair } from '../support/connection-pair.ts';
 import { failureOf } from '../support/failure.ts';
 

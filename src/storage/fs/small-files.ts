@@ -221,6 +221,10 @@ export class SmallFiles {
     });
   }
 
+  get #isPutting(): boolean {
+    return this.#working.some((tasks) => tasks.some(isPut));
+  }
+
   #sendWaiting(): void {
     while (this.#working.length < MAX_BATCHES && this.#queue.length > 0)
       this.#send(this.#queue.splice(0, TASKS_PER_BATCH));
@@ -246,7 +250,7 @@ export class SmallFiles {
     const { answers, made } = JSON.parse(items) as SmallFileAnswers;
     const answered = this.#working.shift() ?? [];
     if (answered.some(isPut)) this.#directories.madeElsewhere(made);
-    if (this.#working.flat().some(isPut)) this.#directories.makingElsewhere();
+    if (this.#isPutting) this.#directories.makingElsewhere();
     this.#sendWaiting();
     for (const [index, { settle }] of answered.entries()) {
       const answer = answers[index];
@@ -262,7 +266,7 @@ export class SmallFiles {
   // Whoever waits does it as always. A put that was done and not answered then meets its own temporary or its own file.
   #fail(): void {
     this.#hasFailed = true;
-    if (this.#working.flat().some(isPut)) this.#directories.madeElsewhere(undefined);
+    if (this.#isPutting) this.#directories.madeElsewhere(undefined);
     for (const { settle } of [...this.#working.splice(0).flat(), ...this.#queue.splice(0)])
       settle.resolve(undefined);
     for (const page of this.#pages.values()) page.reject(threadEnded());
