@@ -35,7 +35,7 @@ import { assertBytes, type RequestOptions, type Requests } from './requests.ts';
 
 /** How a file is to stand on the server. */
 export type PutOptions = Pick<RequestFields<'put'>, 'mtimeMs' | 'mode' | 'durability' | 'if' | 'etag'> & {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 };
 
 /** A file that was fetched in one piece. */
@@ -46,6 +46,12 @@ export interface WholeFile {
   mtimeMs: number;
   mode: number;
   etag: string;
+}
+
+/** The digests of a content of at most one block. */
+interface WholeDigests {
+  raw: Buffer;
+  file: string;
 }
 
 /** What a client is made of, once the hello is finished. */
@@ -184,14 +190,28 @@ export class Client implements AsyncDisposable {
     assertBytes(content);
     if (content.length > BLOCK_BYTES)
       throw new SealiftError('invalid-argument', 'A content of more than 1 MiB has to be sent by upload().');
+    return this.putHashed(path, content, this.digestsOf(content), { ...options, signal });
+  }
+
+  /** @internal The digests of a content of at most one block: its own, raw, and that of the file. */
+  digestsOf(content: Buffer): WholeDigests {
     const raw = blockDigest(this.algorithm, content);
+    return { raw, file: smallFileDigest(this.algorithm, content.length, raw) };
+  }
+
+  /** @internal As `put`, for who has the digests. */
+  async putHashed(
+    path: string,
+    content: Buffer,
+    { raw, file }: WholeDigests,
+    { signal, ...options }: PutOptions,
+  ): Promise<Receipt> {
     const fields = { ...options, path, size: content.length, digest: formatBlockDigest(this.algorithm, raw) };
     const { header } = await this.request('put', fields, {
       ...(await this.#smallFiles.compress(content)),
       signal,
     });
-    const digest = smallFileDigest(this.algorithm, content.length, raw);
-    return this.checkedReceipt(header, content.length, digest, options.durability);
+    return this.checkedReceipt(header, content.length, file, options.durability);
   }
 
   /** Fetches a file, or a former `version` of it, of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */

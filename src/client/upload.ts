@@ -5,12 +5,7 @@ import type { RequestFields } from '../protocol/requests.ts';
 import { readAnswer, UPLOAD_ANSWER, type Receipt } from '../protocol/responses.ts';
 import { DigestListReader, type BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, MAX_FILE_BYTES } from '../transfer/blocks.ts';
-import {
-  blockDigest,
-  formatBlockDigest,
-  smallFileDigest,
-  type DigestAlgorithm,
-} from '../transfer/digests.ts';
+import { formatBlockDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import type { EncodedContent } from '../transport/compressor.ts';
 import { abortable, whileBusy } from './abortable.ts';
 import type { BlockSource } from './block-source.ts';
@@ -169,10 +164,10 @@ class UploadRun {
     const content = (await this.#source.block(0)) ?? Buffer.alloc(0);
     await this.#source.assertUnchanged();
     await abortable(this.#options.throttle?.(content.length), this.#options.signal);
-    const digest = smallFileDigest(client.algorithm, content.length, blockDigest(client.algorithm, content));
+    const digests = client.digestsOf(content);
     this.sentBytes += content.length;
-    const receipt = await this.#publishing.inline(client, { size: content.length, digest }, () =>
-      client.put(this.#path, content, this.#attributes()),
+    const receipt = await this.#publishing.inline(client, { size: content.length, digest: digests.file }, () =>
+      client.putHashed(this.#path, content, digests, this.#attributes()),
     );
     this.#inPlaceBytes = content.length;
     this.#tellDone();

@@ -137,7 +137,6 @@ export class PutTree implements TreeDirection {
     try {
       const isLarge = entry.size > BLOCK_BYTES;
       const isDelta = isLarge && usesDelta(this.#options, action) && (await this.#mayRead());
-      const name = `${formatAddress(connector.options.address)}\0${remote}\0${resolve(local)}`;
       const { receipt, sentBytes, resumedBytes, retries, client } = await upload(connector, source, remote, {
         ...transfer,
         ...hooks,
@@ -148,7 +147,9 @@ export class PutTree implements TreeDirection {
         durability: 'memory',
         ...(isDelta ? { base: 'existing' } : {}),
         ...(mustBeNew && existing === undefined && !again ? { if: 'absent' } : {}),
-        ...(isLarge && resumeKeys !== undefined ? { resume: { keys: resumeKeys, name } } : {}),
+        ...(isLarge && resumeKeys !== undefined
+          ? { resume: { keys: resumeKeys, name: this.#resumeName(local, remote) } }
+          : {}),
         beforePublishing: async (on) => {
           if (existing !== undefined) await this.#keepBackup(on, existing.path);
         },
@@ -216,6 +217,10 @@ export class PutTree implements TreeDirection {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // The connector is its owner's.
+  }
+
+  #resumeName(local: string, remote: string): string {
+    return `${formatAddress(this.#options.connector.options.address)}\0${remote}\0${resolve(local)}`;
   }
 
   /** What stands on the server tells what it holds only to who may read it. */
