@@ -12,7 +12,9 @@ export const DIGEST_BYTES = 32;
 
 /** The digest of one block's bytes, raw (32 bytes). */
 export function blockDigest(algorithm: DigestAlgorithm, bytes: Buffer): Buffer {
-  return algorithm === 'sha256' ? hash('sha256', bytes, 'buffer') : loadedBlake3().blake3(bytes);
+  if (algorithm === 'sha256') return hash('sha256', bytes, 'buffer');
+  // As a text, and from it into memory that is there: a buffer of the package's own is freed by a call of it for each.
+  return Buffer.from(loadedBlake3().blake3UrlSafeBase64(bytes), 'base64url');
 }
 
 /** The file digest in its written form, over the raw block digests in the order of their blocks. */
@@ -57,7 +59,7 @@ export function preferredAlgorithm(): DigestAlgorithm {
 }
 
 interface Blake3Package {
-  blake3(bytes: Buffer): Buffer;
+  blake3UrlSafeBase64(bytes: Buffer): string;
   Blake3Hasher: new () => { update(bytes: Buffer): unknown; digestBuffer(): Buffer };
 }
 
