@@ -70,11 +70,11 @@ function checkValue(value: unknown, depth: number): void {
   } else if (Array.isArray(value)) {
     for (const item of value) checkValue(item, depth + 1);
   } else if (isObject(value)) {
-    for (const [name, item] of Object.entries(value)) {
+    for (const name in value) {
       if (FORBIDDEN_FIELDS.has(name))
         throw badHeader(`The header has the field ${name}, which is not allowed.`);
       checkValue(name, depth);
-      checkValue(item, depth + 1);
+      checkValue(value[name], depth + 1);
     }
   }
 }

@@ -15,18 +15,23 @@ export class KeyedMutex {
 
   /** Runs `task` alone among those of `keys` (one, or several that are taken together). */
   async run<T>(keys: string | readonly string[], task: () => Promise<T>): Promise<T> {
-    const each = typeof keys === 'string' ? [keys] : [...new Set(keys)];
-    const wanted = each.map((key) => `${this.#prefix}${key}`);
     const { promise: done, resolve } = Promise.withResolvers<void>();
+    const wanted = new Set<string>();
+    const before: Promise<void>[] = [];
     // All tails are replaced in the same turn, so two tasks can never wait for each other.
-    const before = wanted.map((key) => this.#tails.get(key)).filter((tail) => tail !== undefined);
-    for (const key of wanted) this.#tails.set(key, done);
+    for (const key of typeof keys === 'string' ? [keys] : keys) {
+      const name = `${this.#prefix}${key}`;
+      const tail = this.#tails.get(name);
+      if (tail !== undefined && tail !== done) before.push(tail);
+      this.#tails.set(name, done);
+      wanted.add(name);
+    }
     try {
-      // The usual case, for each of many small files.
+      // Usually none: a wait for nothing would cost something for each of many small files.
       if (before.length > 0) await Promise.all(before);
       return await task();
     } finally {
-      for (const key of wanted) if (this.#tails.get(key) === done) this.#tails.delete(key);
+      for (const name of wanted) if (this.#tails.get(name) === done) this.#tails.delete(name);
       resolve();
     }
   }

@@ -12,8 +12,8 @@ const GATHER_BYTES = 65_536;
 
 interface Outgoing {
   bytes: Uint8Array;
-  /** Called when the kernel has taken the last of the bytes, or with why it never will. */
-  settle: (error?: Error) => void;
+  /** Of the last part of a message: called when the kernel has taken all of it, or with why it never will. */
+  settle: ((error?: Error) => void) | undefined;
 }
 
 /** What waits to be sent on a socket, in order; the kernel's pace is the pace of `send`. */
@@ -37,12 +37,12 @@ export class Outbox {
   /** Resolves when the kernel has taken all of `parts`, which leave without anything in between. */
   send(...parts: Uint8Array[]): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
     const filled = parts.filter((part) => part.length > 0);
-    filled.forEach((bytes, index) => {
-      const isLast = index === filled.length - 1;
-      this.#queue.push({ bytes, settle: (error) => (error ? reject(error) : isLast && resolve()) });
-    });
+    const last = filled.pop();
+    if (last === undefined) return Promise.resolve();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    for (const bytes of filled) this.#queue.push({ bytes, settle: undefined });
+    this.#queue.push({ bytes: last, settle: (error) => (error ? reject(error) : resolve()) });
     if (!this.#isWriting) this.#writeNext();
     return promise;
   }
@@ -56,7 +56,7 @@ export class Outbox {
   /** Everything that waits, and all that comes later, fails with `error`. May be called again. */
   fail(error: Error): void {
     this.#failure ??= error;
-    for (const { settle } of this.#queue.splice(0)) settle(this.#failure);
+    for (const { settle } of this.#queue.splice(0)) settle?.(this.#failure);
   }
 
   #writeNext(): void {
@@ -73,7 +73,7 @@ export class Outbox {
       this.#isWriting = false;
       this.#pieceBytes = this.#clock.monotonicMs() - startMs < FAST_MS ? FAST_PIECE_BYTES : PIECE_BYTES;
       if (error) this.fail(error);
-      for (const settle of settled) settle(error ?? undefined);
+      for (const settle of settled) settle?.(error ?? undefined);
       if (!error) this.#writeNext();
     });
   }
