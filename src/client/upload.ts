@@ -166,8 +166,10 @@ class UploadRun {
     await abortable(this.#options.throttle?.(content.length), this.#options.signal);
     const digests = client.digestsOf(content);
     this.sentBytes += content.length;
-    const receipt = await this.#publishing.inline(client, { size: content.length, digest: digests.file }, () =>
-      client.putHashed(this.#path, content, digests, this.#attributes()),
+    const receipt = await this.#publishing.inline(
+      client,
+      { size: content.length, digest: digests.file },
+      () => client.putHashed(this.#path, content, digests, this.#attributes()),
     );
     this.#inPlaceBytes = content.length;
     this.#tellDone();
