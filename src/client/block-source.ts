@@ -118,7 +118,7 @@ export function readFileSource(
     const size = Number(stats.size);
     if (size > BLOCK_BYTES) return undefined;
     // One byte more, which must not be there.
-    const content = Buffer.allocUnsafe(size + 1);
+    const content = blockBuffers.take(size + 1);
     let filled = 0;
     let bytesRead: number;
     do {
@@ -158,8 +158,8 @@ class ReadSource implements BlockSource {
     return Promise.resolve(index === 0 && this.size > 0 ? this.#content : undefined);
   }
 
-  release(): void {
-    // It may be asked for again.
+  release(_index: number, block?: Buffer): void {
+    if (block !== undefined) blockBuffers.give(block);
   }
 
   assertUnchanged(): Promise<void> {

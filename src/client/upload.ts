@@ -166,11 +166,12 @@ class UploadRun {
     await abortable(this.#options.throttle?.(content.length), this.#options.signal);
     const digests = client.digestsOf(content);
     this.sentBytes += content.length;
-    const receipt = await this.#publishing.inline(
-      client,
-      { size: content.length, digest: digests.file },
-      () => client.putHashed(this.#path, content, digests, this.#attributes()),
-    );
+    const whole = { size: content.length, digest: digests.file };
+    const receipt = await this.#publishing.inline(client, whole, async () => {
+      const answer = await client.putHashed(this.#path, content, digests, this.#attributes());
+      this.#source.release(0, content);
+      return answer;
+    });
     this.#inPlaceBytes = content.length;
     this.#tellDone();
     return receipt;
