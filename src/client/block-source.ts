@@ -139,13 +139,13 @@ export function readFileSource(
   }
 }
 
-/** A file that was read whole, while it stood still. */
+/** A file that was read whole, while it stood still: kept until it is released. */
 class ReadSource implements BlockSource {
-  readonly isRepeatable = true;
+  readonly isRepeatable = false;
   readonly size: number;
   readonly mtimeMs: number;
   readonly mode: number;
-  readonly #content: Buffer;
+  #content: Buffer | undefined;
 
   constructor(content: Buffer, stats: BigIntStats) {
     this.#content = content;
@@ -154,12 +154,15 @@ class ReadSource implements BlockSource {
     this.mode = Number(stats.mode) & 0o777;
   }
 
-  block(index: number): Promise<Buffer | undefined> {
-    return Promise.resolve(index === 0 && this.size > 0 ? this.#content : undefined);
+  async block(index: number): Promise<Buffer | undefined> {
+    if (index > 0 || this.size === 0) return undefined;
+    if (this.#content !== undefined) return this.#content;
+    throw new SealiftError('internal', 'A content was asked for again after it was released.');
   }
 
-  release(_index: number, block?: Buffer): void {
-    if (block !== undefined) blockBuffers.give(block);
+  release(): void {
+    if (this.#content !== undefined) blockBuffers.give(this.#content);
+    this.#content = undefined;
   }
 
   assertUnchanged(): Promise<void> {

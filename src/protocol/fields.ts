@@ -43,7 +43,7 @@ export function readFields<S extends Shape>(
 /** The fields as they stand on the wire; those that are undefined are left out. */
 export function writeFields(fields: object): Record<string, unknown> {
   const header: Record<string, unknown> = {};
-  for (const key in fields) {
+  for (const key of Object.keys(fields)) {
     const value = (fields as Record<string, unknown>)[key];
     if (value !== undefined) header[wireName(key)] = value;
   }

@@ -70,7 +70,7 @@ function checkValue(value: unknown, depth: number): void {
   } else if (Array.isArray(value)) {
     for (const item of value) checkValue(item, depth + 1);
   } else if (isObject(value)) {
-    for (const name in value) {
+    for (const name of Object.keys(value)) {
       if (FORBIDDEN_FIELDS.has(name))
         throw badHeader(`The header has the field ${name}, which is not allowed.`);
       checkValue(name, depth);
