@@ -23,8 +23,8 @@ export interface TreeJobParts {
   name: string;
   direction: TreeDirection;
   rules: Pick<Rules, 'archive' | 'ifExists'>;
-  /** The steps, told by `onCount` how much they are as far as is known. */
-  plan: (onCount: (totals: Totals) => void) => AsyncIterable<Action>;
+  /** The steps in batches, told by `onCount` how much they are as far as is known. */
+  plan: (onCount: (totals: Totals) => void) => AsyncIterable<readonly Action[]>;
   /** Show the plan while it is carried out, instead of what became of each file. */
   showsPlan: boolean;
 }
@@ -39,7 +39,8 @@ export function treeJob(context: RunContext, parts: TreeJobParts): TransferJob {
       disposing(parts.direction, async () => {
         const actions = parts.plan(display.countTree());
         if (context.settings['dryRun'] === true) {
-          for await (const action of actions) tellPlanned(context, action, tally, parts);
+          for await (const batch of actions)
+            for (const action of batch) tellPlanned(context, action, tally, parts);
         } else {
           const observer = new TreeReport(context, parts, tally, display);
           await runActions(parts.direction, actions, runSettings(context, parts.rules, tally), observer);

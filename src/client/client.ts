@@ -38,6 +38,14 @@ export type PutOptions = Pick<RequestFields<'put'>, 'mtimeMs' | 'mode' | 'durabi
   signal?: AbortSignal | undefined;
 };
 
+/** What of a directory is listed. */
+export interface ListOptions {
+  recursive?: boolean;
+  versions?: boolean;
+  onUnlisted?: (unlisted: Unlisted) => void;
+  signal?: AbortSignal;
+}
+
 /** A file that was fetched in one piece. */
 export interface WholeFile {
   content: Buffer;
@@ -150,24 +158,17 @@ export class Client implements AsyncDisposable {
     return readAnswer(STAT_ANSWER, (await this.request('stat', fields, { signal })).header);
   }
 
-  /** What a directory holds, page by page as the server sends it; with `versions` the former versions of its files instead, or those of the file `path`. `onUnlisted` is told of directories that hold names which no path can say. */
-  async *list(
-    path: string,
-    {
-      recursive = false,
-      versions,
-      onUnlisted,
-      signal,
-    }: {
-      recursive?: boolean;
-      versions?: boolean;
-      onUnlisted?: (unlisted: Unlisted) => void;
-      signal?: AbortSignal;
-    } = {},
-  ): AsyncGenerator<ListEntry> {
+  /** What a directory holds; with `versions` the former versions of its files instead, or those of the file `path`. `onUnlisted` is told of directories that hold names which no path can say. */
+  async *list(path: string, options: ListOptions = {}): AsyncGenerator<ListEntry> {
+    for await (const page of this.listPages(path, options)) yield* page;
+  }
+
+  /** @internal The same, page by page as the server sends it. */
+  listPages(path: string, options: ListOptions): AsyncGenerator<ListEntry[]> {
+    const { recursive = false, versions, onUnlisted, signal } = options;
     const fields = { path, recursive, ...(versions === undefined ? {} : { versions }) };
-    yield* pagesOf(
-      (options) => this.request('list', fields, options),
+    return pagesOf(
+      (request) => this.request('list', fields, request),
       ({ content }) => {
         if (onUnlisted !== undefined) readUnlisted(content).forEach(onUnlisted);
         return readListing(content, 'entries', readListEntry);
@@ -178,11 +179,12 @@ export class Client implements AsyncDisposable {
 
   /** The paths of the files that contain or match `query`. */
   async *search(query: string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<string> {
-    yield* pagesOf(
+    const pages = pagesOf(
       (options) => this.request('search', { query }, options),
       ({ content }) => readListing(content, 'result', readPath),
       signal,
     );
+    for await (const page of pages) yield* page;
   }
 
   /** Stores a file of at most one block. Larger ones go through `upload`. */

@@ -7,15 +7,15 @@ import type { RequestOptions } from './requests.ts';
 const MAX_WAITING_BYTES = 256 * 2 ** 20;
 
 /**
- * Turns an answer of many parts into something to iterate over. What comes faster than it is taken waits in memory:
- * if the connection waited instead, who asks something else for each item would wait for ever. Who stops early
+ * Turns an answer of many parts into something to iterate over, page by page. What comes faster than it is taken waits in memory:
+ * if the connection waited instead, who asks something else for each page would wait for ever. Who stops early
  * cancels the request.
  */
 export async function* pagesOf<T>(
   send: (options: Pick<RequestOptions, 'onPart' | 'signal'>) => Promise<Message>,
   items: (part: Message) => T[],
   signal: AbortSignal | undefined,
-): AsyncGenerator<T> {
+): AsyncGenerator<T[]> {
   const waiting: Message[] = [];
   let waitingBytes = 0;
   let more = Promise.withResolvers<void>();
@@ -45,7 +45,7 @@ export async function* pagesOf<T>(
       await more.promise;
       more = Promise.withResolvers();
       for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
-        yield* items(part);
+        yield items(part);
         waitingBytes -= part.content.length;
         if (end?.failure !== undefined) throw end.failure;
       }

@@ -114,7 +114,7 @@ test('a server that is slow to write is sent more than two blocks, which it has 
   const { address } = await startTestServer({ store });
   const pin = certificatePin(new X509Certificate((await loopbackCertificate()).cert));
   const writing = store.hold('write 0');
-  const last = store.hold('write 4');
+  const last = store.hold('write 3');
   const { local } = await startSetting();
   const content = noise(5 * MIB);
   const sending = send(connectorTo(address, pin, { token: tokenOf('tester') }), await local(content), 'slow');

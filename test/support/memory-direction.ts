@@ -37,10 +37,10 @@ export class MemoryDirection implements TreeDirection {
     return anySignal(signal);
   }
 
-  async *scanSource({ filter, onWay, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry> {
+  async *scanSource({ filter, onWay, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry[]> {
     if (this.source.size === 0) throw new SealiftError('local-not-found', 'SOURCE does not exist.');
     for (const entry of [...this.source.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {
-      if (filter.takes(entry)) yield await Promise.resolve(entry);
+      if (filter.takes(entry)) yield await Promise.resolve([entry]);
       else if (entry.type === 'directory') onWay?.(entry);
       else if (entry.type === 'file' && !filter.protects(entry.path, false)) onLeftOut?.(entry.path);
     }

@@ -129,9 +129,9 @@ function tell({ terminal }: RunContext, difference: Difference, treeName: string
 async function* counted(
   repairs: readonly Action[],
   onCount: (totals: Totals) => void,
-): AsyncGenerator<Action> {
+): AsyncGenerator<readonly Action[]> {
   const files = repairs.filter(({ kind }) => kind === 'file');
   const bytes = files.reduce((sum, { entry }) => sum + entry.size, 0);
   onCount({ files: files.length, bytes, isExact: true });
-  yield* await Promise.resolve(repairs);
+  yield await Promise.resolve(repairs);
 }

@@ -127,6 +127,6 @@ async function* planned(
   direction: TreeDirection,
   options: SyncOptions,
   onCount: (totals: Totals) => void,
-): AsyncGenerator<Action> {
-  yield* await planSync(direction, { ...options, onCount });
+): AsyncGenerator<Action[]> {
+  yield await planSync(direction, { ...options, onCount });
 }

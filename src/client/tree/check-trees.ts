@@ -1,6 +1,6 @@
 import { SealiftError } from '../../errors.ts';
 import type { DirectoryAction, SendAction } from './action.ts';
-import { mapConcurrently } from './concurrency.ts';
+import { each, mapConcurrently } from './concurrency.ts';
 import type { TreeDirection } from './direction.ts';
 import { linkProblem, nearest, type TreeEntry } from './tree-entry.ts';
 import type { TreeFilter } from './tree-filter.ts';
@@ -60,7 +60,7 @@ export async function* checkTrees(
       return undefined;
     }
   };
-  for await (const difference of mapConcurrently(source, READ_AT_ONCE, compare))
+  for await (const difference of mapConcurrently(each(source), READ_AT_ONCE, compare))
     if (difference !== undefined) yield difference;
   for (const existing of [...target.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {
     const { path, type } = existing;

@@ -1,19 +1,38 @@
-/** Runs `task` for every item, `limit` at once, begun in their order. Throws the first failure, once those under way have ended; no further one is begun then. */
+/**
+ * Items as they come, several together: to hand each of many thousand through every stage by itself would cost more
+ * than what is done with it.
+ */
+export type Batches<T> = AsyncIterable<readonly T[]> | Iterable<readonly T[]>;
+
+/**
+ * Runs `task` for every item, `limit` at once, begun in their order. Throws the first failure, once those under way have
+ * ended; no further one is begun then, nor once `isWanted` says no.
+ */
 export async function forEachConcurrently<T>(
-  items: AsyncIterable<T>,
+  batches: Batches<T>,
   limit: number,
   task: (item: T) => Promise<void>,
+  isWanted: () => boolean = () => true,
 ): Promise<void> {
-  const iterator = items[Symbol.asyncIterator]();
+  const iterator =
+    Symbol.asyncIterator in batches ? batches[Symbol.asyncIterator]() : batches[Symbol.iterator]();
   let failure: { error: unknown } | undefined;
-  const isOver = () => failure !== undefined;
+  const isOver = () => failure !== undefined || !isWanted();
+  let batch: readonly T[] = [];
+  let position = 0;
+  let more: Promise<boolean> | undefined;
+  const nextBatch = async () => {
+    const next = await iterator.next();
+    more = undefined;
+    batch = next.done === true ? [] : next.value;
+    position = 0;
+    return next.done !== true;
+  };
   const work = async () => {
     try {
       while (!isOver()) {
-        const next = await iterator.next();
-        // Another may have failed while this one waited for its item.
-        if (next.done === true || isOver()) return;
-        await task(next.value);
+        if (position < batch.length) await task(batch[position++] as T);
+        else if (!(await (more ??= nextBatch()))) return;
       }
     } catch (error) {
       failure ??= { error };
@@ -46,8 +65,13 @@ export async function* mapConcurrently<T, R>(
   }
 }
 
-/** Takes items as fast as they come, from now on, and keeps them until they are wanted. The failure of `items` comes after them. */
-export class Ahead<T> implements AsyncIterable<T> {
+/** The items of batches, one by one. */
+export async function* each<T>(batches: Batches<T>): AsyncGenerator<T> {
+  for await (const batch of batches) yield* batch;
+}
+
+/** Takes items as fast as they come, from now on, and gives all that wait when they are wanted. The failure of `batches` comes after them. */
+export class Ahead<T> implements AsyncIterable<T[]> {
   #waiting: T[] = [];
   #more = Promise.withResolvers<void>();
   #isOver = false;
@@ -55,8 +79,8 @@ export class Ahead<T> implements AsyncIterable<T> {
   #failure: { error: unknown } | undefined;
   readonly #taking: Promise<void>;
 
-  constructor(items: AsyncIterable<T>) {
-    this.#taking = this.#take(items).catch((error: unknown) => {
+  constructor(batches: Batches<T>) {
+    this.#taking = this.#take(batches).catch((error: unknown) => {
       this.#failure = { error };
     });
     void this.#taking.finally(() => {
@@ -65,9 +89,9 @@ export class Ahead<T> implements AsyncIterable<T> {
     });
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<T[]> {
     try {
-      for (let batch = await this.#next(); batch !== undefined; batch = await this.#next()) yield* batch;
+      for (let batch = await this.#next(); batch !== undefined; batch = await this.#next()) yield batch;
     } finally {
       await this.stop();
     }
@@ -90,10 +114,10 @@ export class Ahead<T> implements AsyncIterable<T> {
     return this.#isOver ? undefined : this.#next();
   }
 
-  async #take(items: AsyncIterable<T>): Promise<void> {
-    for await (const item of items) {
+  async #take(batches: Batches<T>): Promise<void> {
+    for await (const batch of batches) {
       if (!this.#isWanted) return;
-      this.#waiting.push(item);
+      for (const item of batch) this.#waiting.push(item);
       this.#more.resolve();
     }
   }

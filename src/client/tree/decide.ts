@@ -1,6 +1,6 @@
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import type { Action } from './action.ts';
-import { mapConcurrently } from './concurrency.ts';
+import { each, mapConcurrently, type Batches } from './concurrency.ts';
 import { hasSameTime, timeGrain } from './time-grain.ts';
 import { linkProblem, nearest, type TreeEntry } from './tree-entry.ts';
 
@@ -33,31 +33,46 @@ const COMPARED_AT_ONCE = 4;
  * What is to be done with each entry of the source, in its order. Takes out of `target` what the source has; what
  * is left in the end is what the source lacks.
  */
-export function decisions(
-  source: AsyncIterable<TreeEntry>,
+export async function* decisions(
+  source: Batches<TreeEntry>,
   target: Map<string, TreeEntry>,
   rules: Rules,
   sides: Sides,
-): AsyncGenerator<Action> {
-  const grain = timeGrain(target);
-  // Where names are given, each has to be known before the next entry is looked at.
-  const limit = rules.compare === 'digest' && rules.ifExists !== 'rename' ? COMPARED_AT_ONCE : 1;
+): AsyncGenerator<Action[]> {
+  const context = { rules, sides, grain: timeGrain(target) };
   // Directories that are not made, since something else that is to be kept has the name: nothing can go into them.
   const skipped = new Map<string, true>();
-  return mapConcurrently(source, limit, async (entry) => {
-    const existing = target.get(entry.path);
-    if (rules.ifExists === 'skip') {
-      if (nearest(entry.path, skipped) === true) return { kind: 'skip', entry, reason: 'exists' };
-      const isInPlace = existing !== undefined && existing.type !== 'directory';
-      if (entry.type === 'directory' && entry.path !== '' && isInPlace) skipped.set(entry.path, true);
-    }
-    const action = await decideOrRefuse(entry, existing, rules, sides, grain);
+  const isInSkipped = (entry: TreeEntry, existing: TreeEntry | undefined) => {
+    if (rules.ifExists !== 'skip') return false;
+    if (nearest(entry.path, skipped) === true) return true;
+    const isInPlace = existing !== undefined && existing.type !== 'directory';
+    if (entry.type === 'directory' && entry.path !== '' && isInPlace) skipped.set(entry.path, true);
+    return false;
+  };
+  const settled = (entry: TreeEntry, action: Action): Action => {
     if (rules.ifExists === 'rename') return renamed(action, target);
     // A directory that is in the way of a file has to be removed like everything in it.
     const isInTheWay = (action.kind === 'file' || action.kind === 'link') && action.late;
     if (!isInTheWay) target.delete(entry.path);
     return action;
+  };
+  if (rules.compare !== 'digest') {
+    const decided = (entry: TreeEntry): Action => {
+      const existing = target.get(entry.path);
+      if (isInSkipped(entry, existing)) return { kind: 'skip', entry, reason: 'exists' };
+      return settled(entry, decide(entry, existing, context));
+    };
+    for await (const batch of source) yield batch.map(decided);
+    return;
+  }
+  // Where names are given, each has to be known before the next entry is looked at.
+  const limit = rules.ifExists === 'rename' ? 1 : COMPARED_AT_ONCE;
+  const actions = mapConcurrently(each(source), limit, async (entry): Promise<Action> => {
+    const existing = target.get(entry.path);
+    if (isInSkipped(entry, existing)) return { kind: 'skip', entry, reason: 'exists' };
+    return settled(entry, await decideByDigest(entry, existing, context));
   });
+  for await (const action of actions) yield [action];
 }
 
 /** The same beside what stands at the target already, under a name that neither it nor another of the source has. */
@@ -72,25 +87,38 @@ function renamed(action: Action, target: Map<string, TreeEntry>): Action {
   return action.kind === 'file' || action.kind === 'link' ? { ...action, to, existing: undefined } : action;
 }
 
+interface Context {
+  rules: Rules;
+  sides: Sides;
+  /** Of the times of the target. */
+  grain: number;
+}
+
 // A file that cannot be compared must not keep the others from it; a server that is gone does.
-async function decideOrRefuse(...parts: Parameters<typeof decide>): Promise<Action> {
+async function decideByDigest(
+  entry: TreeEntry,
+  existing: TreeEntry | undefined,
+  context: Context,
+): Promise<Action> {
+  const isAsked = entry.type === 'file' && existing?.type === 'file' && entry.size === existing.size;
   try {
-    return await decide(...parts);
+    const hasSameDigest = isAsked && (await context.sides.hasSameContent(entry.path, existing.path));
+    return decide(entry, existing, context, hasSameDigest);
   } catch (error) {
     if (!isSealiftError(error, ...OF_ONE_FILE)) throw error;
-    return { kind: 'refuse', entry: parts[0], error };
+    return { kind: 'refuse', entry, error };
   }
 }
 
 const OF_ONE_FILE = ['local-file', 'local-not-found', 'source-changed', 'not-found', 'is-directory'] as const;
 
-async function decide(
+function decide(
   entry: TreeEntry,
   existing: TreeEntry | undefined,
-  rules: Rules,
-  sides: Sides,
-  grain: number,
-): Promise<Action> {
+  context: Context,
+  hasSameDigest = false,
+): Action {
+  const { rules, grain } = context;
   if (entry.type === 'symlink' && !rules.archive) return { kind: 'skip', entry, reason: 'link' };
   const error = linkProblem(entry);
   if (error !== undefined) return { kind: 'refuse', entry, error };
@@ -99,17 +127,15 @@ async function decide(
     if (entry.path === '') throw otherKind(entry, existing);
     return replaceOther(entry, existing, rules);
   }
-  const isSame = await hasSameContent(entry, existing, rules, sides, grain);
-  if (entry.type === 'directory')
-    return {
-      kind: 'directory',
-      entry,
-      existing,
-      differs: rules.archive && differs(entry, existing, sides, grain),
-    };
-  if (!isSame) return replace(entry, existing, rules);
   const isDifferent =
-    !hasSameTime(entry, existing, grain) || (rules.archive && differs(entry, existing, sides, grain));
+    !hasSameTime(entry, existing, grain) || (rules.archive && hasOtherMode(entry, existing, context));
+  if (entry.type === 'directory')
+    return { kind: 'directory', entry, existing, differs: rules.archive && isDifferent };
+  const isSame =
+    entry.type === 'symlink'
+      ? entry.target === existing.target
+      : hasSameDigest || (rules.compare === 'time' && hasSameSizeAndTime(entry, existing, grain));
+  if (!isSame) return replace(entry, existing, rules);
   if (!isDifferent) return { kind: 'skip', entry, reason: 'unchanged' };
   // Only its attributes would change, but it was to be left as it is.
   if (rules.ifExists === 'skip' || rules.ifExists === 'rename')
@@ -118,23 +144,12 @@ async function decide(
   return { kind: 'attributes', entry, existing };
 }
 
-async function hasSameContent(
-  entry: TreeEntry,
-  existing: TreeEntry,
-  { compare }: Rules,
-  sides: Sides,
-  grain: number,
-): Promise<boolean> {
-  if (entry.type === 'symlink') return entry.target === existing.target;
-  if (entry.type === 'directory' || compare === 'never' || entry.size !== existing.size) return false;
-  return compare === 'time'
-    ? hasSameTime(entry, existing, grain)
-    : sides.hasSameContent(entry.path, existing.path);
+function hasSameSizeAndTime(entry: TreeEntry, existing: TreeEntry, grain: number): boolean {
+  return entry.size === existing.size && hasSameTime(entry, existing, grain);
 }
 
 // A link has no permission bits of its own.
-function differs(entry: TreeEntry, existing: TreeEntry, sides: Sides, grain: number): boolean {
-  if (!hasSameTime(entry, existing, grain)) return true;
+function hasOtherMode(entry: TreeEntry, existing: TreeEntry, { sides }: Context): boolean {
   return entry.type !== 'symlink' && sides.keptMode(entry) !== existing.mode;
 }
 

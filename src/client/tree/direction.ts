@@ -46,7 +46,8 @@ export interface TreeDirection extends Sides, AsyncDisposable {
   readonly targetName: string;
   /** From now on `signal` ends what is under way, as the signal that the direction was made with does. Returns what fires with either. */
   abortOn(signal: AbortSignal | undefined): AbortSignal;
-  scanSource(options: ScanOptions): AsyncIterable<TreeEntry>;
+  /** In batches, as they come. */
+  scanSource(options: ScanOptions): AsyncIterable<readonly TreeEntry[]>;
   /**
    * By path, the top as `""`; empty if nothing stands there. `onProblem` is told of what is below the top and cannot be
    * looked at, where that is noticed.

@@ -69,7 +69,7 @@ export class GetTree implements TreeDirection {
     return either;
   }
 
-  async *scanSource({ filter, onWay, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry> {
+  async *scanSource({ filter, onWay, onLeftOut, onProblem }: ScanOptions): AsyncGenerator<TreeEntry[]> {
     const { top: root, signal } = this.#options;
     const { entries, problems } = await this.#ask(async (client) => {
       const found: TreeEntry[] = [];
@@ -79,12 +79,14 @@ export class GetTree implements TreeDirection {
       const onUnlisted = (error: SealiftError, path: string) => {
         if (filter.entersDirectory(path)) unlisted.push({ path, error });
       };
-      for await (const entry of scanRemote(client, root, signal, onUnlisted)) {
-        filled.add(parentPath(entry.path));
-        if (entry.type === 'directory' && filter.entersDirectory(entry.path)) directories.push(entry.path);
-        if (entry.path === '' || filter.takes(entry)) found.push(entry);
-        else if (entry.type === 'directory') onWay?.(entry);
-        else if (entry.type === 'file' && !filter.protects(entry.path, false)) onLeftOut?.(entry.path);
+      for await (const page of scanRemote(client, root, signal, onUnlisted)) {
+        for (const entry of page) {
+          filled.add(parentPath(entry.path));
+          if (entry.type === 'directory' && filter.entersDirectory(entry.path)) directories.push(entry.path);
+          if (entry.path === '' || filter.takes(entry)) found.push(entry);
+          else if (entry.type === 'directory') onWay?.(entry);
+          else if (entry.type === 'file' && !filter.protects(entry.path, false)) onLeftOut?.(entry.path);
+        }
       }
       const seemEmpty = directories.filter((path) => path !== '' && !filled.has(path));
       const unreadable = unreadableDirectories(client, root, seemEmpty, signal);
@@ -100,8 +102,7 @@ export class GetTree implements TreeDirection {
       );
     this.#isFile = top === 'file';
     // In their order, so that two runs do the same in the same order, and a directory comes before what it holds.
-    entries.sort((a, b) => (a.path < b.path ? -1 : 1));
-    yield* entries;
+    yield entries.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
   async scanTarget(onProblem: ScanOptions['onProblem']): Promise<Map<string, TreeEntry>> {
@@ -120,9 +121,7 @@ export class GetTree implements TreeDirection {
       },
     });
     try {
-      for await (const entry of scan) {
-        entries.set(entry.path, entry);
-      }
+      for await (const batch of scan) for (const entry of batch) entries.set(entry.path, entry);
     } catch (error) {
       if (!isSealiftError(error, 'local-not-found')) throw error;
     }

@@ -30,29 +30,28 @@ const BATCH = 256;
 
 /**
  * Everything that a filter takes of the local tree at `root`, each directory before what it holds, the top itself
- * always and first, as `""`. A root that is a file is a tree of one entry. Symbolic links are entries and are not followed,
+ * always and first, as `""`; in batches, none empty. A root that is a file is a tree of one entry. Symbolic links are entries and are not followed,
  * but for the root itself. Throws `local-not-found` or `local-file` for a root that cannot be read.
  */
-export async function* scanLocal(root: string, options: ScanOptions): AsyncGenerator<TreeEntry> {
+export async function* scanLocal(root: string, options: ScanOptions): AsyncGenerator<TreeEntry[]> {
   const top = await topEntry(root);
   const { filter } = options;
-  if (top.type !== 'directory') {
-    yield top;
-    return;
-  }
-  yield top;
+  yield [top];
+  if (top.type !== 'directory') return;
   const pace = { looked: 0 };
   const waiting = [''];
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
     const below: string[] = [];
     for await (const entries of entriesIn(root, directory, options, pace)) {
+      const taken: TreeEntry[] = [];
       for (const entry of entries) {
         if (entry.type === 'directory' && filter.entersDirectory(entry.path)) below.push(entry.path);
-        if (filter.takes(entry)) yield entry;
+        if (filter.takes(entry)) taken.push(entry);
         else if (entry.type === 'directory') options.onWay?.(entry);
         else if (entry.type === 'file' && !filter.protects(entry.path, false))
           options.onLeftOut?.(entry.path);
       }
+      if (taken.length > 0) yield taken;
     }
     for (let last = below.pop(); last !== undefined; last = below.pop()) waiting.push(last);
   }

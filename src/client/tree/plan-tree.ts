@@ -1,7 +1,7 @@
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import type { Action } from './action.ts';
-import { Ahead } from './concurrency.ts';
+import { Ahead, type Batches } from './concurrency.ts';
 import { decisions, type Rules } from './decide.ts';
 import type { TreeDirection } from './direction.ts';
 import { checkDeletions, checkSource, deletions, detectRenames, type MaxDelete } from './plan.ts';
@@ -38,7 +38,10 @@ export interface SyncOptions extends PlanOptions {
  * The steps to bring what a source has to a target, while the source is still being looked at. What stands at the
  * target is looked at before; who may not list it sends everything.
  */
-export async function* planCopy(direction: TreeDirection, options: PlanOptions): AsyncGenerator<Action> {
+export async function* planCopy(
+  direction: TreeDirection,
+  options: PlanOptions,
+): AsyncGenerator<readonly Action[]> {
   const source = new Source(direction, options);
   try {
     const target = await direction.scanTarget(source.onTargetProblem).catch((error: unknown) => {
@@ -108,7 +111,7 @@ async function sourceActions(
 ): Promise<Action[]> {
   let found: Action[];
   try {
-    found = await Array.fromAsync(counted(source.actions(target), options));
+    found = (await Array.fromAsync(counted(source.actions(target), options))).flat();
   } catch (error) {
     if (!isSealiftError(error, 'local-not-found', 'not-found') || source.count > 0) throw error;
     if (!options.allowEmptySource) checkSource(0, targetEntries, `The source ${source.name} does not exist`);
@@ -168,22 +171,24 @@ class Source {
     return this.#found.stop();
   }
 
-  async *actions(target: Map<string, TreeEntry>): AsyncGenerator<Action> {
-    for await (const action of decisions(this.#found, target, this.#options.rules, this.#direction)) {
-      yield* this.#noticed.splice(0);
-      const { path } = action.entry;
-      // Such a directory is made as the source has it, for it may be private; what stands is left as it is.
-      if (this.#needed.has(path) && (action.kind !== 'directory' || action.existing !== undefined)) continue;
+  async *actions(target: Map<string, TreeEntry>): AsyncGenerator<Action[]> {
+    // Such a directory is made as the source has it, for it may be private; what stands is left as it is.
+    const isMeant = (action: Action) =>
+      !this.#needed.has(action.entry.path) || (action.kind === 'directory' && action.existing === undefined);
+    const orUnseen = (action: Action) => {
       // What stands there may be newer, or be meant to be kept. The unreadable directory itself is seen.
       const isSeen = action.kind === 'directory' && action.existing !== undefined;
+      const { path } = action.entry;
       const unseen = isSeen ? undefined : nearest(path, this.unseenAtTarget);
-      yield unseen === undefined ? action : refusal(path, unseen);
-    }
+      return unseen === undefined ? action : refusal(path, unseen);
+    };
+    for await (const actions of decisions(this.#found, target, this.#options.rules, this.#direction))
+      yield [...this.#noticed.splice(0), ...actions.filter(isMeant).map(orUnseen)];
     for (const path of this.#missing) {
       const message = `${JSON.stringify(path)} is asked for by name and does not exist.`;
       this.#refuse(new SealiftError('local-not-found', message), path);
     }
-    yield* this.#noticed.splice(0);
+    yield this.#noticed.splice(0);
   }
 
   /** The directories that something of the source is in. */
@@ -191,7 +196,7 @@ class Source {
     return this.#parents;
   }
 
-  async *#entries(): AsyncGenerator<TreeEntry> {
+  async *#entries(): AsyncGenerator<TreeEntry[]> {
     const { filter, signal, rules } = this.#options;
     const folding = await this.#direction.nameFolding();
     const clashes = folding.case || folding.forms ? new NameClashes(folding) : undefined;
@@ -214,15 +219,17 @@ class Source {
         this.#noteFound(path);
       },
     });
-    for await (const entry of scan) {
-      if (entry.path !== '' || entry.type !== 'directory') this.count += 1;
-      this.#noteParents(entry.path);
-      this.#noteFound(entry.path);
-      const error = this.#nameProblem(entry.path, clashes);
-      if (error === undefined) {
-        yield* this.#wayTo(entry.path, clashes);
-        yield entry;
-      } else this.#refuse(error, entry.path);
+    for await (const batch of scan) {
+      const entries: TreeEntry[] = [];
+      for (const entry of batch) {
+        if (entry.path !== '' || entry.type !== 'directory') this.count += 1;
+        this.#noteParents(entry.path);
+        this.#noteFound(entry.path);
+        const error = this.#nameProblem(entry.path, clashes);
+        if (error === undefined) entries.push(...this.#wayTo(entry.path, clashes), entry);
+        else this.#refuse(error, entry.path);
+      }
+      yield entries;
     }
   }
 
@@ -277,20 +284,27 @@ function unknownEntry(path: string): TreeEntry {
   return { path, type: 'file', size: 0, mtimeMs: 0, mode: 0 };
 }
 
-async function* counted(actions: AsyncIterable<Action>, { onCount }: PlanOptions): AsyncGenerator<Action> {
+async function* counted(
+  batches: Batches<Action>,
+  { onCount }: PlanOptions,
+): AsyncGenerator<readonly Action[]> {
   const totals = { files: 0, bytes: 0 };
-  for await (const action of actions) {
-    if (action.kind === 'file') {
-      totals.files += 1;
-      totals.bytes += action.entry.size;
-      onCount?.({ ...totals, isExact: false });
-    }
-    yield action;
+  for await (const actions of batches) {
+    const { files, bytes } = totalsOf(actions);
+    totals.files += files;
+    totals.bytes += bytes;
+    if (files > 0) onCount?.({ ...totals, isExact: false });
+    yield actions;
   }
   onCount?.({ ...totals, isExact: true });
 }
 
 function totalsOf(actions: readonly Action[]): { files: number; bytes: number } {
-  const files = actions.filter(({ kind }) => kind === 'file');
-  return { files: files.length, bytes: files.reduce((sum, { entry }) => sum + entry.size, 0) };
+  const totals = { files: 0, bytes: 0 };
+  for (const { kind, entry } of actions) {
+    if (kind !== 'file') continue;
+    totals.files += 1;
+    totals.bytes += entry.size;
+  }
+  return totals;
 }

@@ -53,12 +53,11 @@ export class PutTree implements TreeDirection {
     return either;
   }
 
-  async *scanSource(options: ScanOptions): AsyncGenerator<TreeEntry> {
-    for await (const entry of scanLocal(this.#options.root, options)) {
-      // The root of a server stands, and has no name by which it could be changed.
-      const isRoot = entry.type === 'directory' && this.#remote(entry.path) === '';
-      if (!isRoot) yield entry;
-    }
+  async *scanSource(options: ScanOptions): AsyncGenerator<TreeEntry[]> {
+    // The root of a server stands, and has no name by which it could be changed.
+    const isRoot = ({ path, type }: TreeEntry) => type === 'directory' && this.#remote(path) === '';
+    for await (const entries of scanLocal(this.#options.root, options))
+      yield entries.filter((entry) => !isRoot(entry));
   }
 
   scanTarget(): Promise<Map<string, TreeEntry>> {
@@ -66,9 +65,9 @@ export class PutTree implements TreeDirection {
     return this.#ask(async (client) => {
       const entries = new Map<string, TreeEntry>();
       try {
-        for await (const entry of scanRemote(client, top, signal)) {
-          if (!this.#isBackup(parentPath(entry.path))) entries.set(entry.path, entry);
-        }
+        for await (const page of scanRemote(client, top, signal))
+          for (const entry of page)
+            if (!this.#isBackup(parentPath(entry.path))) entries.set(entry.path, entry);
       } catch (error) {
         if (!isSealiftError(error, 'not-found', 'not-directory')) throw error;
       }

@@ -8,7 +8,7 @@ import type { TreeEntry } from './tree-entry.ts';
 const MAX_ASKED_AT_ONCE = 32;
 
 /**
- * Everything that stands on a server at and below `top`, the top itself first as `""`, in no promised order.
+ * Everything that stands on a server at and below `top`, the top itself first as `""`, in no promised order, page by page.
  * A server that names anything else, or a path twice, is refused: what it says decides what is written here.
  * `onProblem` is told of directories that hold names which no path can say.
  * Throws `not-found`, `forbidden` (without the permission to list) and `protocol-violation`.
@@ -18,10 +18,10 @@ export async function* scanRemote(
   top: string,
   signal?: AbortSignal,
   onProblem?: (error: SealiftError, path: string) => void,
-): AsyncGenerator<TreeEntry> {
+): AsyncGenerator<TreeEntry[]> {
   const options = signal === undefined ? {} : { signal };
   const found = await client.stat(top, options);
-  yield { ...found, path: '' };
+  yield [{ ...found, path: '' }];
   if (found.type !== 'directory') return;
   const told = new Set<string>();
   const below = (path: string) =>
@@ -29,16 +29,18 @@ export async function* scanRemote(
   const onUnlisted = ({ path, count }: Unlisted) => {
     if (isWithin(path, top)) onProblem?.(unlistedNames(path, count), below(path));
   };
-  for await (const entry of client.list(top, { recursive: true, onUnlisted, ...options })) {
-    if (entry.path === top || !isWithin(entry.path, top) || told.has(entry.path)) {
+  const checked = (path: string): string => {
+    if (path === top || !isWithin(path, top) || told.has(path)) {
       throw new SealiftError(
         'protocol-violation',
-        `The server listed ${JSON.stringify(entry.path)}, which it was not asked for, or listed it twice.`,
+        `The server listed ${JSON.stringify(path)}, which it was not asked for, or listed it twice.`,
       );
     }
-    told.add(entry.path);
-    yield { ...entry, path: below(entry.path) };
-  }
+    told.add(path);
+    return below(path);
+  };
+  for await (const page of client.listPages(top, { recursive: true, onUnlisted, ...options }))
+    yield page.map((entry) => ({ ...entry, path: checked(entry.path) }));
 }
 
 function unlistedNames(path: string, count: number): SealiftError {

@@ -5,7 +5,7 @@ import { Budget } from '../../transport/budget.ts';
 import type { RetryEvent } from '../retry.ts';
 import type { TransferProgress } from '../transfer-progress.ts';
 import { isChange, type Action, type SendAction, type SkipReason } from './action.ts';
-import { forEachConcurrently } from './concurrency.ts';
+import { forEachConcurrently, type Batches } from './concurrency.ts';
 import type { FileOutcome, TreeDirection } from './direction.ts';
 import { untilSteady } from './steady.ts';
 import { TargetDirectories } from './target-directories.ts';
@@ -53,7 +53,7 @@ const MAX_FRUITLESS_ROUNDS = 3;
  */
 export async function runActions(
   direction: TreeDirection,
-  actions: AsyncIterable<Action>,
+  actions: Batches<Action>,
   options: RunOptions,
   observer: TreeObserver,
 ): Promise<boolean> {
@@ -89,7 +89,7 @@ class ActionRun {
     );
   }
 
-  async all(actions: AsyncIterable<Action>): Promise<boolean> {
+  async all(actions: Batches<Action>): Promise<boolean> {
     const links: SendAction[] = [];
     const removals: TreeEntry[] = [];
     const late: SendAction[] = [];
@@ -103,11 +103,11 @@ class ActionRun {
       else if (action.kind === 'link') links.push(action);
       else await this.#take(action);
     });
-    await this.#each(links, (action) => this.#take(action));
+    await this.#each([links], (action) => this.#take(action));
     await this.#settle();
     if (!this.#hasFailed) {
       await this.#remove(removals);
-      await this.#each(late, (action) => this.#take(action));
+      await this.#each([late], (action) => this.#take(action));
       await this.#settle();
     }
     await this.#direction.end({ isComplete: !this.#hasFailed });
@@ -116,12 +116,13 @@ class ActionRun {
   }
 
   async #each<A extends { entry: TreeEntry }>(
-    items: AsyncIterable<A> | Iterable<A>,
+    batches: Batches<A>,
     task: (item: A) => Promise<void>,
     limit = this.#options.transfers,
   ): Promise<void> {
     const { signal } = this.#options;
-    await forEachConcurrently(this.#whileSensible(items), limit, async (item) => {
+    const attempt = async (item: A) => {
+      throwIfAborted(signal);
       try {
         await task(item);
       } catch (error) {
@@ -129,16 +130,9 @@ class ActionRun {
         if (this.#refusal !== undefined) throw this.#refusal.error;
         this.#fail(toSealiftError(error), item.entry.path);
       }
-    });
+    };
+    await forEachConcurrently(batches, limit, attempt, () => !this.#hopeless);
     throwIfAborted(signal);
-  }
-
-  async *#whileSensible<A>(items: AsyncIterable<A> | Iterable<A>): AsyncGenerator<A> {
-    for await (const item of items) {
-      if (this.#hopeless) return;
-      throwIfAborted(this.#options.signal);
-      yield item;
-    }
   }
 
   async #take(action: Action): Promise<void> {
@@ -252,10 +246,7 @@ class ActionRun {
         for (const { action, reason } of again) this.#fail(notSynced(reason), action.entry.path);
         return;
       }
-      await this.#each(
-        again.map(({ action }) => action),
-        (action) => this.#takeAgain(action),
-      );
+      await this.#each([again.map(({ action }) => action)], (action) => this.#takeAgain(action));
     }
   }
 
@@ -269,17 +260,14 @@ class ActionRun {
   async #remove(removals: readonly TreeEntry[]): Promise<void> {
     const actions = removals.map((entry) => ({ kind: 'delete' as const, entry }));
     const isDirectory = ({ entry }: Action) => entry.type === 'directory';
-    await this.#each(
-      actions.filter((action) => !isDirectory(action)),
-      (action) => this.#take(action),
-    );
+    await this.#each([actions.filter((action) => !isDirectory(action))], (action) => this.#take(action));
     // One after the other, since each has to be empty first.
-    await this.#each(actions.filter(isDirectory), (action) => this.#take(action), 1);
+    await this.#each([actions.filter(isDirectory)], (action) => this.#take(action), 1);
   }
 
   async #finishDirectories(): Promise<void> {
     if (!this.#options.archive) return;
-    await this.#each(this.#directories.unfinished(), async (action) => {
+    await this.#each([this.#directories.unfinished()], async (action) => {
       await this.#directories.finish(action);
       if (action.existing?.type === 'directory' && action.differs) this.#observer.onDone?.(action);
     });

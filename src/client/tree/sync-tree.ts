@@ -1,5 +1,6 @@
 import { isSealiftError } from '../../errors.ts';
 import type { Action } from './action.ts';
+import type { Batches } from './concurrency.ts';
 import type { Rules } from './decide.ts';
 import type { TreeDirection } from './direction.ts';
 import { planCopy, planSync, type PlanOptions, type SyncOptions } from './plan-tree.ts';
@@ -46,8 +47,8 @@ export async function syncTree(direction: TreeDirection, options: SyncTreeOption
   return run(direction, planned(direction, plan), { ...options, signal });
 }
 
-async function* planned(direction: TreeDirection, options: SyncOptions): AsyncGenerator<Action> {
-  yield* await planSync(direction, options);
+async function* planned(direction: TreeDirection, options: SyncOptions): AsyncGenerator<Action[]> {
+  yield await planSync(direction, options);
 }
 
 function rulesOf(rules: Partial<Rules> = {}): Rules {
@@ -56,7 +57,7 @@ function rulesOf(rules: Partial<Rules> = {}): Rules {
 
 async function run(
   direction: TreeDirection,
-  actions: AsyncIterable<Action>,
+  actions: Batches<Action>,
   { observer = {}, rules, ...options }: Chosen<PlanOptions>,
 ): Promise<boolean> {
   const { archive, ifExists } = rulesOf(rules);

@@ -34,7 +34,7 @@ function givenItems() {
         const item = await wanted.promise;
         wanted = Promise.withResolvers();
         if (item === undefined) return;
-        yield item;
+        yield [item];
       }
     } finally {
       state.isStopped = true;
@@ -83,6 +83,31 @@ describe('forEachConcurrently', () => {
     end(2);
     expect(await over).toEqual(new Error('1 failed'));
     expect(state.isStopped).toBe(true);
+  });
+
+  test('begins those of one batch one by one, and no other when none is wanted any more', async () => {
+    const { begun, task, end, turns } = heldTasks();
+    const { items, give, state } = givenItems();
+    let isWanted = true;
+    const all = forEachConcurrently(
+      (async function* () {
+        yield await Promise.resolve([1, 2, 3, 4]);
+        yield* items;
+      })(),
+      2,
+      async (item) => void (await task(item)),
+      () => isWanted,
+    );
+    await turns();
+    expect(begun).toEqual([1, 2]);
+    end(1);
+    await turns();
+    isWanted = false;
+    end(2);
+    end(3);
+    await all;
+    expect([begun, state.asked]).toEqual([[1, 2, 3], 0]);
+    give();
   });
 
   test('throws what the items throw, and the first of several failures', async () => {
@@ -145,13 +170,13 @@ describe('Ahead', () => {
     const items = (async function* () {
       for (const item of [1, 2, 3]) {
         taken += 1;
-        yield await Promise.resolve(item);
+        yield await Promise.resolve([item]);
       }
     })();
     const results = new Ahead(items);
     await heldTasks().turns();
     expect(taken).toBe(3);
-    expect(await Array.fromAsync(results)).toEqual([1, 2, 3]);
+    expect(await Array.fromAsync(results)).toEqual([[1, 2, 3]]);
   });
 
   test('waits for items that come late', async () => {
@@ -161,7 +186,7 @@ describe('Ahead', () => {
       await heldTasks().turns();
       give(item);
     }
-    expect(await results).toEqual([1, 2]);
+    expect(await results).toEqual([[1], [2]]);
   });
 
   test('gives what came before a failure, and then the failure', async () => {
@@ -169,7 +194,7 @@ describe('Ahead', () => {
     const results = new Ahead(items)[Symbol.asyncIterator]();
     const first = results.next();
     give(1);
-    expect(await first).toEqual({ done: false, value: 1 });
+    expect(await first).toEqual({ done: false, value: [1] });
     fail(new Error('lost'));
     await heldTasks().turns();
     await expect(results.next()).rejects.toThrow('lost');

@@ -159,8 +159,9 @@ test.each<[ErrorCode, isTold: boolean]>([
   const compare = (path: string) => (path === 'a' ? Promise.reject(error) : Promise.resolve(true));
   sides.hasSameContent = compare;
   const rules: Rules = { ...SYNC, compare: 'digest' };
-  const all = Array.fromAsync(decisions(sides.scanSource(SCAN), await sides.scanTarget(), rules, sides));
-  if (isTold) expect((await all).map(inShort)).toEqual([`refuse ${code}`, 'skip unchanged']);
+  const batches = decisions(sides.scanSource(SCAN), await sides.scanTarget(), rules, sides);
+  const all = Array.fromAsync(batches);
+  if (isTold) expect((await all).flat().map(inShort)).toEqual([`refuse ${code}`, 'skip unchanged']);
   else expect(await failureOf(all)).toBe(error);
 });
 
@@ -222,8 +223,8 @@ test.each([
 async function decided(source: MemoryEntry[], target: MemoryEntry[], rules: Partial<Rules> = {}) {
   const sides = new MemoryDirection(source, target);
   const left = new Map<string, TreeEntry>(sides.target);
-  const actions = await Array.fromAsync(decisions(each(source), left, { ...SYNC, ...rules }, sides));
-  return { actions, left };
+  const batches = await Array.fromAsync(decisions(each(source), left, { ...SYNC, ...rules }, sides));
+  return { actions: batches.flat(), left };
 }
 
 function inShort(action: Action): string {

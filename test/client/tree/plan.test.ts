@@ -206,8 +206,8 @@ describe('a copy', () => {
     const totals: Totals[] = [];
     const direction = new MemoryDirection([TOP, file('a', 'xyz'), link('b'), file('c')], [TOP, file('c')]);
     const onCount = (count: Totals) => totals.push(count);
-    const actions = await Array.fromAsync(planCopy(direction, { ...PLAN, rules: COPY, onCount }));
-    expect(kinds(actions)).toEqual(['directory ', 'file a', 'link b', 'skip c']);
+    const batches = await Array.fromAsync(planCopy(direction, { ...PLAN, rules: COPY, onCount }));
+    expect(kinds(batches.flat())).toEqual(['directory ', 'file a', 'link b', 'skip c']);
     expect(totals).toEqual([
       { files: 1, bytes: 3, isExact: false },
       { files: 1, bytes: 3, isExact: true },
@@ -218,7 +218,8 @@ describe('a copy', () => {
     const direction = new MemoryDirection([TOP, file('a')], [TOP, file('a')]);
     direction.scanTarget = () => Promise.reject(new SealiftError('forbidden', 'This is not for you.'));
     const plan = { ...PLAN, rules: COPY };
-    expect(kinds(await Array.fromAsync(planCopy(direction, plan)))).toEqual(['directory ', 'file a']);
+    const batches = await Array.fromAsync(planCopy(direction, plan));
+    expect(kinds(batches.flat())).toEqual(['directory ', 'file a']);
     expect(await failureOf(planSync(direction, plan))).toMatchObject({ code: 'forbidden' });
     direction.scanTarget = () => Promise.reject(new SealiftError('connection-lost', 'It is gone.'));
     const lost = Array.fromAsync(planCopy(direction, plan));

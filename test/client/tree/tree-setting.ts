@@ -136,8 +136,9 @@ export async function copy(
   }
 }
 
-export async function* each<T>(items: Iterable<T>): AsyncGenerator<T> {
-  yield* items;
+/** Batches of one. */
+export async function* each<T>(items: Iterable<T>): AsyncGenerator<T[]> {
+  for (const item of items) yield await Promise.resolve([item]);
 }
 
 /** The two trees, the target's compared with the source's. */
