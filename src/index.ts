@@ -21,7 +21,8 @@ export type { NameFolding, TreeEntry } from './client/tree/tree-entry.ts';
 export type { Completion } from './client/local-publish.ts';
 export { PartialFile } from './client/partial-file.ts';
 export { ResumeKeys } from './client/resume-keys.ts';
-export { upload, type UploadOptions, type UploadResult } from './client/upload.ts';
+export { upload } from './client/upload.ts';
+export type { UploadOptions, UploadResult } from './client/upload-options.ts';
 export { acquireLease, type Lease, type LeaseOptions } from './client/lease.ts';
 export { download, type DownloadOptions, type DownloadResult } from './client/download.ts';
 export {

@@ -66,7 +66,7 @@ export class Requests {
     options: RequestOptions = {},
   ): Promise<Message> {
     if (options.content !== undefined) assertBytes(options.content);
-    const release = await this.#places.take(1, options.signal);
+    const release = this.#places.takeNow(1) ?? (await this.#places.take(1, options.signal));
     try {
       return await this.#exchange(action, fields, options);
     } finally {

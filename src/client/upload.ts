@@ -1,7 +1,6 @@
 import { anySignal, systemClock, type Clock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import { systemRandom } from '../random.ts';
-import type { RequestFields } from '../protocol/requests.ts';
 import { readAnswer, UPLOAD_ANSWER, type Receipt } from '../protocol/responses.ts';
 import { DigestListReader, type BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength, MAX_FILE_BYTES } from '../transfer/blocks.ts';
@@ -10,34 +9,16 @@ import type { EncodedContent } from '../transport/compressor.ts';
 import { abortable, whileBusy } from './abortable.ts';
 import type { BlockSource } from './block-source.ts';
 import { sendBlock } from './block-sender.ts';
-import type { Client, PutOptions } from './client.ts';
+import type { Client } from './client.ts';
 import type { Connector } from './connector.ts';
-import { newResumeKey, type ResumeKeys } from './resume-keys.ts';
+import { putWhole } from './put-whole.ts';
+import { newResumeKey } from './resume-keys.ts';
 import { READS_AT_ONCE, SourceDigests } from './source-digests.ts';
 import { workOverStreams } from './streams.ts';
-import { retrying, type TransferOptions } from './transfer-options.ts';
+import { retrying } from './transfer-options.ts';
 import { mapConcurrently } from './tree/concurrency.ts';
-import { UploadPublishing, type UploadPublishingOptions } from './upload-publishing.ts';
-
-export interface UploadOptions
-  extends TransferOptions, Omit<PutOptions, 'signal'>, Pick<UploadPublishingOptions, 'beforePublishing'> {
-  /** Where the server is to begin: see the protocol's `put`. Default `partial`. */
-  base?: RequestFields<'put'>['base'];
-  /** Where resume keys are kept between runs, and under what name; none: only this call resumes. */
-  resume?: { keys: ResumeKeys; name: string } | undefined;
-}
-
-/** What an upload did. */
-export interface UploadResult {
-  receipt: Receipt;
-  /** File bytes given to the socket, over all attempts. */
-  sentBytes: number;
-  /** File bytes that the server held already. */
-  resumedBytes: number;
-  retries: number;
-  /** The connection that the receipt came on: one for `memory` is void if that ends before it was synced. */
-  client: Client;
-}
+import { putOptionsOf, type UploadOptions, type UploadResult } from './upload-options.ts';
+import { UploadPublishing } from './upload-publishing.ts';
 
 /**
  * Sends a source to `path`, through any number of broken connections. What the server holds already is not sent
@@ -51,10 +32,10 @@ export async function upload(
   options: UploadOptions = {},
 ): Promise<UploadResult> {
   const { resume, clock = systemClock, random = systemRandom, signal } = options;
-  const kept = isInline(source) ? undefined : await resume?.keys.find(resume.name);
-  const resumeKey = isInline(source)
-    ? ''
-    : (kept ?? (await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random))));
+  // Only a size that is known can be sent before it is read to the end.
+  if (source.size !== null && source.size <= BLOCK_BYTES) return putWhole(connector, source, path, options);
+  const kept = await resume?.keys.find(resume.name);
+  const resumeKey = kept ?? (await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random)));
   const run = new UploadRun(
     connector,
     source,
@@ -66,7 +47,7 @@ export async function upload(
     run.attempt(await connector.use(signal), progressed),
   );
   // The file stands. A key that cannot be removed is of no use any more, and of no harm.
-  if (!isInline(source)) await resume?.keys.done(resume.name).catch(() => undefined);
+  await resume?.keys.done(resume.name).catch(() => undefined);
   const { client, sentBytes, resumedBytes, retries } = run;
   return { receipt, client, sentBytes, resumedBytes, retries };
 }
@@ -139,13 +120,15 @@ class UploadRun {
     this.#resumeKey = resumeKey;
     this.#mayBeHeld = isBegun || options.base === 'existing';
     this.#options = options;
-    this.#publishing = new UploadPublishing(path, { ...options, ...this.#attributes() });
+    this.#publishing = new UploadPublishing(path, {
+      ...options,
+      ...putOptionsOf(source, options),
+    });
   }
 
   async attempt(client: Client, progressed: () => void): Promise<Receipt> {
     this.client = client;
     const digests = this.#digestsBy(client.algorithm);
-    if (isInline(this.#source)) return this.#putWhole(client);
     return (
       (await this.#publishing.commitAgain(client)) ??
       this.#publishing.whole(client, () => this.#sendBlocks(client, digests, progressed))
@@ -158,23 +141,6 @@ class UploadRun {
       this.#digests = new SourceDigests(this.#source, algorithm);
     }
     return this.#digests;
-  }
-
-  async #putWhole(client: Client): Promise<Receipt> {
-    const content = (await this.#source.block(0)) ?? Buffer.alloc(0);
-    await this.#source.assertUnchanged();
-    await abortable(this.#options.throttle?.(content.length), this.#options.signal);
-    const digests = client.digestsOf(content);
-    this.sentBytes += content.length;
-    const whole = { size: content.length, digest: digests.file };
-    const receipt = await this.#publishing.inline(client, whole, async () => {
-      const answer = await client.putHashed(this.#path, content, digests, this.#attributes());
-      this.#source.release(0, content);
-      return answer;
-    });
-    this.#inPlaceBytes = content.length;
-    this.#tellDone();
-    return receipt;
   }
 
   async #sendBlocks(client: Client, digests: SourceDigests, progressed: () => void): Promise<Receipt> {
@@ -294,7 +260,7 @@ class UploadRun {
     const { base, signal } = this.#options;
     const reader = new DigestListReader();
     const fields = {
-      ...this.#attributes(),
+      ...putOptionsOf(this.#source, this.#options),
       path: this.#path,
       size: this.#source.size,
       resumeKey: this.#resumeKey,
@@ -309,18 +275,6 @@ class UploadRun {
     });
     this.#noteHeld(reader.map.heldCount, progressed);
     return { id: readAnswer(UPLOAD_ANSWER, header).upload, held: reader.map };
-  }
-
-  #attributes(): PutOptions {
-    const { mtimeMs = this.#source.mtimeMs, mode, durability, if: condition, etag, signal } = this.#options;
-    return {
-      ...(mtimeMs === undefined ? {} : { mtimeMs }),
-      ...(mode === undefined ? {} : { mode }),
-      ...(durability === undefined ? {} : { durability }),
-      ...(condition === undefined ? {} : { if: condition }),
-      ...(etag === undefined ? {} : { etag }),
-      ...(signal === undefined ? {} : { signal }),
-    };
   }
 
   #noteHeld(count: number, progressed: () => void): void {
@@ -340,9 +294,4 @@ class UploadRun {
       movedBytes: this.sentBytes,
     });
   }
-}
-
-// Only a size that is known can be sent before it is read to the end.
-function isInline(source: BlockSource): boolean {
-  return source.size !== null && source.size <= BLOCK_BYTES;
 }

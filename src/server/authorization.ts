@@ -56,9 +56,8 @@ export function authorize(
   { permissions, prefixes }: Pick<Grant, 'permissions' | 'prefixes'>,
   circumstances: Circumstances = {},
 ): void {
-  const missing = needsOf(request, permissions, circumstances).find(
-    (permission) => !permissions.has(permission),
-  );
+  const needs = needsOf(request, permissions, circumstances);
+  const missing = needs.find((permission) => !permissions.has(permission));
   if (missing !== undefined) {
     throw new SealiftError(
       'forbidden',
@@ -84,17 +83,17 @@ function needsOf(
   { action, fields }: Request,
   permissions: ReadonlySet<Permission>,
   { made }: Circumstances,
-): Permission[] {
-  const needed = new Set(NEEDS[action]);
+): readonly Permission[] {
   // Whoever may read a file learns more than that.
   if (action === 'stat' && (fields.digest === true || permissions.has('read'))) return ['read'];
-  if (action === 'set' && made?.has(fields.path) === true) needed.delete('delete');
-  if (action === 'put' && fields.base === 'existing') needed.add('read');
-  return [...needed];
+  if (action === 'set' && made?.has(fields.path) === true)
+    return NEEDS.set.filter((permission) => permission !== 'delete');
+  if (action === 'put' && fields.base === 'existing') return [...NEEDS.put, 'read'];
+  return NEEDS[action];
 }
 
 function pathsOf({ fields }: Request, { uploadPath }: Circumstances): string[] {
-  const { path, to } = { path: undefined, to: undefined, ...fields };
+  const { path, to } = fields as { path?: string; to?: string };
   return [path, to, uploadPath].filter((each) => each !== undefined);
 }
 

@@ -53,7 +53,7 @@ export class SessionRequests {
   // Of their own, since a client cancels when all places are taken; bounded all the same, for their answers wait too.
   readonly #cancels = new Budget(MAX_REQUESTS);
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
-  readonly #working = new Map<number, AbortController>();
+  readonly #working = new Map<number, Cancellation>();
   readonly #tasks = new Set<Promise<void>>();
   #isDraining = false;
 
@@ -70,8 +70,8 @@ export class SessionRequests {
     const { connection } = this.#parts;
     const places = message.header['action'] === 'cancel' ? this.#cancels : this.#places;
     const bytes = contentBytes(message);
-    const releasePlace = await places.take(1);
-    const releaseBytes = await this.#contentBytes.take(bytes);
+    const releasePlace = places.takeNow(1) ?? (await places.take(1));
+    const releaseBytes = this.#contentBytes.takeNow(bytes) ?? (await this.#contentBytes.take(bytes));
     connection.inFlight += 1;
     const end = () => {
       releasePlace();
@@ -80,7 +80,7 @@ export class SessionRequests {
       message.release?.();
       connection.inFlight -= 1;
     };
-    this.#track(this.#work(message).finally(end));
+    this.#track(this.#work(message, end));
   }
 
   /** Takes no new requests; ends the connection when those under way are answered. */
@@ -101,7 +101,7 @@ export class SessionRequests {
   }
 
   #track(task: Promise<void>): void {
-    const tracked = task.finally(() => {
+    const tracked = task.then(() => {
       this.#tasks.delete(tracked);
       this.#finishIfDrained();
     });
@@ -113,11 +113,11 @@ export class SessionRequests {
   }
 
   // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
-  async #work({ header, content }: Message): Promise<void> {
+  async #work({ header, content }: Message, end: () => void): Promise<void> {
     const { answers, record } = this.#parts;
     const { state } = this;
     const id = requestId(header);
-    const abort = new AbortController();
+    const abort = new Cancellation();
     try {
       if (this.#isDraining)
         throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
@@ -127,7 +127,7 @@ export class SessionRequests {
       const known = { path: uploadPath, receivedBytes: content.length };
       const answer = await record.request(request, known, async (onSent) => {
         authorize(request, state.grant, { made: state.made, uploadPath });
-        return this.#handle(request, { header, content, signal: abort.signal }, onSent);
+        return this.#handle(request, { header, content }, abort, onSent);
       });
       try {
         this.#logDone(request, answer);
@@ -141,6 +141,7 @@ export class SessionRequests {
       await answers.sendError(id, error, this.#parts.logger, blockFields(header));
     } finally {
       if (id !== undefined && this.#working.get(id) === abort) this.#working.delete(id);
+      end();
     }
   }
 
@@ -150,7 +151,7 @@ export class SessionRequests {
     this.#parts.logger.info({ action, path: path ?? answer?.['path'], to, size: answer?.['size'] }, 'done');
   }
 
-  #register(id: number, abort: AbortController): void {
+  #register(id: number, abort: Cancellation): void {
     if (this.#working.has(id))
       throw new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
     this.#working.set(id, abort);
@@ -158,21 +159,25 @@ export class SessionRequests {
 
   async #handle<A extends Action>(
     { action, fields, id }: Request<A>,
-    rest: Pick<Exchange<A>, 'header' | 'content' | 'signal'>,
+    rest: Pick<Exchange<A>, 'header' | 'content'>,
+    abort: Cancellation,
     onSent: OnSent,
   ): Promise<Answer> {
     const { answers, progress } = this.#parts;
-    const { header, signal } = rest;
+    const { header } = rest;
     const carriesFile = action === 'put' || action === 'block';
     const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
     const part: Exchange<A>['part'] = async (status, answer) => {
       onSent(answer);
-      await this.#paceSent(answer, signal);
+      await this.#paceSent(answer, abort);
       await answers.send({ id, status }, answer);
     };
     const exchange: Exchange<A> = {
-      ...{ action, fields, header, content, part, signal },
+      ...{ action, fields, header, content, part },
       state: this.state,
+      get signal() {
+        return abort.signal;
+      },
       progress: () => ({}),
     };
     const handler = HANDLERS[action] as unknown as Handler<A>;
@@ -182,7 +187,7 @@ export class SessionRequests {
     const tell = () => part('progress', { fields: exchange.progress() });
     return progress.during(tell, async () => {
       const answer = await handler(exchange);
-      await this.#paceSent(answer, signal)?.catch((error: unknown) => {
+      await this.#paceSent(answer, abort)?.catch((error: unknown) => {
         answer.release?.();
         throw error;
       });
@@ -190,8 +195,27 @@ export class SessionRequests {
     });
   }
 
-  #paceSent({ content }: Answer, signal: AbortSignal): Promise<void> | undefined {
-    return content && this.#parts.login.pace('sent', content.length, signal);
+  #paceSent({ content }: Answer, abort: Cancellation): Promise<void> | undefined {
+    return content && this.#parts.login.pace('sent', content.length, abort.signal);
+  }
+}
+
+/** What ends one request. A signal is made for who asks for it alone: it costs more than all else that is made for a small file. */
+class Cancellation {
+  #controller: AbortController | undefined;
+  #reason: SealiftError | undefined;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: SealiftError): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
   }
 }
 

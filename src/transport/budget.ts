@@ -13,12 +13,22 @@ export class Budget {
 
   /** Resolves with the function that gives `amount` back, once so much is free. More than there is counts as all. `signal` ends the wait, which rejects with `aborted` then. */
   async take(amount: number, signal?: AbortSignal): Promise<() => void> {
+    const given = this.takeNow(amount);
+    if (given !== undefined) return given;
     const taken = Math.min(amount, this.#total);
-    if (this.#waiting.length > 0 || taken > this.#free) {
-      await this.#wait(taken, signal);
-    } else {
-      this.#free -= taken;
-    }
+    await this.#wait(taken, signal);
+    return this.#giver(taken);
+  }
+
+  /** The same where nobody has to wait, and undefined otherwise: a promise for each of many small files is not for nothing. */
+  takeNow(amount: number): (() => void) | undefined {
+    const taken = Math.min(amount, this.#total);
+    if (this.#waiting.length > 0 || taken > this.#free) return undefined;
+    this.#free -= taken;
+    return this.#giver(taken);
+  }
+
+  #giver(taken: number): () => void {
     let isGiven = false;
     return () => {
       if (isGiven) return;

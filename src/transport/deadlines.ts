@@ -25,7 +25,10 @@ export class Deadlines {
     const dueMs = this.#clock.monotonicMs() + delayMs;
     const existing = this.#deadlines.get(name);
     if (existing === undefined) this.#deadlines.set(name, { dueMs, onMissed });
-    else Object.assign(existing, { dueMs, onMissed });
+    else {
+      existing.dueMs = dueMs;
+      existing.onMissed = onMissed;
+    }
     if (dueMs < this.#timerDueMs) this.#arm(dueMs);
   }
 

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { openFileSource, type BlockSource } from '../../src/client/block-source.ts';
-import { upload, type UploadOptions } from '../../src/client/upload.ts';
+import { upload } from '../../src/client/upload.ts';
+import type { UploadOptions } from '../../src/client/upload-options.ts';
 import type { FaultProxy } from '../../src/transport/fault-proxy.ts';
 import type { CutMode } from '../../src/transport/fault-cut.ts';
 import { temporaryDirectory, tokenOf, usersToml, type TestUser } from '../support/test-server.ts';

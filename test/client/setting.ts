@@ -11,7 +11,8 @@ import { download, type DownloadOptions, type DownloadResult } from '../../src/c
 import { PartialFile } from '../../src/client/partial-file.ts';
 import type { RetryPolicy } from '../../src/client/retry.ts';
 import type { TransferProgress } from '../../src/client/transfer-progress.ts';
-import { upload, type UploadOptions, type UploadResult } from '../../src/client/upload.ts';
+import { upload } from '../../src/client/upload.ts';
+import type { UploadOptions, UploadResult } from '../../src/client/upload-options.ts';
 import { systemClock } from '../../src/clock.ts';
 import { isSealiftError, type SealiftError } from '../../src/errors.ts';
 import { systemRandom } from '../../src/random.ts';

@@ -10,7 +10,7 @@ import type { SkipReason } from '../../client/tree/action.ts';
 import type { FileOutcome, SendHooks } from '../../client/tree/direction.ts';
 import { EVERYTHING } from '../../client/tree/tree-filter.ts';
 import { untilSteady } from '../../client/tree/steady.ts';
-import type { UploadResult } from '../../client/upload.ts';
+import type { UploadResult } from '../../client/upload-options.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { checkPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';

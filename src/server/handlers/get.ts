@@ -28,9 +28,13 @@ export async function get(exchange: Exchange<'get'>): Promise<Answer> {
 
 async function whole({ state }: Exchange<'get'>, file: StoredFile): Promise<Answer> {
   const { entry } = file;
-  const release = await state.answerBytes.take(entry.size);
+  const giveRoom = state.answerBytes.takeNow(entry.size) ?? (await state.answerBytes.take(entry.size));
+  const content = blockBuffers.take(entry.size);
+  const release = () => {
+    giveRoom();
+    blockBuffers.give(content);
+  };
   try {
-    const content = Buffer.allocUnsafeSlow(entry.size);
     await file.read(content, 0, entry.size);
     await file.assertUnchanged();
     // Here, since once the answer is made nothing may fail: its content is in the budget until it is sent.

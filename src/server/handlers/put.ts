@@ -97,7 +97,7 @@ export function replaceOptions(
  * is told: who published it may have died, or have failed, before that.
  */
 export async function tellingWhatStands<T>(
-  { state, signal }: Pick<Exchange<Action>, 'state' | 'signal'>,
+  exchange: Pick<Exchange<Action>, 'state' | 'signal'>,
   path: string,
   task: () => Promise<T>,
 ): Promise<T> {
@@ -105,7 +105,7 @@ export async function tellingWhatStands<T>(
     return await task();
   } catch (error) {
     if (!isSealiftError(error, 'exists', 'precondition-failed', 'forbidden')) throw error;
-    const digest = await digestToTell(error, path, state, signal).catch(() => undefined);
+    const digest = await digestToTell(error, path, exchange).catch(() => undefined);
     if (digest === undefined) throw error;
     throw new SealiftError(error.code, error.message, {
       cause: error,
@@ -117,9 +117,9 @@ export async function tellingWhatStands<T>(
 async function digestToTell(
   { code, details: { etag } }: SealiftError,
   path: string,
-  { owner, grant, fileDigests, algorithm, store }: SessionState,
-  signal: AbortSignal,
+  { state, signal }: Pick<Exchange<Action>, 'state' | 'signal'>,
 ): Promise<string | undefined> {
+  const { owner, grant, fileDigests, algorithm, store } = state;
   let digest = typeof etag === 'string' ? fileDigests.ofWriter(owner, { path, etag }, algorithm) : undefined;
   if (digest === undefined) {
     if (!grant.permissions.has('read')) return undefined;
