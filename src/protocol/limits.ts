@@ -31,7 +31,7 @@ export const MAX_DIGESTS_PER_PAGE = MAX_CONTENT_BYTES / 32;
 export const LISTING_PAGE_BYTES = 262_144;
 /** Requests in flight on a connection, one of which clients keep free for `cancel`. */
 export const MAX_REQUESTS = 64;
-/** Bytes of content of requests being worked on, per connection; beyond it the server stops reading. As many blocks as are written at once: more would only wait in memory. */
+/** Bytes of content of requests being worked on, per connection; beyond it the server stops reading. Four blocks, as many as Node's thread pool writes at once: more would only wait in memory. */
 export const MAX_CONTENT_BYTES_IN_FLIGHT = 4 * MAX_CONTENT_BYTES;
 /** Bytes of answers with file content being made or sent, per connection. */
 export const MAX_ANSWER_BYTES_IN_FLIGHT = 4 * MAX_CONTENT_BYTES;

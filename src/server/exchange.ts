@@ -75,7 +75,7 @@ export interface Answer {
   content?: Buffer;
   contentType?: string;
   contentEncoding?: string;
-  /** Gives back what the content takes of a budget: called once the answer is sent, or could not be. */
+  /** Gives back what the content takes of a budget, and its memory: called once, when the answer is sent, or could not be. */
   release?: () => void;
 }
 

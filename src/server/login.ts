@@ -121,9 +121,13 @@ export class Login {
     if (endsMs !== Infinity) this.#cancelEnd = clock.schedule(endsMs - clock.now(), onEnd);
   }
 
-  /** Resolves when so many bytes of content may be moved; undefined: at once. */
-  pace(way: 'received' | 'sent', bytes: number, signal: AbortSignal): Promise<void> | undefined {
-    return this.#admission.stay.place?.pace(way, bytes, this.#identity.grant, signal);
+  /** See `PrincipalConnection.pace`. */
+  pace(
+    way: 'received' | 'sent',
+    bytes: number,
+    ending: Pick<AbortController, 'signal'>,
+  ): Promise<void> | undefined {
+    return this.#admission.stay.place?.pace(way, bytes, this.#identity.grant, ending);
   }
 
   /** May be called again. */

@@ -14,8 +14,13 @@ interface Shared {
 
 /** One of the connections of a principal. */
 export interface PrincipalConnection {
-  /** Resolves when so many bytes of content may be moved by what is granted now; undefined: at once. `signal` ends the wait. */
-  pace(way: 'received' | 'sent', bytes: number, grant: Grant, signal: AbortSignal): Promise<void> | undefined;
+  /** Resolves when so many bytes of content may be moved by what is granted now; undefined: at once. The signal of `ending` ends the wait, and is asked for only where there is one. */
+  pace(
+    way: 'received' | 'sent',
+    bytes: number,
+    grant: Grant,
+    ending: Pick<AbortController, 'signal'>,
+  ): Promise<void> | undefined;
   /** May be called again. */
   leave(): void;
 }
@@ -45,10 +50,10 @@ export class PrincipalConnections {
     shared.count += 1;
     let isInside = true;
     return {
-      pace: (way, bytes, { bytesPerSecond }, signal) =>
+      pace: (way, bytes, { bytesPerSecond }, ending) =>
         bytesPerSecond === undefined || bytes === 0
           ? undefined
-          : this.#paceOf(shared, bytesPerSecond)[way].take(bytes, signal),
+          : this.#paceOf(shared, bytesPerSecond)[way].take(bytes, ending.signal),
       leave: () => {
         if (isInside) shared.count -= 1;
         isInside = false;

@@ -101,10 +101,11 @@ export class SessionRequests {
   }
 
   #track(task: Promise<void>): void {
-    const tracked = task.then(() => {
+    const onEnd = () => {
       this.#tasks.delete(tracked);
       this.#finishIfDrained();
-    });
+    };
+    const tracked = task.then(onEnd, onEnd);
     this.#tasks.add(tracked);
   }
 
@@ -196,7 +197,7 @@ export class SessionRequests {
   }
 
   #paceSent({ content }: Answer, abort: Cancellation): Promise<void> | undefined {
-    return content && this.#parts.login.pace('sent', content.length, abort.signal);
+    return content && this.#parts.login.pace('sent', content.length, abort);
   }
 }
 

@@ -132,7 +132,7 @@ export class Session {
 
   /** Waits until the principal may send more; that the connection is gone meanwhile shows when it is read from. */
   async #paceReceived({ header, content, release }: Message): Promise<void> {
-    const waiting = this.#login?.pace('received', content.length, this.#gone.signal);
+    const waiting = this.#login?.pace('received', content.length, this.#gone);
     if (waiting === undefined) return;
     // It waits for nobody but itself.
     release?.();

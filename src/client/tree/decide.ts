@@ -77,12 +77,12 @@ export async function* decisions(
 
 /** The same beside what stands at the target already, under a name that neither it nor another of the source has. */
 function renamed(action: Action, target: Map<string, TreeEntry>): Action {
-  const to =
-    (action.kind === 'file' || action.kind === 'link') && action.existing !== undefined
-      ? freePath(action.entry.path, target)
-      : action.entry.path;
+  const { path } = action.entry;
+  const isInTheWay = (action.kind === 'file' || action.kind === 'link') && action.existing !== undefined;
+  const to = isInTheWay ? freePath(path, target) : path;
+  if (to === undefined) return refuse(action.entry, 'exists', 'exists already, and no other name is free');
   // Whatever of the source comes later under that name is not the same, even if it looks so.
-  const isGiven = to !== action.entry.path;
+  const isGiven = to !== path;
   target.set(to, isGiven ? { ...action.entry, size: NaN, mtimeMs: NaN } : action.entry);
   return action.kind === 'file' || action.kind === 'link' ? { ...action, to, existing: undefined } : action;
 }
@@ -190,9 +190,9 @@ function refuse(entry: TreeEntry, code: 'exists' | 'is-directory', how: string):
   return { kind: 'refuse', entry, error };
 }
 
-function freePath(path: string, taken: ReadonlyMap<string, unknown>): string {
+function freePath(path: string, taken: ReadonlyMap<string, unknown>): string | undefined {
   for (const candidate of freeNames(path)) if (!taken.has(candidate)) return candidate;
-  throw new SealiftError('exists', `No free name was found for ${JSON.stringify(path)}.`);
+  return undefined;
 }
 
 /** Names that are tried one after the other: `a.txt`, `a-1.txt`, `a-2.txt`, … */

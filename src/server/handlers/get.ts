@@ -28,7 +28,8 @@ export async function get(exchange: Exchange<'get'>): Promise<Answer> {
 
 async function whole({ state }: Exchange<'get'>, file: StoredFile): Promise<Answer> {
   const { entry } = file;
-  const giveRoom = state.answerBytes.takeNow(entry.size) ?? (await state.answerBytes.take(entry.size));
+  const bytes = blockBuffers.sizeFor(entry.size);
+  const giveRoom = state.answerBytes.takeNow(bytes) ?? (await state.answerBytes.take(bytes));
   const content = blockBuffers.take(entry.size);
   const release = () => {
     giveRoom();

@@ -31,11 +31,12 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   get,
   digests,
-  stat: async ({ fields, state, signal }) => {
+  stat: async (exchange) => {
+    const { fields, state } = exchange;
     const entry = await state.store.stat(fields.path);
     const { path: _path, ...attributes } = entry;
     if (fields.digest !== true || entry.type !== 'file') return { fields: writeFields(attributes) };
-    const found = await state.fileDigests.of(fields.path, state.algorithm, signal);
+    const found = await state.fileDigests.of(fields.path, state.algorithm, exchange.signal);
     return {
       fields: writeFields({
         ...attributes,

@@ -211,6 +211,20 @@ test.each<Rules['compare']>(['time', 'digest'])(
   },
 );
 
+test.each<Rules['compare']>(['time', 'digest'])(
+  'a file for which no name is free is refused, and keeps the others from nothing, compared by %s',
+  async (compare) => {
+    const older = { mtimeMs: 1 };
+    const taken = Array.from({ length: 999 }, (_, index) => file(`b-${index + 1}`, 'y', older));
+    const { actions } = await decided(
+      [file('a', 'x'), file('b', 'x'), file('c', 'x')],
+      [file('b', 'y', older), ...taken],
+      { ...COPY, compare, ifExists: 'rename' },
+    );
+    expect(actions.map(inShort)).toEqual(['file', 'refuse exists', 'file']);
+  },
+);
+
 test.each([
   ['a.txt', 'a.txt', 'a-1.txt', 'a-2.txt'],
   ['dir.d/a', 'dir.d/a', 'dir.d/a-1', 'dir.d/a-2'],
