@@ -40,6 +40,23 @@ test.each([0, 1, BLOCK_BYTES])('a file of %i bytes comes in one answer', async (
   expect(answer.parts).toEqual([]);
 });
 
+test('answers that take a block of memory count as one, however short they are', async () => {
+  const store = new GatedStore();
+  const { login } = await startTestServer({ store });
+  const [asking, other] = [await login(), await login()];
+  const content = bytesOf(BLOCK_BYTES / 4);
+  await putInline(asking, 'a', content);
+  const reading = store.hold('read a 0');
+  const ids = Array.from({ length: 16 }, () => asking.begin('get', { path: 'a' }));
+  let isFifth = false;
+  void reading.reached(5).then(() => (isFifth = true));
+  await reading.reached(4);
+  for (let round = 0; round < 100; round += 1) await other.askOk('ping');
+  expect(isFifth).toBe(false);
+  reading.open();
+  for (const id of ids) expect((await asking.answer(id)).content.equals(content)).toBe(true);
+});
+
 test('a longer one comes in blocks, between its attributes and its digest', async () => {
   const { header, content, parts } = await client.askOk('get', { path: 'large' });
   const [first, ...blocks] = parts;
