@@ -176,6 +176,7 @@ export class SessionRequests {
     const exchange: Exchange<A> = {
       ...{ action, fields, header, content, part },
       state: this.state,
+      // Read where it is needed, and not when the request begins.
       get signal() {
         return abort.signal;
       },
@@ -201,7 +202,7 @@ export class SessionRequests {
   }
 }
 
-/** What ends one request. A signal is made for who asks for it alone: it costs more than all else that is made for a small file. */
+/** What ends one request. Its signal is made when it is asked for: most small files never need one. */
 class Cancellation {
   #controller: AbortController | undefined;
   #reason: SealiftError | undefined;
