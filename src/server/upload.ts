@@ -163,8 +163,9 @@ export class Upload {
   /** Publishes. Said again with the same digest it returns the same receipt. Throws `incomplete`, `digest-mismatch`, or what `Publication` can fail with; the upload then lives on. */
   async commit(commit: CommitRequest): Promise<Receipt> {
     const { size, digest } = commit;
-    // The answer to the first may have been lost while it was still at work.
-    await this.#commitsSettled();
+    // The answer to the first may have been lost while it was still at work. Looked at again in the same turn: whoever waited
+    // longest may have begun another commit.
+    while (this.#state === 'committing') await this.#committing;
     if (this.#receipt?.digest === digest) return this.#receipt;
     this.#assertOpen();
     checkCommittedSize(this.#facts, size);
@@ -182,7 +183,7 @@ export class Upload {
 
   /** The same because of `failure`, which is all that it answers from then on. False, and nothing happens, if it was published, ended or taken over meanwhile. */
   async giveUp(failure: SealiftError): Promise<boolean> {
-    await this.#commitsSettled();
+    while (this.#state === 'committing') await this.#committing;
     if (this.#state !== 'open') return false;
     this.#failure = failure;
     await this.#discard();
@@ -192,7 +193,7 @@ export class Upload {
   /** Lets a new upload take the data over: resolves once nothing more is written. From then on this one only says so. */
   async supersede(): Promise<void> {
     // A commit under way is allowed to end: then there is nothing left to take over.
-    await this.#commitsSettled();
+    while (this.#state === 'committing') await this.#committing;
     if (this.#state === 'open') this.#state = 'superseded';
     await this.close();
   }
@@ -202,7 +203,7 @@ export class Upload {
     // Looked at again after each wait: the file must not be closed under a block that came meanwhile.
     while (this.#writing.size > 0 || this.#state === 'committing') {
       await this.#writesSettled();
-      await this.#commitsSettled();
+      await this.#committing;
     }
     const stored = this.#stored;
     this.#stored = undefined;
@@ -319,11 +320,6 @@ export class Upload {
     if (this.#state === 'superseded') throw takenOver(this.id);
     if (this.#state === 'committing') throw beingCommitted(this.id);
     throw alreadyEnded(this.id);
-  }
-
-  // Whoever waited longest may begin another commit before the others are told.
-  async #commitsSettled(): Promise<void> {
-    while (this.#state === 'committing') await this.#committing;
   }
 
   async #writesSettled(): Promise<void> {
