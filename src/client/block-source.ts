@@ -154,10 +154,11 @@ class ReadSource implements BlockSource {
     this.mode = Number(stats.mode) & 0o777;
   }
 
-  async block(index: number): Promise<Buffer | undefined> {
-    if (index > 0 || this.size === 0) return undefined;
-    if (this.#content !== undefined) return this.#content;
-    throw new SealiftError('internal', 'A content was asked for again after it was released.');
+  block(index: number): Promise<Buffer | undefined> {
+    if (index > 0 || this.size === 0) return Promise.resolve(undefined);
+    if (this.#content !== undefined) return Promise.resolve(this.#content);
+    const message = 'A content was asked for again after it was released.';
+    return Promise.reject(new SealiftError('internal', message));
   }
 
   release(): void {

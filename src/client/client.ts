@@ -209,10 +209,8 @@ export class Client implements AsyncDisposable {
     { signal, ...options }: PutOptions,
   ): Promise<Receipt> {
     const fields = { ...options, path, size: content.length, digest: formatBlockDigest(this.algorithm, raw) };
-    const { header } = await this.request('put', fields, {
-      ...(await this.#smallFiles.compress(content)),
-      signal,
-    });
+    const encoded = this.#smallFiles.isActive ? await this.#smallFiles.compress(content) : { content };
+    const { header } = await this.request('put', fields, { ...encoded, signal });
     return this.checkedReceipt(header, content.length, file, options.durability);
   }
 

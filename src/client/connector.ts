@@ -55,9 +55,14 @@ export class Connector implements AsyncDisposable {
   }
 
   /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`. */
-  async use(signal?: AbortSignal): Promise<Client> {
+  use(signal?: AbortSignal): Promise<Client> {
     // The usual case, for each of many small files.
-    if (this.#present?.isAlive === true && signal?.aborted !== true) return this.#present;
+    const present = this.#present;
+    if (present?.isAlive === true && signal?.aborted !== true) return Promise.resolve(present);
+    return this.#whenConnected(signal);
+  }
+
+  async #whenConnected(signal: AbortSignal | undefined): Promise<Client> {
     this.#waiting += 1;
     try {
       return await abortable(this.#use(), signal);

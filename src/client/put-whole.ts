@@ -25,7 +25,7 @@ export async function putWhole(
     ({ algorithm } = used);
     const content = (await source.block(0)) ?? NOTHING;
     await source.assertUnchanged();
-    await abortable(throttle?.(content.length), signal);
+    if (throttle !== undefined) await abortable(throttle(content.length), signal);
     const digests = used.digestsOf(content);
     run.sentBytes += content.length;
     const whole = { size: content.length, digest: digests.file };

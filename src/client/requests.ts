@@ -1,6 +1,7 @@
 import { abortedError, nextTurn } from '../clock.ts';
 import { SealiftError, toSealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
+import type { OutgoingMessage } from '../protocol/encoder.ts';
 import { writeFields } from '../protocol/fields.ts';
 import { MAX_REQUESTS } from '../protocol/limits.ts';
 import { requestHeader, type Action, type RequestFields } from '../protocol/requests.ts';
@@ -65,42 +66,24 @@ export class Requests {
     fields: RequestFields<A>,
     options: RequestOptions = {},
   ): Promise<Message> {
-    if (options.content !== undefined) assertBytes(options.content);
-    const release = this.#places.takeNow(1) ?? (await this.#places.take(1, options.signal));
-    try {
-      return await this.#exchange(action, fields, options);
-    } finally {
-      release();
-    }
-  }
-
-  async #exchange<A extends Action>(
-    action: A,
-    fields: RequestFields<A>,
-    options: RequestOptions,
-  ): Promise<Message> {
-    const { content, contentType, contentEncoding, decodedLength, onPart, onReceived, onSent, signal } =
-      options;
-    if (this.#failure) throw this.#failure;
-    if (signal?.aborted === true) throw abortedError(signal);
+    const { content, onPart, onReceived, onSent, signal } = options;
+    if (content !== undefined) assertBytes(content);
+    const release = this.#places.takeNow(1) ?? (await this.#places.take(1, signal));
     const id = this.#nextId++;
     const settle = Promise.withResolvers<Message>();
     const pending: Pending = { settle, onPart, onReceived };
-    this.#pending.set(id, pending);
-    this.#connection.inFlight = this.#pending.size;
-    const takeBack = this.#cancellers.add(signal, (error) => {
-      settle.reject(error);
-      this.#cancel(id);
-    });
+    let takeBack: (() => void) | undefined;
     try {
-      const message = {
-        fields: { ...requestHeader(action, id, fields), ...writeFields({ decodedLength }) },
-        ...(content === undefined ? {} : { content }),
-        ...(contentType === undefined ? {} : { contentType }),
-        ...(contentEncoding === undefined ? {} : { contentEncoding }),
-      };
+      if (this.#failure) throw this.#failure;
+      if (signal?.aborted === true) throw abortedError(signal);
+      this.#pending.set(id, pending);
+      this.#connection.inFlight = this.#pending.size;
+      takeBack = this.#cancellers.add(signal, (error) => {
+        settle.reject(error);
+        this.#cancel(id);
+      });
       // An error that the server sends while we are still sending is the one to tell.
-      const sending = this.#connection.send(message);
+      const sending = this.#connection.send(messageOf(requestHeader(action, id, fields), options));
       sending.then(onSent, (error: unknown) => this.#onSendFailed(settle, error));
       const answer = await settle.promise;
       // A server may answer before it has all: the content is the caller's again only when none of it waits here.
@@ -111,6 +94,7 @@ export class Requests {
       this.#pending.delete(id);
       pending.leavePart?.();
       this.#connection.inFlight = this.#pending.size;
+      release();
     }
   }
 
@@ -130,27 +114,29 @@ export class Requests {
     try {
       for (let count = 1; ; count += 1) {
         if (count % ANSWERS_PER_TURN === 0) await nextTurn();
-        const message = await this.#connection.receive();
+        const message = this.#connection.receiveNow() ?? (await this.#connection.receive());
         if (message === undefined)
           throw new SealiftError('connection-lost', 'The server ended the connection.');
-        await this.#dispatch(message);
+        const delivering = this.#dispatch(message);
+        if (delivering !== undefined) await delivering;
       }
     } catch (error) {
       this.#fail(toSealiftError(error));
     }
   }
 
-  async #dispatch(message: Message): Promise<void> {
+  /** Gives an answer to who waits for it; a part may have to be taken before the next message is read. */
+  #dispatch(message: Message): Promise<void> | undefined {
     const { id, status } = message.header;
     if (id === undefined && status === 'error') throw streamError(errorFromFields(message.header));
     const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
     // An answer to what was cancelled, or a `progress` that nobody asked for.
-    if (typeof id !== 'number' || pending === undefined) return;
+    if (typeof id !== 'number' || pending === undefined) return undefined;
     if (status === 'ok') pending.settle.resolve(message);
     else if (status === 'error') pending.settle.reject(errorFromFields(message.header));
-    else if (status === 'progress') {
-      if (message.header['received'] === true) pending.onReceived?.();
-    } else await this.#deliverPart(id, pending, message);
+    else if (status !== 'progress') return this.#deliverPart(id, pending, message);
+    else if (message.header['received'] === true) pending.onReceived?.();
+    return undefined;
   }
 
   async #deliverPart(id: number, pending: Pending, part: Message): Promise<void> {
@@ -171,6 +157,19 @@ export class Requests {
     for (const { settle } of this.#pending.values()) settle.reject(error);
     this.#connection.destroy(error);
   }
+}
+
+function messageOf(
+  header: ReturnType<typeof requestHeader>,
+  { content, contentType, contentEncoding, decodedLength }: RequestOptions,
+): OutgoingMessage {
+  const message: OutgoingMessage = {
+    fields: decodedLength === undefined ? header : { ...header, ...writeFields({ decodedLength }) },
+  };
+  if (content !== undefined) message.content = content;
+  if (contentType !== undefined) message.contentType = contentType;
+  if (contentEncoding !== undefined) message.contentEncoding = contentEncoding;
+  return message;
 }
 
 /** Throws `invalid-argument` for what only plain JavaScript can give: a text has another length than its bytes, so that the server would wait for the rest. */

@@ -25,15 +25,24 @@ import { UploadPublishing } from './upload-publishing.ts';
  * again; every block and the whole are checked by digest on both sides. Throws the last error when the retry
  * policy is used up, or the first one that no retry can mend.
  */
-export async function upload(
+export function upload(
   connector: Connector,
   source: BlockSource,
   path: string,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  const { resume, clock = systemClock, random = systemRandom, signal } = options;
   // Only a size that is known can be sent before it is read to the end.
-  if (source.size !== null && source.size <= BLOCK_BYTES) return putWhole(connector, source, path, options);
+  const isWhole = source.size !== null && source.size <= BLOCK_BYTES;
+  return (isWhole ? putWhole : uploadBlocks)(connector, source, path, options);
+}
+
+async function uploadBlocks(
+  connector: Connector,
+  source: BlockSource,
+  path: string,
+  options: UploadOptions,
+): Promise<UploadResult> {
+  const { resume, clock = systemClock, random = systemRandom, signal } = options;
   const kept = await resume?.keys.find(resume.name);
   const resumeKey = kept ?? (await (resume?.keys.keyFor(resume.name, random) ?? newResumeKey(random)));
   const run = new UploadRun(

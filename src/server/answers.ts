@@ -16,12 +16,9 @@ export class Answers {
   }
 
   /** Sends a part of an answer, whose own fields go before `fields`; resolves when the kernel took it, and at once after `end`. */
-  async send(
-    fields: Record<string, unknown>,
-    { fields: more, release: _, ...content }: Answer,
-  ): Promise<void> {
-    if (this.#hasEnded) return;
-    await this.#connection.send({ fields: { ...fields, ...more }, ...content });
+  send(fields: Record<string, unknown>, { fields: more, release: _, ...content }: Answer): Promise<void> {
+    if (this.#hasEnded) return Promise.resolve();
+    return this.#connection.send({ fields: { ...fields, ...more }, ...content });
   }
 
   /** Tells what ended the stream, and from then on nothing more. Never rejects. */

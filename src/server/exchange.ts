@@ -97,8 +97,8 @@ export class ProgressTeller {
     this.#deadlines = new Deadlines(clock);
   }
 
-  /** Runs `work`, and calls `tell` from time to time until it ends. */
-  async during<T>(tell: () => Promise<void>, work: () => Promise<T>): Promise<T> {
+  /** Calls `tell` from time to time, until what it returns is called. */
+  begin(tell: () => Promise<void>): () => void {
     const name = (this.#lastName += 1);
     let isSending = false;
     const onDue = () => {
@@ -112,11 +112,7 @@ export class ProgressTeller {
       );
     };
     this.#deadlines.set(name, PROGRESS_INTERVAL_MS, onDue);
-    try {
-      return await work();
-    } finally {
-      this.#deadlines.clear(name);
-    }
+    return () => this.#deadlines.clear(name);
   }
 
   /** Lets no timer run on. May be called again. */

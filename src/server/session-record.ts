@@ -19,6 +19,16 @@ type Outcome = { answer: Answer } | { error: SealiftError };
 /** Is told each part of an answer that was sent. */
 export type OnSent = (answer: Answer) => void;
 
+/** Works on a request. */
+type Work = (onSent: OnSent) => Promise<Answer>;
+
+/** What the fields of a request do not say. */
+interface KnownOfRequest {
+  /** Where the upload goes that it names. */
+  path: string | undefined;
+  receivedBytes: number;
+}
+
 /** Who is told what happens on the connections of a server. */
 export interface SessionObservers {
   audit: AuditLog | undefined;
@@ -80,13 +90,13 @@ export class SessionRecord {
     this.#metrics?.error(toSealiftError(error).code);
   }
 
-  /** Takes down how a request ended. `path`: where the upload goes that it names. */
-  async request(
-    request: Request,
-    { path, receivedBytes }: { path: string | undefined; receivedBytes: number },
-    work: (onSent: OnSent) => Promise<Answer>,
-  ): Promise<Answer> {
+  /** Takes down how a request ended, where anybody wants to know. */
+  request(request: Request, known: KnownOfRequest, work: Work): Promise<Answer> {
     if (this.#log === undefined && this.#metrics === undefined) return work(nobodyAsks);
+    return this.#recorded(request, known, work);
+  }
+
+  async #recorded(request: Request, { path, receivedBytes }: KnownOfRequest, work: Work): Promise<Answer> {
     const beganMs = this.#clock.monotonicMs();
     let bytes = 0;
     const onSent = (answer: Answer) => {

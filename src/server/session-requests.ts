@@ -54,7 +54,9 @@ export class SessionRequests {
   readonly #cancels = new Budget(MAX_REQUESTS);
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
   readonly #working = new Map<number, Cancellation>();
-  readonly #tasks = new Set<Promise<void>>();
+  /** How many are worked on, and who waits until none is. */
+  #count = 0;
+  #settling: PromiseWithResolvers<void> | undefined;
   #isDraining = false;
 
   constructor(parts: SessionRequestsParts, state: Omit<SessionState, 'cancel'>) {
@@ -65,22 +67,19 @@ export class SessionRequests {
     });
   }
 
-  /** Begins to work on a request, and answers it. Resolves when the next may be read: that is the pressure that the client feels. */
-  async begin(message: Message): Promise<void> {
-    const { connection } = this.#parts;
+  /** Begins to work on a request, and answers it. Where it has to wait for room, the promise resolves when the next may be read: that is the pressure that the client feels. */
+  begin(message: Message): Promise<void> | undefined {
     const places = message.header['action'] === 'cancel' ? this.#cancels : this.#places;
     const bytes = contentBytes(message);
-    const releasePlace = places.takeNow(1) ?? (await places.take(1));
-    const releaseBytes = this.#contentBytes.takeNow(bytes) ?? (await this.#contentBytes.take(bytes));
-    connection.inFlight += 1;
-    const end = () => {
-      releasePlace();
-      releaseBytes();
-      blockBuffers.give(message.content);
-      message.release?.();
-      connection.inFlight -= 1;
-    };
-    this.#track(this.#work(message, end));
+    const place = places.takeNow(1) ?? places.take(1);
+    const room = this.#contentBytes.takeNow(bytes) ?? this.#contentBytes.take(bytes);
+    if (typeof place === 'function' && typeof room === 'function') {
+      this.#start(message, place, room);
+      return undefined;
+    }
+    return Promise.all([place, room]).then(([givePlace, giveRoom]) =>
+      this.#start(message, givePlace, giveRoom),
+    );
   }
 
   /** Takes no new requests; ends the connection when those under way are answered. */
@@ -91,7 +90,9 @@ export class SessionRequests {
 
   /** Resolves when no request is worked on any more. */
   async settled(): Promise<void> {
-    await Promise.all(this.#tasks);
+    if (this.#count === 0) return;
+    this.#settling ??= Promise.withResolvers();
+    await this.#settling.promise;
   }
 
   abortAll(reason: SealiftError): void {
@@ -100,17 +101,26 @@ export class SessionRequests {
     for (const upload of this.state.ownUploads) upload.removeUser(this.state);
   }
 
-  #track(task: Promise<void>): void {
-    const onEnd = () => {
-      this.#tasks.delete(tracked);
+  #start(message: Message, givePlace: () => void, giveRoom: () => void): void {
+    const { connection } = this.#parts;
+    connection.inFlight += 1;
+    this.#count += 1;
+    void this.#work(message, () => {
+      givePlace();
+      giveRoom();
+      blockBuffers.give(message.content);
+      message.release?.();
+      connection.inFlight -= 1;
+      this.#count -= 1;
+      if (this.#count > 0) return;
+      this.#settling?.resolve();
+      this.#settling = undefined;
       this.#finishIfDrained();
-    };
-    const tracked = task.then(onEnd, onEnd);
-    this.#tasks.add(tracked);
+    });
   }
 
   #finishIfDrained(): void {
-    if (this.#isDraining && this.#tasks.size === 0) void this.#parts.connection.finish();
+    if (this.#isDraining && this.#count === 0) void this.#parts.connection.finish();
   }
 
   // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
@@ -126,7 +136,7 @@ export class SessionRequests {
       if (id !== undefined) this.#register(id, abort);
       const uploadPath = uploadPathOf(request, state);
       const known = { path: uploadPath, receivedBytes: content.length };
-      const answer = await record.request(request, known, async (onSent) => {
+      const answer = await record.request(request, known, (onSent) => {
         authorize(request, state.grant, { made: state.made, uploadPath });
         return this.#handle(request, { header, content }, abort, onSent);
       });
@@ -166,15 +176,19 @@ export class SessionRequests {
   ): Promise<Answer> {
     const { answers, progress } = this.#parts;
     const { header } = rest;
-    const carriesFile = action === 'put' || action === 'block';
-    const content = carriesFile ? await decodedContent(rest, ACCEPTED) : rest.content;
+    const isEncoded = (action === 'put' || action === 'block') && header['content-encoding'] !== 'binary';
+    const content = isEncoded ? await decodedContent(rest, ACCEPTED) : rest.content;
     const part: Exchange<A>['part'] = async (status, answer) => {
       onSent(answer);
       await this.#paceSent(answer, abort);
       await answers.send({ id, status }, answer);
     };
     const exchange: Exchange<A> = {
-      ...{ action, fields, header, content, part },
+      action,
+      fields,
+      header,
+      content,
+      part,
       state: this.state,
       // Read where it is needed, and not when the request begins.
       get signal() {
@@ -183,18 +197,17 @@ export class SessionRequests {
       progress: () => ({}),
     };
     const handler = HANDLERS[action] as unknown as Handler<A>;
-    // Without an id nobody waits.
-    if (id === undefined) return handler(exchange);
-    // Whatever touches data may take long, on a slow disk if on nothing else.
-    const tell = () => part('progress', { fields: exchange.progress() });
-    return progress.during(tell, async () => {
+    // Whatever touches data may take long, on a slow disk if on nothing else. Without an id nobody waits.
+    const endProgress =
+      id === undefined ? undefined : progress.begin(() => part('progress', { fields: exchange.progress() }));
+    try {
       const answer = await handler(exchange);
-      await this.#paceSent(answer, abort)?.catch((error: unknown) => {
-        answer.release?.();
-        throw error;
-      });
+      const pacing = this.#paceSent(answer, abort);
+      if (pacing !== undefined) await releasingIfFailed(answer, pacing);
       return answer;
-    });
+    } finally {
+      endProgress?.();
+    }
   }
 
   #paceSent({ content }: Answer, abort: Cancellation): Promise<void> | undefined {
@@ -218,6 +231,15 @@ class Cancellation {
   abort(reason: SealiftError): void {
     this.#reason ??= reason;
     this.#controller?.abort(reason);
+  }
+}
+
+async function releasingIfFailed({ release }: Answer, pacing: Promise<void>): Promise<void> {
+  try {
+    await pacing;
+  } catch (error) {
+    release?.();
+    throw error;
   }
 }
 

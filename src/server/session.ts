@@ -120,27 +120,28 @@ export class Session {
 
   async #serve(): Promise<void> {
     for (;;) {
-      const message = await this.#connection.receive();
+      const message = this.#connection.receiveNow() ?? (await this.#connection.receive());
       if (message === undefined) return;
       if (this.#requests === undefined) await this.#beforeHello(message);
       else {
-        await this.#paceReceived(message);
-        await this.#requests.begin(message);
+        const pacing = this.#login?.pace('received', message.content.length, this.#gone);
+        if (pacing !== undefined) await this.#untilPaced(message, pacing);
+        const waiting = this.#requests.begin(message);
+        if (waiting !== undefined) await waiting;
       }
     }
   }
 
   /** Waits until the principal may send more; that the connection is gone meanwhile shows when it is read from. */
-  async #paceReceived({ header, content, release }: Message): Promise<void> {
-    const waiting = this.#login?.pace('received', content.length, this.#gone);
-    if (waiting === undefined) return;
+  async #untilPaced({ header, release }: Message, pacing: Promise<void>): Promise<void> {
     // It waits for nobody but itself.
     release?.();
     const id = requestId(header);
     this.#connection.inFlight += 1;
     const tell = () => this.#answers.send({ id, status: 'progress' }, {});
-    const paced = id === undefined ? waiting : this.#progress.during(tell, () => waiting);
-    await paced.catch(() => undefined);
+    const endTelling = id === undefined ? undefined : this.#progress.begin(tell);
+    await pacing.catch(() => undefined);
+    endTelling?.();
     this.#connection.inFlight -= 1;
   }
 

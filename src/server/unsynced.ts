@@ -84,12 +84,10 @@ export class Unsynced {
     this.#moves = moves;
   }
 
-  /** Remembers `path`; resolves at once, unless so much is waiting that the disk has to be waited for. */
-  async add(path: string): Promise<void> {
+  /** Remembers `path`. Where so much is waiting that the disk has to be waited for, the promise resolves when there is room again. */
+  add(path: string): Promise<void> | undefined {
     this.#remember(path);
-    if (this.#paths.size < MAX_REMEMBERED) return;
-    await this.#syncing;
-    this.#begin();
+    return this.#paths.size < MAX_REMEMBERED ? undefined : this.#syncing.then(() => this.#begin());
   }
 
   /** Resolves when the syncs that were begun so far have ended. */

@@ -16,22 +16,20 @@ export class KeyedMutex {
   /** Runs `task` alone among those of `keys` (one, or several that are taken together). */
   async run<T>(keys: string | readonly string[], task: () => Promise<T>): Promise<T> {
     const { promise: done, resolve } = Promise.withResolvers<void>();
-    const wanted = new Set<string>();
+    const names = (typeof keys === 'string' ? [keys] : keys).map((key) => `${this.#prefix}${key}`);
     const before: Promise<void>[] = [];
     // All tails are replaced in the same turn, so two tasks can never wait for each other.
-    for (const key of typeof keys === 'string' ? [keys] : keys) {
-      const name = `${this.#prefix}${key}`;
+    for (const name of names) {
       const tail = this.#tails.get(name);
       if (tail !== undefined && tail !== done) before.push(tail);
       this.#tails.set(name, done);
-      wanted.add(name);
     }
     try {
       // Usually none: a wait for nothing would cost something for each of many small files.
       if (before.length > 0) await Promise.all(before);
       return await task();
     } finally {
-      for (const name of wanted) if (this.#tails.get(name) === done) this.#tails.delete(name);
+      for (const name of names) if (this.#tails.get(name) === done) this.#tails.delete(name);
       resolve();
     }
   }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 
 import type { Clock } from '../clock.ts';
-import { SealiftError, systemCode, type ErrorCode } from '../errors.ts';
+import { SealiftError, systemCode, toSealiftError, type ErrorCode } from '../errors.ts';
 import { MessageDecoder, type Message } from '../protocol/decoder.ts';
 import { encodeHead, type OutgoingMessage } from '../protocol/encoder.ts';
 import { DISCARD_MS, HEADER_TIMEOUT_MS, MIN_CONTENT_RATE, STALL_TIMEOUT_MS } from '../protocol/limits.ts';
@@ -75,7 +75,10 @@ export class Connection implements AsyncDisposable {
     });
     this.#deadlines = new Deadlines(options.clock);
     this.#intake = new ConnectionIntake(options.intake, () => this.#resumeReading());
-    this.#outbox = new Outbox(socket, options.clock, (isWaiting) => this.#onSendProgress(isWaiting));
+    this.#outbox = new Outbox(socket, options.clock, {
+      onProgress: (isWaiting) => this.#onSendProgress(isWaiting),
+      explain: (error) => this.#failure ?? lostConnection(error),
+    });
     const closed = Promise.withResolvers<void>();
     this.closed = closed.promise;
     if (options.reads === undefined) socket.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -95,26 +98,27 @@ export class Connection implements AsyncDisposable {
 
   /** The next message, whose content may be given back to `blockBuffers`; undefined once the peer has ended the stream between two messages. Rejects with what ended the stream otherwise. One caller at a time. */
   receive(): Promise<Message | undefined> {
-    const message = this.#received.shift();
-    if (message !== undefined) {
-      this.#resumeReading();
-      return Promise.resolve(message);
-    }
+    const message = this.receiveNow();
+    if (message !== undefined) return Promise.resolve(message);
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#hasEnded) return Promise.resolve(undefined);
     this.#waiting = Promise.withResolvers();
     return this.#waiting.promise;
   }
 
+  /** The same where it is there already, and undefined otherwise: of many small messages most are. */
+  receiveNow(): Message | undefined {
+    const message = this.#received.shift();
+    if (message !== undefined) this.#resumeReading();
+    return message;
+  }
+
   /** Sends a message; resolves when the kernel took it all. The content must not change before. */
-  async send(message: OutgoingMessage): Promise<void> {
-    const head = encodeHead(message);
+  send(message: OutgoingMessage): Promise<void> {
     try {
-      await this.#outbox.send(head, message.content ?? NOTHING);
+      return this.#outbox.send(encodeHead(message), message.content ?? NOTHING);
     } catch (error) {
-      // What was being written when the connection ended fails with an error of the system, before or after the
-      // cause is known.
-      throw this.#failure ?? lostConnection(error);
+      return Promise.reject(toSealiftError(error));
     }
   }
 

@@ -12,26 +12,33 @@ const GATHER_BYTES = 65_536;
 
 interface Outgoing {
   bytes: Uint8Array;
-  /** Of the last part of a message: called when the kernel has taken all of it, or with why it never will. */
-  settle: ((error?: Error) => void) | undefined;
+  /** Of the last part of a message: settled when the kernel has taken all of it, or never will. */
+  taken: PromiseWithResolvers<void> | undefined;
+}
+
+/** What is done with what a socket tells. */
+export interface OutboxEvents {
+  /** Called when bytes begin to wait, whenever the kernel took some, and when none wait any more. */
+  onProgress: (isWaiting: boolean) => void;
+  /** What an error of the system is told as, which may come before the cause is known. */
+  explain: (error: Error) => Error;
 }
 
 /** What waits to be sent on a socket, in order; the kernel's pace is the pace of `send`. */
 export class Outbox {
   readonly #socket: Socket;
   readonly #clock: Clock;
-  readonly #onProgress: (isWaiting: boolean) => void;
+  readonly #events: OutboxEvents;
   readonly #queue: Outgoing[] = [];
   #isWriting = false;
   #pieceBytes = PIECE_BYTES;
   #isEnding = false;
   #failure: Error | undefined;
 
-  /** `onProgress` is called when bytes begin to wait, whenever the kernel took some, and when none wait any more. */
-  constructor(socket: Socket, clock: Clock, onProgress: (isWaiting: boolean) => void) {
+  constructor(socket: Socket, clock: Clock, events: OutboxEvents) {
     this.#socket = socket;
     this.#clock = clock;
-    this.#onProgress = onProgress;
+    this.#events = events;
   }
 
   /** Resolves when the kernel has taken all of `parts`, which leave without anything in between. */
@@ -40,11 +47,11 @@ export class Outbox {
     const filled = parts.filter((part) => part.length > 0);
     const last = filled.pop();
     if (last === undefined) return Promise.resolve();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    for (const bytes of filled) this.#queue.push({ bytes, settle: undefined });
-    this.#queue.push({ bytes: last, settle: (error) => (error ? reject(error) : resolve()) });
+    const taken = Promise.withResolvers<void>();
+    for (const bytes of filled) this.#queue.push({ bytes, taken: undefined });
+    this.#queue.push({ bytes: last, taken });
     if (!this.#isWriting) this.#writeNext();
-    return promise;
+    return taken.promise;
   }
 
   /** Ends the stream once everything that waits is sent. May be called again. */
@@ -56,36 +63,39 @@ export class Outbox {
   /** Everything that waits, and all that comes later, fails with `error`. May be called again. */
   fail(error: Error): void {
     this.#failure ??= error;
-    for (const { settle } of this.#queue.splice(0)) settle?.(this.#failure);
+    for (const { taken } of this.#queue.splice(0)) taken?.reject(this.#failure);
   }
 
   #writeNext(): void {
     if (this.#queue.length === 0) {
-      this.#onProgress(false);
+      this.#events.onProgress(false);
       if (this.#isEnding) this.#socket.end();
       return;
     }
-    const { bytes, settled } = this.#takePiece();
+    const { bytes, messages } = this.#takePiece();
     this.#isWriting = true;
     const startMs = this.#clock.monotonicMs();
-    this.#onProgress(true);
+    this.#events.onProgress(true);
     this.#socket.write(bytes, (error) => {
       this.#isWriting = false;
       this.#pieceBytes = this.#clock.monotonicMs() - startMs < FAST_MS ? FAST_PIECE_BYTES : PIECE_BYTES;
-      if (error) this.fail(error);
-      for (const settle of settled) settle?.(error ?? undefined);
+      if (error) this.fail(this.#events.explain(error));
+      for (const taken of messages) {
+        if (error) taken?.reject(this.#failure);
+        else taken?.resolve();
+      }
       if (!error) this.#writeNext();
     });
   }
 
   // Either a slice of a large part, or several small parts in one buffer: a copy of a few bytes costs less than
   // a record and a system call each.
-  #takePiece(): { bytes: Uint8Array; settled: Outgoing['settle'][] } {
+  #takePiece(): { bytes: Uint8Array; messages: Outgoing['taken'][] } {
     const first = this.#queue[0] as Outgoing;
     if (first.bytes.length > this.#pieceBytes) {
       const bytes = first.bytes.subarray(0, this.#pieceBytes);
       first.bytes = first.bytes.subarray(this.#pieceBytes);
-      return { bytes, settled: [] };
+      return { bytes, messages: [] };
     }
     let total = 0;
     let count = 0;
@@ -94,16 +104,16 @@ export class Outbox {
       total += bytes.length;
       count += 1;
     }
-    const taken = this.#queue.splice(0, count);
+    const gathered = this.#queue.splice(0, count);
     return {
       bytes:
         count === 1
           ? first.bytes
           : Buffer.concat(
-              taken.map(({ bytes }) => bytes),
+              gathered.map(({ bytes }) => bytes),
               total,
             ),
-      settled: taken.map(({ settle }) => settle),
+      messages: gathered.map(({ taken }) => taken),
     };
   }
 }

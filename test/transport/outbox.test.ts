@@ -20,9 +20,12 @@ async function outboxed(onProgress?: (clock: FakeClock, isWaiting: boolean) => v
   });
   const progress: boolean[] = [];
   const clock = new FakeClock();
-  const outbox = new Outbox(socket, clock, (isWaiting) => {
-    progress.push(isWaiting);
-    onProgress?.(clock, isWaiting);
+  const outbox = new Outbox(socket, clock, {
+    onProgress: (isWaiting) => {
+      progress.push(isWaiting);
+      onProgress?.(clock, isWaiting);
+    },
+    explain: (error) => error,
   });
   return { outbox, socket, peer, progress };
 }

@@ -93,7 +93,7 @@ class ActionRun {
     const links: SendAction[] = [];
     const removals: TreeEntry[] = [];
     const late: SendAction[] = [];
-    await this.#each(actions, async (action) => {
+    await this.#each(actions, (action) => {
       this.#observer.onAction?.(action);
       if (action.kind === 'delete') {
         this.#directories.noteLacking(action.entry);
@@ -101,7 +101,8 @@ class ActionRun {
       } else if ((action.kind === 'file' || action.kind === 'link') && action.late) late.push(action);
       // A link is made when nothing is going to be written any more that could go through it.
       else if (action.kind === 'link') links.push(action);
-      else await this.#take(action);
+      else return this.#take(action);
+      return undefined;
     });
     await this.#each([links], (action) => this.#take(action));
     await this.#settle();
@@ -117,7 +118,7 @@ class ActionRun {
 
   async #each<A extends { entry: TreeEntry }>(
     batches: Batches<A>,
-    task: (item: A) => Promise<void>,
+    task: (item: A) => Promise<void> | undefined,
     limit = this.#options.transfers,
   ): Promise<void> {
     const { signal } = this.#options;
@@ -185,7 +186,8 @@ class ActionRun {
 
   async #sendFile(action: SendAction): Promise<void> {
     const { entry } = action;
-    await this.#directories.readyFor(action.to);
+    const opening = this.#directories.readyFor(action.to);
+    if (opening !== undefined) await opening;
     const release = entry.size > BLOCK_BYTES ? await this.#large.take(1) : undefined;
     try {
       const { unsynced, ...outcome } = await this.#sendSteady(action);

@@ -58,14 +58,15 @@ export class TargetDirectories {
 
   /** Resolves when the top can be changed, if it stands. */
   openTop(): Promise<void> {
-    return this.#open('');
+    return this.#open('') ?? Promise.resolve();
   }
 
-  /** Resolves when the directory that holds `path` can be changed, and takes note that it will be. */
-  async readyFor(path: string): Promise<void> {
-    if (path === '') return;
-    this.#touched.add(parentPath(path));
-    return this.#open(parentPath(path));
+  /** Resolves when the directory that holds `path` can be changed, and takes note that it will be; undefined where it can be already. */
+  readyFor(path: string): Promise<void> | undefined {
+    if (path === '') return undefined;
+    const directory = parentPath(path);
+    this.#touched.add(directory);
+    return this.#open(directory);
   }
 
   /** Those of the source in which something has changed, or whose own attributes differ, the deepest first. */
@@ -90,12 +91,12 @@ export class TargetDirectories {
     this.#onMade(action, await this.#direction.makeDirectory(entry));
   }
 
-  /** Resolves when the directory stands, and its bits let something in it be changed. */
-  async #open(directory: string): Promise<void> {
+  /** Resolves when the directory stands, and its bits let something in it be changed; undefined where that is so already. */
+  #open(directory: string): Promise<void> | undefined {
     const making = this.#ready.get(directory);
     if (making !== undefined) return making;
     const { mode } = this.#known.get(directory) ?? { mode: 0o700 };
-    if ((mode & 0o300) === 0o300 || !this.#keepsModes) return;
+    if ((mode & 0o300) === 0o300 || !this.#keepsModes) return undefined;
     this.#touched.add(directory);
     const opening = this.#direction.set(directory, { mode: mode | 0o700 });
     this.#ready.set(directory, opening);

@@ -12,10 +12,11 @@ import { receiptOf } from '../upload-answers.ts';
 import { whatStands } from '../what-stands.ts';
 
 /** `put`: a whole small file at once, or the beginning of an upload. */
-export async function put(exchange: Exchange<'put'>): Promise<Answer> {
+export function put(exchange: Exchange<'put'>): Promise<Answer> {
   const { fields, content } = exchange;
-  if (fields.digest !== undefined)
-    return tellingWhatStands(exchange, fields.path, () => putInline(exchange, fields.digest ?? ''));
+  const { digest } = fields;
+  if (digest !== undefined)
+    return tellingWhatStands(exchange, fields.path, () => putInline(exchange, digest));
   if (content.length > 0)
     throw new SealiftError('bad-request', 'A put with a content needs the digest of that content.');
   return tellingWhatStands(exchange, fields.path, () => beginUpload(exchange));
@@ -39,7 +40,8 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
     { type: 'put', path: fields.path, bytes: content.length },
     () => state.store.put(publication, content),
   );
-  if (publication.durability === 'memory') await state.unsynced.add(fields.path);
+  const syncing = publication.durability === 'memory' ? state.unsynced.add(fields.path) : undefined;
+  if (syncing !== undefined) await syncing;
   noteMade(state, entry);
   const { algorithm } = state;
   const own = parsed.algorithm === algorithm ? raw : blockDigest(algorithm, content);

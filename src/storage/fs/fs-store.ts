@@ -152,17 +152,22 @@ export class FileStore implements Store {
     return this.#tree.at(path, (place) => openStoredFile(this.#files, place, path));
   }
 
-  async put(publication: Publication, content: Buffer): Promise<Entry> {
-    const { path } = publication;
-    return this.#staging.withTemporary('inline', path, async (systemPath) => {
-      const quick = await this.#names.run(path, async () =>
-        this.#smallFiles?.put(systemPath, publication, content),
-      );
-      if (quick !== undefined) return quick;
+  put(publication: Publication, content: Buffer): Promise<Entry> {
+    return this.#staging.withTemporary('inline', publication.path, (systemPath) =>
+      this.#putAt(systemPath, publication, content),
+    );
+  }
+
+  async #putAt(systemPath: string, publication: Publication, content: Buffer): Promise<Entry> {
+    const smallFiles = this.#smallFiles;
+    if (smallFiles !== undefined) {
+      const put = () => smallFiles.put(systemPath, publication, content);
+      const quick = await this.#names.run(publication.path, put);
+      if (quick !== undefined) return quick.entry;
       // The thread may have begun.
-      if (this.#smallFiles !== undefined) await unlinkIfThere(this.#files, systemPath);
-      return publishContent(this.#publisher, systemPath, publication, content);
-    });
+      await unlinkIfThere(this.#files, systemPath);
+    }
+    return publishContent(this.#publisher, systemPath, publication, content);
   }
 
   async openUpload(key: string, options: OpenUploadOptions): Promise<StoredUpload> {

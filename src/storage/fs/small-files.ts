@@ -122,9 +122,10 @@ export class SmallFiles {
   }
 
   /** Publishes a new file with durability `memory`; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
-  async put(systemPath: string, publication: Publication, content: Buffer): Promise<Entry | undefined> {
-    if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES) return undefined;
-    return (await this.#ask({ kind: 'put', systemPath, publication, from: 0, to: 0 }, content))?.entry;
+  put(systemPath: string, publication: Publication, content: Buffer): Promise<{ entry: Entry } | undefined> {
+    if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES)
+      return Promise.resolve(undefined);
+    return this.#ask({ kind: 'put', systemPath, publication, from: 0, to: 0 }, content);
   }
 
   /** A small file, read whole; undefined if it is larger. */

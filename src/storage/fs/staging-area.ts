@@ -61,10 +61,10 @@ export class StagingArea {
     const systemPath = this.#directory.child(name);
     this.#temporaries.add(name);
     try {
-      return await explaining(path, () => task(systemPath));
+      return await task(systemPath);
     } catch (error) {
       await unlinkIfThere(this.#files, systemPath).catch(() => undefined);
-      throw error;
+      throw storeError(error, path);
     } finally {
       this.#temporaries.delete(name);
     }

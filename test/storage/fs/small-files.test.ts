@@ -47,8 +47,10 @@ describe.each([
   });
 
   const temporary = () => root.at(`temporary-${(count += 1)}`);
-  const put = (path: string, content: string | Buffer, options: Partial<Publication> = ANY) =>
-    files.put(temporary(), { ...publication(path), durability: 'memory', ...options }, Buffer.from(content));
+  const put = async (path: string, content: string | Buffer, options: Partial<Publication> = ANY) => {
+    const whole = { ...publication(path), durability: 'memory' as const, ...options };
+    return (await files.put(temporary(), whole, Buffer.from(content)))?.entry;
+  };
 
   async function contentOf(path: string): Promise<string | undefined> {
     const file = await files.read(path);
@@ -101,7 +103,7 @@ describe.each([
     const putAll = names.map((name) =>
       begun.put(temporary(), { ...publication(name), ...ANY, durability: 'memory' }, Buffer.from(name)),
     );
-    expect((await Promise.all(putAll)).map((entry) => entry?.path)).toEqual(names);
+    expect((await Promise.all(putAll)).map((answer) => answer?.entry.path)).toEqual(names);
     expect(batches).toEqual([16, 16, 8]);
     expect(mostAtOnce).toBe(2);
     // While a batch is at work nothing is certain, also when the one before was answered.
