@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
 
 import type { Clock } from '../clock.ts';
-import { SealiftError, systemCode, toSealiftError, type ErrorCode } from '../errors.ts';
+import { SealiftError, toSealiftError, type ErrorCode } from '../errors.ts';
 import { MessageDecoder, type Message } from '../protocol/decoder.ts';
 import { encodeHead, type OutgoingMessage } from '../protocol/encoder.ts';
 import { DISCARD_MS, HEADER_TIMEOUT_MS, MIN_CONTENT_RATE, STALL_TIMEOUT_MS } from '../protocol/limits.ts';
 import { blockBuffers } from './block-buffers.ts';
 import { Deadlines } from './deadlines.ts';
 import { ConnectionIntake, type Intake } from './intake.ts';
+import { lostConnection } from './lost-connection.ts';
 import { Outbox } from './outbox.ts';
 import type { ReadBuffer } from './read-buffer.ts';
 import { ReadsPerTurn } from './reads-per-turn.ts';
@@ -202,8 +203,9 @@ export class Connection implements AsyncDisposable {
     this.#deliver();
     this.#watchReading(chunk.length);
     const readsOn = this.#readsPerTurn.mayReadOn(chunk.length);
-    if (this.#received.length > 0 || this.#intake.isWaiting) this.#pauseReading();
+    if (this.#intake.isWaiting) this.#pauseReading();
     else if (!readsOn) this.#socket.pause();
+    else if (this.#received.length > 0) queueMicrotask(() => this.#pauseIfWaiting());
   }
 
   #deliver(): void {
@@ -310,6 +312,11 @@ export class Connection implements AsyncDisposable {
     this.#deadlines.clear('deadline');
   }
 
+  // After whoever receives has had its turn: mostly it takes all there is, and nothing need be paused.
+  #pauseIfWaiting(): void {
+    if (this.#received.length > 0) this.#pauseReading();
+  }
+
   // While we do not read, the peer cannot be blamed for its silence.
   #pauseReading(): void {
     this.#socket.pause();
@@ -339,12 +346,3 @@ export class Connection implements AsyncDisposable {
 }
 
 const NOTHING = Buffer.alloc(0);
-
-function lostConnection(cause?: unknown): SealiftError {
-  const code = cause instanceof SealiftError ? undefined : systemCode(cause);
-  return new SealiftError(
-    'connection-lost',
-    `The connection was lost${code === undefined ? '' : ` (${code})`}.`,
-    { cause },
-  );
-}
