@@ -227,9 +227,9 @@ export class FaultyFiles implements FileSystem {
     throw Object.assign(new Error(`${fault}: made by a test, ${name}`), { code: fault });
   }
 
-  // A path through an open handle, `/proc/self/fd/12/name`, as the path that the handle was opened by.
+  // A path through an open handle, `/proc/PID/fd/12/name`, as the path that the handle was opened by.
   #named(path: string): string {
-    const [, fd, rest] = /^\/proc\/self\/fd\/(\d+)\/(.*)$/s.exec(path) ?? [];
+    const [, fd, rest] = /^\/proc\/(?:self|\d+)\/fd\/(\d+)\/(.*)$/s.exec(path) ?? [];
     if (fd === undefined || rest === undefined) return path;
     const directory = this.#paths.get(Number(fd)) ?? `(closed handle ${fd})`;
     return rest === '.' ? directory : `${directory}/${rest}`;

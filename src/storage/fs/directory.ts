@@ -3,7 +3,7 @@ import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 
 /**
  * A directory held open, so that what happens to names above it cannot lead an operation elsewhere: on Linux its
- * children are reached through the open handle (`/proc/self/fd/N/child` is what `openat` does), and a link that
+ * children are reached through the open handle (`/proc/PID/fd/N/child` is what `openat` does), and a link that
  * somebody puts in the place of a parent meanwhile is not seen. Elsewhere children are reached by path, each
  * component having been checked to be no link just before.
  */
