@@ -208,7 +208,8 @@ export class Client implements AsyncDisposable {
     { raw, file }: WholeDigests,
     { signal, ...options }: PutOptions,
   ): Promise<Receipt> {
-    const fields = { ...options, path, size: content.length, digest: formatBlockDigest(this.algorithm, raw) };
+    const digest = formatBlockDigest(this.algorithm, raw);
+    const fields = Object.assign(options, { path, size: content.length, digest });
     const encoded = this.#smallFiles.isActive ? await this.#smallFiles.compress(content) : { content };
     const { header } = await this.request('put', fields, { ...encoded, signal });
     return this.checkedReceipt(header, content.length, file, options.durability);

@@ -40,9 +40,8 @@ export function readFields<S extends Shape>(
   return result as FieldsOf<S>;
 }
 
-/** The fields as they stand on the wire; those that are undefined are left out. */
-export function writeFields(fields: object): Record<string, unknown> {
-  const header: Record<string, unknown> = {};
+/** Adds fields to `header` as they stand on the wire; those that are undefined are left out. */
+export function writeFields(fields: object, header: Record<string, unknown> = {}): Record<string, unknown> {
   for (const key of Object.keys(fields)) {
     const value = (fields as Record<string, unknown>)[key];
     if (value !== undefined) header[wireName(key)] = value;

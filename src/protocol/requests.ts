@@ -173,7 +173,7 @@ export function requestHeader<A extends Action>(
   requestIdentity: number,
   fields: RequestFields<A>,
 ): Record<string, unknown> {
-  return { action, id: requestIdentity, ...writeFields(fields) };
+  return writeFields(fields, { action, id: requestIdentity });
 }
 
 function badRequest(message: string): SealiftError {

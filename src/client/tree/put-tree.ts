@@ -10,6 +10,7 @@ import type { Client } from '../client.ts';
 import type { Connector } from '../connector.ts';
 import type { ResumeKeys } from '../resume-keys.ts';
 import { retrying, type TransferOptions } from '../transfer-options.ts';
+import type { UploadOptions } from '../upload-options.ts';
 import { upload } from '../upload.ts';
 import type { SendAction } from './action.ts';
 import { localDigest, remoteDigest } from './content-digest.ts';
@@ -118,41 +119,29 @@ export class PutTree implements TreeDirection {
   }
 
   async send(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
-    const {
-      connector,
-      root,
-      archive = true,
-      mustBeNew = false,
-      resumeKeys,
-      signal,
-      ...transfer
-    } = this.#options;
+    const { connector, root, archive = true, mustBeNew = false, resumeKeys } = this.#options;
     const { entry, to, existing, again = false } = action;
     const local = join(root, entry.path);
     const remote = this.#remote(to);
     const links = { followsLinks: entry.path === '' };
-    const small = entry.size > BLOCK_BYTES ? undefined : readFileSource(local, links);
+    const isLarge = entry.size > BLOCK_BYTES;
+    const small = isLarge ? undefined : readFileSource(local, links);
     const source = small ?? (await openFileSource(local, links));
     try {
-      const isLarge = entry.size > BLOCK_BYTES;
-      const isDelta = isLarge && usesDelta(this.#options, action) && (await this.#mayRead());
-      const { receipt, sentBytes, resumedBytes, retries, client } = await upload(connector, source, remote, {
-        ...transfer,
-        ...hooks,
-        ...(signal === undefined ? {} : { signal }),
-        ...(source.mode === undefined
-          ? {}
-          : { mode: archive ? source.mode : source.mode & ~process.umask() }),
-        durability: 'memory',
-        ...(isDelta ? { base: 'existing' } : {}),
-        ...(mustBeNew && existing === undefined && !again ? { if: 'absent' } : {}),
-        ...(isLarge && resumeKeys !== undefined
-          ? { resume: { keys: resumeKeys, name: this.#resumeName(local, remote) } }
-          : {}),
-        beforePublishing: async (on) => {
-          if (existing !== undefined) await this.#keepBackup(on, existing.path);
-        },
-      });
+      const options: UploadOptions = { ...this.#options, ...hooks, durability: 'memory' };
+      if (source.mode !== undefined) options.mode = archive ? source.mode : source.mode & ~process.umask();
+      if (mustBeNew && existing === undefined && !again) options.if = 'absent';
+      if (existing !== undefined)
+        options.beforePublishing = async (on) => void (await this.#keepBackup(on, existing.path));
+      if (isLarge && usesDelta(this.#options, action) && (await this.#mayRead())) options.base = 'existing';
+      if (isLarge && resumeKeys !== undefined)
+        options.resume = { keys: resumeKeys, name: this.#resumeName(local, remote) };
+      const { receipt, sentBytes, resumedBytes, retries, client } = await upload(
+        connector,
+        source,
+        remote,
+        options,
+      );
       return {
         path: receipt.path,
         size: receipt.size,
