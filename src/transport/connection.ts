@@ -205,7 +205,7 @@ export class Connection implements AsyncDisposable {
     const readsOn = this.#readsPerTurn.mayReadOn(chunk.length);
     if (this.#intake.isWaiting) this.#pauseReading();
     else if (!readsOn) this.#socket.pause();
-    else if (this.#received.length > 0) queueMicrotask(() => this.#pauseIfWaiting());
+    if (this.#received.length > 0) queueMicrotask(() => this.#pauseIfWaiting());
   }
 
   #deliver(): void {

@@ -1,8 +1,13 @@
-import { describe, expect, test } from 'vitest';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { nextTurn } from '../../src/clock.ts';
 import { encodeMessage } from '../../src/protocol/encoder.ts';
-import { MIN_CONTENT_RATE } from '../../src/protocol/limits.ts';
+import { MAX_CONTENT_BYTES, MIN_CONTENT_RATE } from '../../src/protocol/limits.ts';
+import { Connection } from '../../src/transport/connection.ts';
 import { connectionPair, type ConnectionPair } from '../support/connection-pair.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { failureOf } from '../support/failure.ts';
 
 /** A message of which a test sends one piece after the other. */
@@ -257,4 +262,25 @@ test('finishing what is closed already sets no clock', async () => {
   await connection.closed;
   await connection.finish();
   expect(clock.pendingCount).toBe(0);
+});
+
+test('no clock runs for what a connection leaves unread for the others, while a message waits here', async () => {
+  const clock = new FakeClock();
+  // How much comes in one piece is up to the system where it comes from a socket.
+  const [busy, other] = [0, 1].map(() => {
+    const stream = new Duplex({ read: () => undefined, write: (_bytes, _encoding, taken) => taken() });
+    const options = { clock, timeoutCode: 'timeout', maxContentBytes: MAX_CONTENT_BYTES } as const;
+    const connection = new Connection(stream as Socket, options);
+    onTestFinished(() => connection[Symbol.asyncDispose]());
+    return { stream, connection };
+  }) as [{ stream: Duplex; connection: Connection }, { stream: Duplex; connection: Connection }];
+  await nextTurn();
+  other.stream.push(MESSAGE.subarray(0, 100));
+  // One message, with which it has had its share of this turn, and the beginning of the next.
+  busy.stream.push(Buffer.concat([MESSAGE, MESSAGE.subarray(0, 50_000)]));
+  await nextTurn();
+  clock.advance(61_000);
+  expect((await busy.connection.receive())?.header['n']).toBe(1);
+  busy.stream.push(MESSAGE.subarray(50_000));
+  expect((await busy.connection.receive())?.content.length).toBe(1_000_000);
 });
