@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../clock.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
 import { abortable } from './abortable.ts';
 import type { BlockSource } from './block-source.ts';
@@ -28,6 +29,7 @@ export async function putWhole(
     ({ algorithm } = used);
     const content = (await source.block(0)) ?? NOTHING;
     await source.assertUnchanged();
+    throwIfAborted(signal);
     if (throttle !== undefined) await abortable(throttle(content.length), signal);
     const digests = used.digestsOf(content);
     run.sentBytes += content.length;

@@ -2,9 +2,9 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
-import { streamSource } from '../../src/client/block-source.ts';
+import { openFileSource, streamSource } from '../../src/client/block-source.ts';
 import { PartialFile } from '../../src/client/partial-file.ts';
 import { ResumeKeys } from '../../src/client/resume-keys.ts';
 import { upload } from '../../src/client/upload.ts';
@@ -138,6 +138,20 @@ test('an abort ends an upload that waits for room in memory, and leaves the room
   expect(error.code).toBe('aborted');
   giveBack();
   await take(Infinity);
+});
+
+test('an abort before a small file is sent leaves what it would replace where it stands', async () => {
+  const { connector, local } = await startSetting();
+  const controller = new AbortController();
+  const source = await openFileSource(await local(noise(5), 'x'));
+  source.assertUnchanged = async () => controller.abort();
+  const beforePublishing = vi.fn(() => Promise.resolve());
+  const error = await failureOf(
+    upload(connector(), source, 'file', { signal: controller.signal, beforePublishing }),
+  );
+  expect(error.code).toBe('aborted');
+  expect(beforePublishing).not.toHaveBeenCalled();
+  await source[Symbol.asyncDispose]();
 });
 
 test('an abort ends the hashing of what an earlier run left', async () => {
