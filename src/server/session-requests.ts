@@ -58,6 +58,8 @@ export class SessionRequests {
   #count = 0;
   #settling: PromiseWithResolvers<void> | undefined;
   #isDraining = false;
+  /** Settles when what came compressed so far is decoded; undefined if it is. */
+  #decoding: Promise<void> | undefined;
 
   constructor(parts: SessionRequestsParts, state: Omit<SessionState, 'cancel'>) {
     this.#parts = parts;
@@ -105,25 +107,27 @@ export class SessionRequests {
     const { connection } = this.#parts;
     connection.inFlight += 1;
     this.#count += 1;
-    void this.#work(message, () => {
+    const end = () => {
+      this.#count -= 1;
       givePlace();
       giveRoom();
       blockBuffers.give(message.content);
       message.release?.();
       connection.inFlight -= 1;
-      this.#count -= 1;
       if (this.#count > 0) return;
       this.#settling?.resolve();
       this.#settling = undefined;
       this.#finishIfDrained();
-    });
+    };
+    // A logger of the embedding program may throw where nobody can be told any more.
+    this.#work(message, end).catch(() => undefined);
   }
 
   #finishIfDrained(): void {
     if (this.#isDraining && this.#count === 0) void this.#parts.connection.finish();
   }
 
-  // Never rejects: what goes wrong is answered, and a connection that is gone is noticed by its reader.
+  // What goes wrong is answered, and a connection that is gone is noticed by its reader.
   async #work({ header, content }: Message, end: () => void): Promise<void> {
     const { answers, record } = this.#parts;
     const { state } = this;
@@ -177,7 +181,10 @@ export class SessionRequests {
     const { answers, progress } = this.#parts;
     const { header } = rest;
     const isEncoded = (action === 'put' || action === 'block') && header['content-encoding'] !== 'binary';
-    const content = isEncoded ? await decodedContent(rest, ACCEPTED) : rest.content;
+    const before = this.#decoding;
+    const content = isEncoded ? await this.#decoded(rest) : rest.content;
+    // A block and a commit come behind the blocks that were sent before, as they do where nothing has to be decoded.
+    if (before !== undefined && (action === 'block' || action === 'commit')) await before;
     const part: Exchange<A>['part'] = async (status, answer) => {
       onSent(answer);
       await this.#paceSent(answer, abort);
@@ -208,6 +215,15 @@ export class SessionRequests {
     } finally {
       endProgress?.();
     }
+  }
+
+  #decoded(message: Pick<Message, 'header' | 'content'>): Promise<Buffer> {
+    const content = decodedContent(message, ACCEPTED);
+    const decoding = Promise.allSettled([this.#decoding, content]).then(() => {
+      if (this.#decoding === decoding) this.#decoding = undefined;
+    });
+    this.#decoding = decoding;
+    return content;
   }
 
   #paceSent({ content }: Answer, abort: Cancellation): Promise<void> | undefined {

@@ -194,3 +194,26 @@ test('compressed blocks weigh what they become: no more than four are worked on 
   held.open();
   for (const id of ids) expect((await client.answer(id)).header['status']).toBe('ok');
 });
+
+test('what is sent behind a compressed block comes behind it, though that has to be decoded', async () => {
+  const { client } = await start();
+  for (let round = 0; round < 5; round += 1) {
+    const { upload } = await beginUpload(client, `a${round}`, FILE.length);
+    const compressed = [0, 1].map((index) => {
+      const block = BLOCKS[index]!;
+      const fields = { upload, index, digest: digestOf(block), 'decoded-length': block.length };
+      return client.begin('block', fields, {
+        content: zstdCompressSync(block),
+        contentEncoding: 'zstd',
+      });
+    });
+    const plain = client.begin(
+      'block',
+      { upload, index: 2, digest: digestOf(BLOCKS[2]) },
+      { content: BLOCKS[2] },
+    );
+    const end = client.begin('commit', { upload, size: FILE.length, digest: fileDigestOf(FILE) });
+    for (const id of [...compressed, plain, end])
+      expect((await client.answer(id)).header).toMatchObject({ status: 'ok' });
+  }
+});
