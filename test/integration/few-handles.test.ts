@@ -33,6 +33,18 @@ function linkAt(path: string): string {
   }
 }
 
+/** What is among `now` more often than among `before`, whichever of several sockets or pipes it is. */
+function leftOf(now: readonly string[], before: readonly string[]): string[] {
+  // libuv keeps a handle in reserve, of /dev/null at first, and of / once it had to make use of that.
+  const kind = (target: string) => (target === '/' ? '/dev/null' : target.replace(/\[\d+\]$/, ''));
+  const expected = before.map(kind);
+  return now.map(kind).filter((target) => {
+    const index = expected.indexOf(target);
+    if (index >= 0) expected.splice(index, 1);
+    return index < 0;
+  });
+}
+
 describe('a server with few file handles', () => {
   const content = randomBytes(2 * MIB + 1);
   const root = home.at('few');
@@ -43,9 +55,8 @@ describe('a server with few file handles', () => {
     const { host, port, pin } = await process.event('listening');
     const address = { host: host as string, port: port as number };
     const directory = `/proc/${process.child.pid}/fd`;
-    const openHandles = () => readdirSync(directory).length;
-    const openSockets = () =>
-      readdirSync(directory).filter((name) => linkAt(`${directory}/${name}`).startsWith('socket:')).length;
+    const openHandles = () => readdirSync(directory).map((name) => linkAt(`${directory}/${name}`));
+    const openSockets = () => openHandles().filter((target) => target.startsWith('socket:')).length;
     return { process, options: { address, pins: [pin as string] }, openHandles, openSockets };
   }
 
@@ -86,7 +97,7 @@ describe('a server with few file handles', () => {
     expect((await uploads(options, 12, patient)).failures).toEqual([]);
     for (let index = 0; index < 12; index += 1)
       expect(content.equals(home.read(`few/up/${index}`))).toBe(true);
-    await expect.poll(openHandles).toBeLessThanOrEqual(before);
+    await expect.poll(() => leftOf(openHandles(), before)).toEqual([]);
     expect(await process.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 });

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { constants, readlinkSync, type BigIntStats } from 'node:fs';
+import { constants, existsSync, readlinkSync, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 
 import { secondsOf } from '../../clock.ts';
@@ -96,7 +96,8 @@ export const systemFiles: FileSystem = {
 
 function ownHandles(): string | undefined {
   try {
-    return `/proc/${readlinkSync('/proc/self')}/fd`;
+    const handles = `/proc/${readlinkSync('/proc/self')}/fd`;
+    return existsSync(handles) ? handles : undefined;
   } catch {
     return undefined;
   }
