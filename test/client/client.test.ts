@@ -1,6 +1,6 @@
 import { mkdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import type { Client } from '../../src/client/client.ts';
 import { failureOf, MIB, noise, startSetting } from './setting.ts';
@@ -40,6 +40,15 @@ test('puts and gets small files, with what belongs to them', async () => {
     });
   }
   await client.sync();
+});
+
+test('sends a small file when the turn in which it is put is over, so that many are all begun and gone on with', async () => {
+  const client = await clientOf(await startSetting());
+  const request = vi.spyOn(client, 'request');
+  const putting = client.put('small', noise(5));
+  expect(request).not.toHaveBeenCalled();
+  await putting;
+  expect(request).toHaveBeenCalledOnce();
 });
 
 test('sends a large file back to those who know how', async () => {
