@@ -16,10 +16,7 @@ export async function putWhole(
 ): Promise<UploadResult> {
   const { signal, throttle, beforePublishing, onProgress } = options;
   const put = putOptionsOf(source, options);
-  const publishing = new UploadPublishing(
-    path,
-    beforePublishing === undefined ? put : { ...put, beforePublishing },
-  );
+  const publishing = new UploadPublishing(path, { ...put, beforePublishing });
   const run = { sentBytes: 0, retries: 0 };
   let algorithm: DigestAlgorithm | undefined;
   const { receipt, client } = await retrying(options, run, async () => {

@@ -153,21 +153,16 @@ export class FileStore implements Store {
   }
 
   put(publication: Publication, content: Buffer): Promise<Entry> {
-    return this.#staging.withTemporary('inline', publication.path, (systemPath) =>
-      this.#putAt(systemPath, publication, content),
-    );
-  }
-
-  async #putAt(systemPath: string, publication: Publication, content: Buffer): Promise<Entry> {
-    const smallFiles = this.#smallFiles;
-    if (smallFiles !== undefined) {
-      const put = () => smallFiles.put(systemPath, publication, content);
-      const quick = await this.#names.run(publication.path, put);
-      if (quick !== undefined) return quick.entry;
-      // The thread may have begun.
-      await unlinkIfThere(this.#files, systemPath);
-    }
-    return publishContent(this.#publisher, systemPath, publication, content);
+    const [path, smallFiles] = [publication.path, this.#smallFiles];
+    return this.#staging.withTemporary('inline', path, async (systemPath) => {
+      if (smallFiles !== undefined) {
+        const quick = await this.#names.run(path, () => smallFiles.put(systemPath, publication, content));
+        if (quick !== undefined) return quick.entry;
+        // The thread may have begun.
+        await unlinkIfThere(this.#files, systemPath);
+      }
+      return publishContent(this.#publisher, systemPath, publication, content);
+    });
   }
 
   async openUpload(key: string, options: OpenUploadOptions): Promise<StoredUpload> {
