@@ -53,13 +53,22 @@ async function inTurn(
   const results = cases.map((each) => ({ ...each, samples: [] as Sample[] }));
   for (let round = 0; round < rounds && results.length > 0; round += 1) {
     onRound(round + 1, rounds);
-    for (const { run, samples } of rotated(results, round)) samples.push(await run());
+    for (const { run, samples } of ordered(results, round)) samples.push(await run());
   }
   return results;
 }
 
-/** Each begins in turn: whoever comes first, or always behind the same other, would have it easier or harder. */
-export function rotated<T>(values: readonly T[], by: number): T[] {
-  const start = by % values.length;
-  return [...values.slice(start), ...values.slice(0, start)];
+/**
+ * The order of `values` in a round: each comes behind another one every time, since what the one before leaves behind
+ * (memory, caches, a disk at work) makes it easier or harder. After as many rounds, for an odd number of values after
+ * twice as many, each has been behind each other equally often (E. J. Williams, "Experimental designs balanced for the
+ * estimation of residual effects of treatments", 1949).
+ */
+export function ordered<T>(values: readonly T[], round: number): T[] {
+  const count = values.length;
+  const order = values.map((_, place) => {
+    const zigzag = place % 2 === 1 ? (place + 1) / 2 : count - place / 2;
+    return values[(zigzag + round) % count] as T;
+  });
+  return count % 2 === 1 && round % 2 === 1 ? order.toReversed() : order;
 }

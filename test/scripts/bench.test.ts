@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { parseBenchOptions } from '../../scripts/bench/options.ts';
-import { rotated } from '../../scripts/bench/rounds.ts';
+import { ordered } from '../../scripts/bench/rounds.ts';
 import { mustBeSameFile, mustBeSameTree } from '../../scripts/bench/verify.ts';
 import { SEALIFT } from '../support/cli.ts';
 
@@ -82,12 +82,25 @@ describe('a result that is not what was sent', () => {
 
 describe('the order of programs', () => {
   it('lets each begin once in as many rounds', () => {
-    expect([0, 1, 2, 3].map((round) => rotated(['a', 'b', 'c'], round).join(''))).toEqual([
-      'abc',
-      'bca',
-      'cab',
-      'abc',
-    ]);
+    const first = [0, 1, 2, 3].map((round) => ordered(['a', 'b', 'c', 'd'], round)[0]);
+    expect(first).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it.each([
+    { programs: ['a', 'b', 'c', 'd'], rounds: 4, times: 1 },
+    { programs: ['a', 'b', 'c', 'd', 'e'], rounds: 10, times: 2 },
+  ])('lets each of $programs.length come behind each other equally often', ({ programs, rounds, times }) => {
+    const pairs = new Map<string, number>();
+    for (let round = 0; round < rounds; round += 1) {
+      const order = ordered(programs, round);
+      expect(order.toSorted()).toEqual(programs);
+      order.slice(1).forEach((program, before) => {
+        const pair = `${order[before]} ${program}`;
+        pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+      });
+    }
+    expect(pairs.size).toBe(programs.length * (programs.length - 1));
+    expect(new Set(pairs.values())).toEqual(new Set([times]));
   });
 });
 
