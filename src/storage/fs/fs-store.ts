@@ -300,9 +300,9 @@ export class FileStore implements Store {
 
   async sync(paths: readonly string[]): Promise<void> {
     for (const path of paths) checkStorePath(path, { allowRoot: true });
-    if (this.#files === systemFiles && paths.length >= MIN_PATHS && (await syncFileSystem(this.#root)))
-      return;
-    await syncFiles(this.#files, this.#tree, paths);
+    const isForAll = this.#files === systemFiles && paths.length >= MIN_PATHS && !this.#lost.areAny;
+    if (isForAll && (await syncFileSystem(this.#root))) return;
+    await syncFiles({ files: this.#files, tree: this.#tree, lost: this.#lost }, paths);
     await this.#tree.syncAbove(paths);
   }
 
