@@ -79,6 +79,20 @@ export interface Answer {
   release?: () => void;
 }
 
+/** Lets a connection work with an upload. Those that are over by now, which another connection may have ended, it forgets. */
+export function workWith(state: SessionState, upload: Upload): void {
+  upload.addUser(state);
+  if (state.ownUploads.has(upload)) return;
+  for (const own of state.ownUploads) if (own.isOver) endWorkWith(state, own);
+  state.ownUploads.add(upload);
+}
+
+/** Forgets an upload that has ended. */
+export function endWorkWith({ ownUploads, blocks }: SessionState, upload: Upload): void {
+  ownUploads.delete(upload);
+  blocks.forget(upload);
+}
+
 /** Takes note of what was made now, where nothing had stood. Whoever may delete needs no such note. */
 export function noteMade({ made, grant }: SessionState, entry: Made): void {
   if (!grant.permissions.has('delete')) made.add(entry);

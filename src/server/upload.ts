@@ -92,6 +92,11 @@ export class Upload {
     return this.#state === 'ended';
   }
 
+  /** Whether nothing can be done with it any more: what it holds was published, removed or taken over. */
+  get isOver(): boolean {
+    return this.isEnded || this.#state === 'superseded';
+  }
+
   /** Whether anybody works with it now; the data file is closed when nobody does. */
   get hasUsers(): boolean {
     return this.#users.size > 0;

@@ -1,7 +1,7 @@
 import { SealiftError, toSealiftError } from '../../errors.ts';
 import { BLOCK_BYTES } from '../../protocol/limits.ts';
 import { assertFileSize } from '../file-size.ts';
-import type { Answer, Exchange } from '../exchange.ts';
+import { workWith, type Answer, type Exchange } from '../exchange.ts';
 
 /** `block`: one block of an upload. Every error names the block: one that came without id is known by nothing else. */
 export async function block(exchange: Exchange<'block'>): Promise<Answer> {
@@ -19,8 +19,7 @@ async function takeBlock(exchange: Exchange<'block'>): Promise<Answer> {
   const { fields, content, state } = exchange;
   const { upload: id, index, digest } = fields;
   const upload = state.uploads.find(state.owner, id);
-  upload.addUser(state);
-  state.ownUploads.add(upload);
+  workWith(state, upload);
   // Mostly over at once; but after a write that failed, all that is held has to be hashed first.
   exchange.progress = () => ({ upload: id, held: upload.heldBytes });
   const end = index * BLOCK_BYTES + content.length;

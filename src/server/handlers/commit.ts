@@ -2,7 +2,7 @@ import { isSealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
 import { assertFileSize } from '../file-size.ts';
-import { noteMade, type Answer, type Exchange } from '../exchange.ts';
+import { endWorkWith, noteMade, workWith, type Answer, type Exchange } from '../exchange.ts';
 import type { Upload } from '../upload.ts';
 import { tellingWhatStands } from './put.ts';
 
@@ -14,8 +14,7 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
   const upload = state.uploads.peek(state.owner, id);
   exchange.progress = () => ({ upload: id });
   if (upload !== undefined) {
-    upload.addUser(state);
-    state.ownUploads.add(upload);
+    workWith(state, upload);
     await state.blocks.settled(upload);
   }
   try {
@@ -31,8 +30,7 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
     if (receipt.durability === 'memory') await state.unsynced.add(receipt.path);
     if (upload !== undefined) {
       noteMade(state, receipt);
-      state.ownUploads.delete(upload);
-      state.blocks.forget(upload);
+      endWorkWith(state, upload);
     }
     return { fields: writeFields(receipt) };
   } catch (error) {

@@ -1,7 +1,7 @@
 import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import type { Action } from '../../protocol/requests.ts';
-import { noteMade, type Handler } from '../exchange.ts';
+import { endWorkWith, noteMade, type Handler } from '../exchange.ts';
 import { block } from './block.ts';
 import { commit } from './commit.ts';
 import { digests } from './digests.ts';
@@ -25,8 +25,7 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   abort: async ({ fields, state }) => {
     const upload = state.uploads.find(state.owner, fields.upload);
     await state.uploads.abort(state.owner, fields.upload);
-    state.ownUploads.delete(upload);
-    state.blocks.forget(upload);
+    endWorkWith(state, upload);
     return {};
   },
   get,

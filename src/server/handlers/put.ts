@@ -6,7 +6,7 @@ import { writeFields } from '../../protocol/fields.ts';
 import { checkFileReplacement } from '../../storage/replacement.ts';
 import type { Condition, Publication } from '../../storage/store.ts';
 import { blockDigest, parseBlockDigest, smallFileDigest } from '../../transfer/digests.ts';
-import { noteMade, type Answer, type Exchange, type SessionState } from '../exchange.ts';
+import { noteMade, workWith, type Answer, type Exchange, type SessionState } from '../exchange.ts';
 import { assertFileSize } from '../file-size.ts';
 import { receiptOf } from '../upload-answers.ts';
 import { whatStands } from '../what-stands.ts';
@@ -70,7 +70,7 @@ async function beginUpload(exchange: Exchange<'put'>): Promise<Answer> {
     request: { ...publication, size, algorithm: state.algorithm },
     room: state.quotas.roomFor(state, fields),
   });
-  state.ownUploads.add(upload);
+  workWith(state, upload);
   for (const page of upload.heldPages())
     await exchange.part('more', { content: page, contentType: CONTENT_TYPE.digestList });
   return { fields: { upload: upload.id, base: used } };
