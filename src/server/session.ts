@@ -36,6 +36,8 @@ export interface SessionParts extends LoginParts, SessionObservers {
   helloTimeoutMs?: number | undefined;
 }
 
+/** A client mends nothing by saying it once more, and each refusal is written down. */
+const MAX_REFUSED_HELLOS = 3;
 const CONNECTION_ENDED = new SealiftError('cancelled', 'The connection has ended.');
 
 /** One client's connection: next message → state → handler → answer, until either side ends it. */
@@ -50,6 +52,7 @@ export class Session {
   readonly #progress: ProgressTeller;
   #requests: SessionRequests | undefined;
   #login: Login | undefined;
+  #refusedHellos = 0;
   #logger: Logger;
 
   /** To be called as soon as the handshake is over. `number` tells the connections of a server apart. */
@@ -122,8 +125,10 @@ export class Session {
     for (;;) {
       const message = this.#connection.receiveNow() ?? (await this.#connection.receive());
       if (message === undefined) return;
-      if (this.#requests === undefined) await this.#beforeHello(message);
-      else {
+      if (this.#requests === undefined) {
+        await this.#beforeHello(message);
+        if (this.#refusedHellos >= MAX_REFUSED_HELLOS) return;
+      } else {
         const pacing = this.#login?.pace('received', message.content.length, this.#gone);
         if (pacing !== undefined) await this.#untilPaced(message, pacing);
         const waiting = this.#requests.begin(message);
@@ -148,12 +153,12 @@ export class Session {
   async #beforeHello(message: Message): Promise<void> {
     const { header } = message;
     const id = requestId(header);
+    const isHello = header['action'] === 'hello';
     try {
       if (header['action'] === undefined && this.#parts.speaksTutorial) {
         return await this.#answers.send({}, await answerTutorial(message, this.#parts.roots.main.store));
       }
-      if (header['action'] !== 'hello')
-        throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
+      if (!isHello) throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
       const refusal = versionRefusal(header);
       if (refusal !== undefined)
         return await this.#record.hello<never>(header, () => Promise.reject(refusal));
@@ -164,6 +169,7 @@ export class Session {
       this.#requests = requests;
       await this.#answers.send({ id, status: 'ok' }, { fields: answer });
     } catch (error) {
+      if (isHello) this.#refusedHellos += 1;
       await this.#tellError(id, error);
     }
   }

@@ -170,8 +170,9 @@ function usable<T>(use: () => T): T {
 
 /** What the socket before TLS and the one after it have in common. Without an address it is the former, which only Node's own name for it tells. */
 function commonEnd(socket: Socket): string | Socket {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress !== undefined) return `${remoteAddress} ${remotePort}`;
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  // With both ends: from one port of theirs a client may connect to each of our addresses.
+  if (remoteAddress !== undefined) return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
   const { _parent: before } = socket as { _parent?: Socket | null };
   return before ?? socket;
 }

@@ -21,17 +21,23 @@ export interface RevocationLists {
 export function parseRevocationLists(text: string, clientCa: string, file: string): RevocationLists {
   const authorities = certificatesIn(clientCa, file);
   const crls = parseCrls(text, file);
-  const revoked = new Map<string, Set<string>>();
-  for (const crl of crls) {
-    const { subject } = signerOf(crl, authorities, file);
-    const serials = revoked.get(subject) ?? new Set();
-    for (const { serial } of crl.revoked) serials.add(serial);
-    revoked.set(subject, serials);
-  }
+  const lists = crls.map((crl) => ({
+    signer: signerOf(crl, authorities, file),
+    serials: new Set(crl.revoked.map(({ serial }) => serial)),
+  }));
   return {
-    isRevoked: ({ issuer, serialNumber }) => revoked.get(issuer)?.has(serialText(serialNumber)) === true,
+    isRevoked: (certificate) => {
+      const serial = serialText(certificate.serialNumber);
+      return lists.some(({ signer, serials }) => serials.has(serial) && isIssuedBy(certificate, signer));
+    },
     nextUpdateMs: Math.min(...crls.map(({ nextUpdateMs }) => nextUpdateMs)),
   };
+}
+
+// By its name, whatever key it had then; or as the TLS layer finds it, which takes names for the same that differ in
+// capitals and spaces: RFC 5280, section 7.1.
+function isIssuedBy(certificate: X509Certificate, authority: X509Certificate): boolean {
+  return certificate.issuer === authority.subject || certificate.checkIssued(authority);
 }
 
 /** The one among `authorities` that issued `crl` and signed it. Throws `bad-configuration` if there is none. */

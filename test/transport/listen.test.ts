@@ -164,6 +164,33 @@ describe('connections', () => {
     expect((await connection.receive())?.header['n']).toBe(1);
   });
 
+  // Elsewhere than on Linux a machine has no second address without being told.
+  test.runIf(process.platform === 'linux')(
+    'they are ended also where the client has come to another address from the same port meanwhile',
+    async () => {
+      const address = { host: '0.0.0.0', port: 0 };
+      const { listener, accepted, until, next } = await listening({ address, handshakeTimeoutMs: 3_600_000 });
+      const pair = await loopbackCertificate();
+      const [first, second] = [await issueAuthority(), await issueAuthority()];
+      listener.setTls({ ...pair, clientCa: first.cert });
+      const { port } = listener.address as Port;
+      const silent = connect({ host: '127.0.0.1', port, localAddress: '127.0.0.1' });
+      onTestFinished(() => void silent.destroy());
+      const gone = once(silent.on('error', () => undefined).resume(), 'close');
+      await until(() => accepted.length === 1);
+      const { localPort } = silent;
+      const same = { localAddress: '127.0.0.1', ...(localPort === undefined ? {} : { localPort }) };
+      const accepting = next();
+      const other = connect({ host: '127.0.0.2', port, ...same });
+      const secured = tlsConnect({ socket: other, ALPNProtocols: ['sealift/1'], rejectUnauthorized: false });
+      onTestFinished(() => void secured.destroy());
+      await accepting;
+
+      listener.setTls({ ...pair, clientCa: second.cert });
+      await gone;
+    },
+  );
+
   test('handshakes under way when only the certificate changes go on', async () => {
     const { listener, accepted, until, next } = await listening();
     const early = connect(listener.address as Port);

@@ -8,6 +8,7 @@ import { renewAuthority } from '../../src/trust/ca/authority.ts';
 import { revoke } from '../../src/trust/ca/revoke.ts';
 import { signedCrl } from '../../src/trust/ca/signed-crl.ts';
 import { parseRevocationLists } from '../../src/trust/revocation-list.ts';
+import { loadX509, signingKey } from '../../src/trust/signed-certificate.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { thrownBy } from '../thrown.ts';
 import { DAY_MS, newAuthority, textOf } from './ca/setting.ts';
@@ -40,6 +41,24 @@ describe('a list of revoked certificates', () => {
     const cas = pem + other.pem;
     expect(parseRevocationLists(foreign, cas, 'f.crl').isRevoked(revoked)).toBe(false);
     expect(parseRevocationLists(foreign + crl, cas, 'f.crl').isRevoked(revoked)).toBe(true);
+  });
+
+  test('knows its authority by another spelling, as OpenSSL does', async ({ directory }) => {
+    const { authority, crl, pem, revoked } = await setting(directory);
+    const x509 = await loadX509();
+    const { publicKey } = new x509.X509Certificate(revoked.raw);
+    const respelt = await x509.X509CertificateGenerator.create({
+      serialNumber: revoked.serialNumber,
+      subject: 'CN=revoked',
+      issuer: 'CN=TEST  ca',
+      notAfter: revoked.validToDate,
+      publicKey,
+      signingKey: signingKey(authority.key),
+      signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    });
+    const certificate = new X509Certificate(new Uint8Array(respelt.rawData));
+    expect(certificate.checkIssued(authority.certificate)).toBe(true);
+    expect(parseRevocationLists(crl, pem, 'f.crl').isRevoked(certificate)).toBe(true);
   });
 
   test('may stand among others, and the first to be out of date counts', async ({ directory }) => {
