@@ -5,7 +5,14 @@ import { whatStands } from './what-stands.ts';
 
 /** What is to become of a tree. */
 export type Change =
-  | { type: 'put'; path: string; bytes: number; uploadKey?: string | undefined }
+  | {
+      type: 'put';
+      path: string;
+      bytes: number;
+      uploadKey?: string | undefined;
+      /** Asked where there is no room for it: throws why it is refused anyway, and tells whether it was done already. */
+      needsNoRoom?: (replaced: Entry | undefined) => boolean;
+    }
   | { type: 'make'; path: string }
   | { type: 'remove'; path: string; isRecursive: boolean }
   | { type: 'move'; path: string; to: string };

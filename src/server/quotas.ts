@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { KeyedMutex } from '../storage/keyed-mutex.ts';
+import type { RequestFields } from '../protocol/requests.ts';
 import type { Store } from '../storage/store.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Grant } from '../trust/grant.ts';
@@ -13,6 +14,7 @@ import { UploadRooms } from './upload-rooms.ts';
 import type { Upload } from './upload.ts';
 import type { RoomForUpload } from './uploads.ts';
 import { sum, Tally, Usage, type Amount } from './usage.ts';
+import { whatStands } from './what-stands.ts';
 
 /** Who wants something, and what that principal has been granted by now. */
 export interface Changer {
@@ -57,13 +59,18 @@ export class Quotas {
     return done;
   }
 
-  /** Keeps room for an upload that is to begin: for all that is declared, and for what it holds already where nothing is. */
-  roomFor(by: Changer, { path, size }: { path: string; size: number | null }): RoomForUpload {
+  /** Keeps room for an upload that is to begin: for all that is declared, and where nothing is for what it holds already, or begins with. */
+  roomFor(
+    by: Changer,
+    { path, size, base }: Pick<RequestFields<'put'>, 'path' | 'size' | 'base'>,
+  ): RoomForUpload {
     return {
       hold: async (key) => {
         const own = await this.#usageOf(by);
-        const room = { key, upload: null, path, bytes: size ?? this.#uploads.reached(key) };
-        if (own !== undefined) await this.#hold(by, own, room);
+        if (own === undefined) return;
+        const standing = base === 'existing' ? await whatStands(this.#parts.store, path) : undefined;
+        const bytes = size ?? Math.max(this.#uploads.reached(key), standing?.size ?? 0);
+        await this.#hold(by, own, { key, upload: null, path, bytes });
       },
       opened: (key, upload) => this.#uploads.opened(key, upload),
     };
@@ -103,7 +110,8 @@ export class Quotas {
   ): Promise<[T] | undefined> {
     const replaced = await tallyEffects(this.#parts.store, change, tally);
     const uploadKey = change.type === 'put' ? change.uploadKey : undefined;
-    if (own !== undefined && !this.#hasRoom(by, own, tally.of(own), uploadKey)) return undefined;
+    if (own !== undefined && !this.#hasRoom(by, own, tally.of(own), uploadKey))
+      return change.type === 'put' && change.needsNoRoom?.(replaced) === true ? [await task()] : undefined;
     const takeBack = uploadKey === undefined ? undefined : this.#uploads.giveUp(uploadKey);
     const end = tally.reserve();
     try {

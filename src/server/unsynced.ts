@@ -13,6 +13,13 @@ interface Move {
   to: string;
 }
 
+/** What is on its way to `path`, and to where that was moved meanwhile. */
+interface Publishing {
+  path: string;
+  movedTo: string[];
+  ended: Promise<void>;
+}
+
 /** The moves that were begun so far. */
 interface Moves {
   count(): number;
@@ -76,12 +83,29 @@ export class Unsynced {
   readonly #moves: Moves;
   /** By path: how many moves were begun before. */
   readonly #paths = new Map<string, number>();
+  readonly #publishing = new Set<Publishing>();
   #syncing: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | undefined;
 
   constructor(store: Store, moves: Moves) {
     this.#store = store;
     this.#moves = moves;
+  }
+
+  /** Runs `publish`, by which something comes to stand under `path`, and remembers that. A sync that is asked for meanwhile waits for it. */
+  async publishing<T>(path: string, publish: () => Promise<T>): Promise<T> {
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const own: Publishing = { path, movedTo: [], ended };
+    this.#publishing.add(own);
+    try {
+      const result = await publish();
+      for (const name of own.movedTo) this.#rememberMoved(name);
+      await this.add(path);
+      return result;
+    } finally {
+      this.#publishing.delete(own);
+      end();
+    }
   }
 
   /** Remembers `path`. Where so much is waiting that the disk has to be waited for, the promise resolves when there is room again. */
@@ -103,13 +127,18 @@ export class Unsynced {
       if (movesBefore < number) this.#paths.delete(path);
       this.#rememberMoved(`${to}${path.slice(from.length)}`);
     }
+    // What is on its way into a directory that was moved may come to stand under the new name, or have done so.
+    for (const { path, movedTo } of this.#publishing)
+      for (const name of [path, ...movedTo])
+        if (isWithin(name, from)) movedTo.push(`${to}${name.slice(from.length)}`);
   }
 
   /**
-   * Resolves once everything remembered is on disk. Throws the first failure since the last call: what was
+   * Resolves once everything remembered, and what is being published now, is on disk. Throws the first failure since the last call: what was
    * remembered until then is void, and forgotten, since a sync that is said again after a failure would lie.
    */
   async sync(): Promise<void> {
+    await allEnded(this.#publishing);
     this.#begin();
     await this.#syncing;
     const failure = this.#failure;
@@ -146,8 +175,8 @@ export class Unsynced {
   }
 }
 
-async function allEnded(moves: Iterable<{ ended: Promise<void> }>): Promise<void> {
-  await Promise.all([...moves].map(({ ended }) => ended));
+async function allEnded(works: Iterable<{ ended: Promise<void> }>): Promise<void> {
+  await Promise.all([...works].map(({ ended }) => ended));
 }
 
 /** Whether one moves something from, or to, where the other does. */

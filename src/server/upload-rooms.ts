@@ -113,12 +113,11 @@ export class UploadRooms {
   }
 }
 
-// For good: whoever comes back to it has to ask for the rest again.
+// For good: whoever comes back to it has to ask for the rest again. Nothing is replaced by then, however much it would.
 function shrinkIfLeft(kept: KeptRoom): void {
   const { room, reached } = kept;
-  if (room === undefined || isWorkedWith(kept) || room.bytes <= reached) return;
-  const bytes = room.added.bytes - (room.bytes - reached);
-  kept.room = { ...room, bytes: reached, added: { ...room.added, bytes } };
+  if (room === undefined || isWorkedWith(kept)) return;
+  kept.room = { ...room, bytes: reached, added: { ...room.added, bytes: reached } };
 }
 
 function isWorkedWith(kept: KeptRoom | undefined): boolean {

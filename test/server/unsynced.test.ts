@@ -55,3 +55,34 @@ test('what was moved is synced where it stands', async () => {
   expect(store.synced[0]).toContain('e/a');
   expect(store.synced[0]).not.toContain('ea');
 });
+
+test('what is being published when a sync is asked for is waited for, and synced', async () => {
+  const store = new NotingStore();
+  const unsynced = new UnsyncedByAll(store).enter();
+  const order: string[] = [];
+  const published = Promise.withResolvers<void>();
+  const publishing = unsynced.publishing('a', () => published.promise.then(() => order.push('published')));
+  const failing = unsynced.publishing('b', () => Promise.reject(new Error('no such place')));
+  const syncing = unsynced.sync().then(() => order.push('synced'));
+  await expect(failing).rejects.toThrow('no such place');
+  expect(store.synced).toEqual([]);
+
+  published.resolve();
+  await Promise.all([publishing, syncing]);
+  expect(order).toEqual(['published', 'synced']);
+  expect(store.synced).toEqual([['a']]);
+});
+
+test('what comes into a directory that is moved meanwhile is synced where it stands', async () => {
+  const store = new NotingStore();
+  const byAll = new UnsyncedByAll(store);
+  const unsynced = byAll.enter();
+  const published = Promise.withResolvers<void>();
+  const publishing = unsynced.publishing('d/a', () => published.promise);
+  await byAll.moving('d', 'e', () => Promise.resolve());
+  await byAll.moving('e', 'f', () => Promise.resolve());
+  published.resolve();
+  await publishing;
+  await unsynced.sync();
+  expect(store.synced[0]).toContain('f/a');
+});

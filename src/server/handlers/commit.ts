@@ -1,10 +1,11 @@
 import { isSealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
+import type { Entry } from '../../storage/store.ts';
 import { assertFileSize } from '../file-size.ts';
 import { endWorkWith, noteMade, workWith, type Answer, type Exchange } from '../exchange.ts';
 import type { Upload } from '../upload.ts';
-import { tellingWhatStands } from './put.ts';
+import { refusal, tellingWhatStands } from './put.ts';
 
 /** `commit`: publishes an upload. */
 export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
@@ -15,10 +16,10 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
   exchange.progress = () => ({ upload: id });
   if (upload !== undefined) {
     workWith(state, upload);
-    await state.blocks.settled(upload);
   }
-  try {
-    const receipt = await tellingWhatStands(exchange, upload?.request.path ?? '', () =>
+  const publish = async () => {
+    if (upload !== undefined) await state.blocks.settled(upload);
+    return tellingWhatStands(exchange, upload?.request.path ?? '', () =>
       changing(exchange, upload, () =>
         state.uploads.commit(state.owner, id, {
           size,
@@ -27,7 +28,12 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
         }),
       ),
     );
-    if (receipt.durability === 'memory') await state.unsynced.add(receipt.path);
+  };
+  try {
+    const isUnsynced = upload?.request.durability === 'memory';
+    const receipt = await (isUnsynced ? state.unsynced.publishing(upload.request.path, publish) : publish());
+    // One that was published before may not have been synced either.
+    if (upload === undefined && receipt.durability === 'memory') await state.unsynced.add(receipt.path);
     if (upload !== undefined) {
       noteMade(state, receipt);
       endWorkWith(state, upload);
@@ -48,7 +54,14 @@ async function changing<T>(
   if (upload === undefined) return publish();
   assertFileSize(size, state.grant);
   const { key: uploadKey, request } = upload;
-  return state.quotas.change(state, { type: 'put', path: request.path, bytes: size, uploadKey }, publish);
+  const isRefused = refusal(request);
+  // Another commit of it may have been at work, and be done by then.
+  const needsNoRoom = (replaced: Entry | undefined) => upload.isEnded || isRefused(replaced);
+  return state.quotas.change(
+    state,
+    { type: 'put', path: request.path, bytes: size, uploadKey, needsNoRoom },
+    publish,
+  );
 }
 
 async function sendHeld(exchange: Exchange<'commit'>): Promise<void> {

@@ -55,26 +55,26 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   mkdir: async (exchange) => {
     const { fields, state } = exchange;
-    const made = await tellingWhatStands(exchange, fields.path, () =>
+    const make = () =>
       state.quotas.change(state, { type: 'make', path: fields.path }, () =>
         state.store.mkdir(fields.path, fields),
-      ),
+      );
+    const made = await state.unsynced.publishing(fields.path, () =>
+      tellingWhatStands(exchange, fields.path, make),
     );
     if (made !== undefined) noteMade(state, made);
-    await state.unsynced.add(fields.path);
     return {};
   },
   symlink: async (exchange) => {
     const { fields, state } = exchange;
     const { path, target } = fields;
     const bytes = Buffer.byteLength(target);
-    const made = await tellingWhatStands(exchange, path, () =>
+    const make = () =>
       state.quotas.change(state, { type: 'put', path, bytes }, () =>
         state.store.symlink(path, target, replaceOptions(fields, state)),
-      ),
-    );
+      );
+    const made = await state.unsynced.publishing(path, () => tellingWhatStands(exchange, path, make));
     noteMade(state, made);
-    await state.unsynced.add(fields.path);
     return {};
   },
   remove: async ({ fields, state }) => {

@@ -4,7 +4,7 @@ import { BLOCK_BYTES } from '../../protocol/limits.ts';
 import type { Action, RequestFields } from '../../protocol/requests.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { checkFileReplacement } from '../../storage/replacement.ts';
-import type { Condition, Publication } from '../../storage/store.ts';
+import type { Condition, Entry, Publication } from '../../storage/store.ts';
 import { blockDigest, parseBlockDigest, smallFileDigest } from '../../transfer/digests.ts';
 import { noteMade, workWith, type Answer, type Exchange, type SessionState } from '../exchange.ts';
 import { assertFileSize } from '../file-size.ts';
@@ -35,13 +35,15 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
     throw new SealiftError('digest-mismatch', 'The content does not have the digest that came with it.');
   assertFileSize(content.length, state.grant);
   const publication = publicationOf(fields, state);
-  const entry = await state.quotas.change(
-    state,
-    { type: 'put', path: fields.path, bytes: content.length },
-    () => state.store.put(publication, content),
-  );
-  const syncing = publication.durability === 'memory' ? state.unsynced.add(fields.path) : undefined;
-  if (syncing !== undefined) await syncing;
+  const change = {
+    type: 'put',
+    path: fields.path,
+    bytes: content.length,
+    needsNoRoom: refusal(publication),
+  } as const;
+  const publish = () => state.quotas.change(state, change, () => state.store.put(publication, content));
+  const isUnsynced = publication.durability === 'memory';
+  const entry = await (isUnsynced ? state.unsynced.publishing(fields.path, publish) : publish());
   noteMade(state, entry);
   const { algorithm } = state;
   const own = parsed.algorithm === algorithm ? raw : blockDigest(algorithm, content);
@@ -49,6 +51,14 @@ async function putInline({ fields, content, state }: Exchange<'put'>, digest: st
   // All who are anonymous have one name, and are not one.
   state.fileDigests.remember(entry, whole, algorithm, state.owner === '' ? undefined : state.owner);
   return { fields: writeFields(receiptOf(entry, whole, publication.durability)) };
+}
+
+/** For a change that has no room: whoever is refused because of what stands has to know that, and what it is. */
+export function refusal(publication: Publication): (replaced: Entry | undefined) => false {
+  return (replaced) => {
+    checkFileReplacement(replaced, publication.path, publication);
+    return false;
+  };
 }
 
 async function beginUpload(exchange: Exchange<'put'>): Promise<Answer> {
