@@ -87,9 +87,9 @@ class Streams<T extends object> {
     try {
       // One that cannot be had at all is not waited for.
       if (stream !== connector) await stream.use(this.#signal);
-      await retrying({ ...this.#options, signal: this.#signal }, run, (progressed) =>
-        this.#workOn(stream, progressed),
-      );
+      // Its own progress: to whoever tries the whole transfer again, that a stream had nothing more to do is none.
+      const options = { ...this.#options, signal: this.#signal, sharedProgress: { count: 0 } };
+      await retrying(options, run, (progressed) => this.#workOn(stream, progressed));
       this.#over.abort();
     } catch (error) {
       if (this.#over.signal.aborted) return;

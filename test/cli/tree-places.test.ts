@@ -12,6 +12,10 @@ test.each([
   ['dir/', 'dir/', true],
   ['dir/.', 'dir/.', true],
   ['.', '.', true],
+  ['..', '..', true],
+  ['../..', '../..', true],
+  ['dir/..', 'dir/..', true],
+  ['a..', 'a..', false],
   ['./a:b', './a:b', false],
   ['/', '/', true],
 ])('%j on this machine', (text, path, hasTrailingSlash) => {

@@ -117,6 +117,29 @@ describe('several files in one call', () => {
     expect(fetched('many/c')).toBe('c');
   });
 
+  test('a link that one of them brings is not followed by the next', async () => {
+    home.write('work/mine', 'mine');
+    mkdirSync(home.at('work/victim'));
+    for (const name of ['links', 'evil']) mkdirSync(home.at('root', name));
+    symlinkSync(home.at('work/mine'), home.at('root/links/file'));
+    symlinkSync(home.at('work/victim'), home.at('root/links/evil'));
+    home.write('root/file', 'theirs');
+    home.write('root/evil/keys', 'theirs');
+    const sources = ['links/', 'file', 'evil'].map((path) => server.place(path));
+    const { code, stderr } = await here.run(['get', '-a', ...sources, 'with-links/']);
+    expect(code).toBe(3);
+    expect(stderr).toContain('became a symbolic link in this run');
+    expect(fetched('mine')).toBe('mine');
+    expect(readdirSync(home.at('work/victim'))).toEqual([]);
+
+    // One that stood before is the user's own, and followed as ever.
+    mkdirSync(home.at('work/own-links'));
+    symlinkSync(home.at('work/mine'), home.at('work/own-links/file'));
+    const places = ['file', 'there/a'].map((path) => server.place(path));
+    expect(await here.run(['get', ...places, 'own-links/'])).toMatchObject({ code: 0 });
+    expect(fetched('mine')).toBe('theirs');
+  });
+
   test('of which some fail: exit code 3, and the rest is done', async () => {
     const put = await home.runJson(['put', 'a', 'none', 'folder', 'c', server.place('some')]);
     expect(put.code).toBe(3);

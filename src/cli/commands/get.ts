@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Command } from 'commander';
@@ -118,13 +118,41 @@ async function localJobs(
     sources.map(async (source) => {
       const { path } = source;
       const local = isInto && !isContents(source) ? join(target, baseName(path)) : target;
-      if (filter === undefined || !(await isRemoteDirectory(context, source)))
-        return fileJob(context, { name: local, target: local, bytes: null }, (hooks) =>
+      if (filter === undefined || !(await isRemoteDirectory(context, source))) {
+        const job = fileJob(context, { name: local, target: local, bytes: null }, (hooks) =>
           getFile(context, connector, { ...source, target: local }, hooks).catch(hintAtTrees),
         );
-      return copyTreeJob(context, { connector, remote: path, local, isSending: false, name: local, filter });
+        return notThroughNewLink(local, job);
+      }
+      const tree = { connector, remote: path, local, isSending: false, name: local, filter };
+      return notThroughNewLink(local, await copyTreeJob(context, tree));
     }),
   );
+}
+
+/**
+ * Refuses a job whose target has become a link, or another one, since the run began: another source brought it, and it
+ * leads wherever its server wants (as in CVE-2019-6111 of scp). A link that stood there is the user's own.
+ */
+async function notThroughNewLink(target: string, job: TransferJob): Promise<TransferJob> {
+  const before = await linkTarget(target);
+  const run: TransferJob['run'] = async (tally, display) => {
+    const now = await linkTarget(target);
+    if (now !== undefined && now !== before)
+      throw new SealiftError(
+        'local-exists',
+        `${target} became a symbolic link in this run, and is not followed.`,
+        {
+          hint: 'Fetch that source by itself, or into a directory of its own.',
+        },
+      );
+    await job.run(tally, display);
+  };
+  return { ...job, run };
+}
+
+function linkTarget(path: string): Promise<string | undefined> {
+  return readlink(path).catch(() => undefined);
 }
 
 function hintAtTrees(error: unknown): never {

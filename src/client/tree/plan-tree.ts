@@ -83,9 +83,11 @@ async function syncActions(
     for (const [path, error] of source.unseenAtTarget)
       if (options.deleteExcluded || !filter.protects(path, true)) found.push(refusal(path, error));
   const isRefused = found.some(({ kind }) => kind === 'refuse');
-  // What the source cannot have there, as the backup of earlier runs, is not its to remove.
+  // What the source cannot have there, as the backup of earlier runs, is not its to remove; nor what it has in another
+  // spelling, which the target takes for the same: it would be what was just sent.
   const protects: TreeFilter['protects'] = (path, isDirectory) =>
     direction.nameProblem(path) !== undefined ||
+    source.hasAs(path) ||
     (!options.deleteExcluded && filter.protects(path, isDirectory));
   for (const path of source.directoriesOfFiles()) target.delete(path);
   const actions =
@@ -120,7 +122,7 @@ async function sourceActions(
     return [];
   }
   if (!options.allowEmptySource)
-    checkSource(source.count, targetEntries, `The source ${source.name} is empty`);
+    checkSource(source.count + source.leftOut.size, targetEntries, `The source ${source.name} is empty`);
   return found;
 }
 
@@ -143,6 +145,8 @@ class Source {
   /** What was noticed while looking, and is told before what was looked at next. */
   readonly #noticed: Action[] = [];
   readonly #missing: Set<string>;
+  /** Of a target that takes different spellings for one name. */
+  #names: NameClashes | undefined;
   readonly #parents = new Set<string>();
   /** Directories that are not taken by themselves, and lead to what may be; those of them that do are needed. */
   readonly #ways = new Map<string, TreeEntry>();
@@ -200,6 +204,7 @@ class Source {
     const { filter, signal, rules } = this.#options;
     const folding = await this.#direction.nameFolding();
     const clashes = folding.case || folding.forms ? new NameClashes(folding) : undefined;
+    this.#names = clashes;
     const scan = this.#direction.scanSource({
       filter,
       signal,
@@ -245,6 +250,11 @@ class Source {
     if (this.#nameProblem(parent, clashes) !== undefined) return;
     this.#needed.add(parent);
     yield directory;
+  }
+
+  /** Whether something of the source, as far as it was looked at, stands under this name at the target, however it is spelt. */
+  hasAs(path: string): boolean {
+    return this.#names?.has(path) === true;
   }
 
   #noteParents(path: string): void {

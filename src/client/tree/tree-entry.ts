@@ -82,6 +82,11 @@ export class NameClashes {
     else if (other !== path) throw clash(path, other);
   }
 
+  /** Whether what was added has this name there, or leads to what has. */
+  has(path: string): boolean {
+    return this.#paths.has(this.#folded(path));
+  }
+
   #folded(path: string): string {
     const formed = this.#folding.forms ? path.normalize('NFC') : path;
     return this.#folding.case ? formed.toLowerCase() : formed;

@@ -147,6 +147,21 @@ describe('safety rails', () => {
     const filter = treeFilter({ exclude: ['*'] });
     expect(await failureOf(planned(FIVE, FIVE, { filter }))).toMatchObject({ code: 'empty-source' });
   });
+
+  test('a source of which all files are too large is not empty', async () => {
+    const filter = treeFilter({ maxSizeBytes: 0 });
+    const source = [TOP, file('a', 'content')];
+    expect(await planned(source, FIVE, { filter, rules: { delete: false } })).toEqual([]);
+  });
+
+  test('what the source has in another spelling is not removed where that is the same name', async () => {
+    const source = [TOP, directory('docs'), file('docs/kept', 'new'), file('Readme', 'new')];
+    const target = [TOP, directory('Docs'), file('Docs/Kept'), file('Docs/gone'), file('README')];
+    const direction = new MemoryDirection(source, target);
+    direction.folding = { case: true, forms: true };
+    const actions = await planSync(direction, { ...PLAN, rules: SYNC });
+    expect(kinds(actions.filter(({ kind }) => kind === 'delete'))).toEqual(['delete Docs/gone']);
+  });
 });
 
 describe('what was asked for by name', () => {
