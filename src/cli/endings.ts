@@ -54,9 +54,8 @@ function tellInterruption({ terminal, signal, goesOn }: Ending, command: string)
     return exitCode;
   }
   const message = goesOn ? 'Interrupted; the same command goes on where it was.' : 'Interrupted.';
-  terminal.event('error', { code: 'aborted', message, retryable: false });
+  terminal.failure(command, new SealiftError('aborted', message));
   terminal.event('summary', { exitCode });
-  terminal.note(`sealift: ${command}: ${message}`);
   return exitCode;
 }
 

@@ -6,7 +6,7 @@ import { toSealiftError } from '../errors.ts';
 import { noteDryRun } from './dry-run.ts';
 import { printable } from './escape.ts';
 import type { RunContext } from './run-context.ts';
-import { Tally, type Judge, type TransferCommand } from './tally.ts';
+import { SKIPPED, Tally, type Judge, type TransferCommand } from './tally.ts';
 import { TransferDisplay } from './transfer-display.ts';
 import { formatSize } from '../units.ts';
 
@@ -42,7 +42,7 @@ export function fileJob(
         onRetry: (event) => tally.retry(name, event),
       });
       if (typeof outcome === 'string' && isDry) tellSkipped(context, name, outcome, tally);
-      else if (typeof outcome === 'string') tally.skip(name, SKIPPED[outcome]);
+      else if (typeof outcome === 'string') tally.skip(name, outcome);
       else if ('plannedBytes' in outcome) tellPlanned(context, name, outcome, tally);
       else {
         shown.finish(outcome.size);
@@ -74,17 +74,6 @@ function tellSkipped({ terminal }: RunContext, name: string, reason: SkipReason,
   terminal.event('plan', { path: name, action: 'skip', what: 'file', reason });
   if (!terminal.options.json) terminal.data(`skip ${printable(name)} (${SKIPPED[reason]})`);
 }
-
-/** Why something was left out, as a person reads it. */
-export const SKIPPED: Readonly<Record<SkipReason, string>> = {
-  unchanged: 'unchanged',
-  newer: 'newer at the target',
-  exists: 'exists',
-  link: 'a symbolic link, kept with --archive',
-  special: 'no file, directory or link',
-  changed: 'changed while it was read',
-  vanished: 'gone when it was to be read',
-};
 
 export interface JobsOptions {
   jobs: readonly TransferJob[];

@@ -1,5 +1,6 @@
 import type { Connector } from '../client/connector.ts';
 import type { RetryEvent } from '../client/retry.ts';
+import type { SkipReason } from '../client/tree/action.ts';
 import type { FileOutcome } from '../client/tree/direction.ts';
 import { systemClock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
@@ -34,6 +35,8 @@ export class Tally {
   movedBytes = 0;
   resumedBytes = 0;
   retries = 0;
+  /** Those of the skipped of which the target has something. */
+  #skippedAsThere = 0;
   readonly #failed: { path: string; error: SealiftError; exitCode: number }[] = [];
   #lastRetry = { message: '', atMs: -Infinity };
   readonly #context: RunContext;
@@ -87,7 +90,6 @@ export class Tally {
     this.bytes += outcome.size;
     this.movedBytes += movedBytes;
     this.resumedBytes += outcome.resumedBytes;
-    this.retries += outcome.retries;
     terminal.event('file', {
       ...outcome,
       seconds: rounded(seconds),
@@ -101,16 +103,18 @@ export class Tally {
   }
 
   /** A file that was left out. */
-  skip(name: string, reason: string): void {
+  skip(name: string, reason: SkipReason): void {
     const { terminal } = this.#context;
     this.skipped += 1;
-    terminal.event('file', { path: name, skipped: true, reason });
-    terminal.note(`${printable(name)}: ${reason}, skipped`);
+    if (IS_THERE.has(reason)) this.#skippedAsThere += 1;
+    terminal.event('file', { path: name, skipped: true, reason: SKIPPED[reason] });
+    terminal.note(`${printable(name)}: ${SKIPPED[reason]}, skipped`);
   }
 
   retry(name: string, { error, retry, delayMs }: RetryEvent): void {
     const { terminal } = this.#context;
     const { code, message } = error;
+    this.retries += 1;
     terminal.event('retry', { path: name, code, message, retry, delayMs: Math.round(delayMs) });
     // Many files that wait for one connection have one thing to say.
     const nowMs = systemClock.monotonicMs();
@@ -139,7 +143,7 @@ export class Tally {
     const { files, skipped, unchanged, links, directories, attributes, moved, deleted } = this;
     // That a directory takes over a time is nothing by itself: it hangs on what is done in it.
     const made = directories - this.adjustedDirectories;
-    const successes = files + skipped + unchanged + links + made + attributes + moved + deleted;
+    const successes = files + this.#skippedAsThere + unchanged + links + made + attributes + moved + deleted;
     // Directories are made for the files in them: where all of those failed, nothing is done.
     const counted = planned > 0 ? successes - made : successes;
     const exitCode = this.#judgeRate(judge(combinedExitCode(failures, counted), this.#isHopeless), seconds);
@@ -165,7 +169,7 @@ export class Tally {
       peerPin: peer?.certificate === undefined ? undefined : certificatePin(peer.certificate),
       exitCode,
     });
-    if (planned > 1 || successes > files + skipped || failures.length > 1)
+    if (planned > 1 || successes > files + this.#skippedAsThere || failures.length > 1)
       terminal.note(this.#summaryLine(planned, failures.length, seconds));
     this.#recallFailures();
     return exitCode;
@@ -231,6 +235,18 @@ export class Tally {
     return `${what} in ${formatDuration(seconds * 1_000)}${extras.join('')}`;
   }
 }
+
+/** Why something was left out, as a person reads it. */
+export const SKIPPED: Readonly<Record<SkipReason, string>> = {
+  unchanged: 'unchanged',
+  newer: 'newer at the target',
+  exists: 'exists',
+  link: 'a symbolic link, kept with --archive',
+  special: 'no file, directory or link',
+  changed: 'changed while it was read',
+  vanished: 'gone when it was to be read',
+};
+const IS_THERE: ReadonlySet<SkipReason> = new Set(['unchanged', 'newer', 'exists']);
 
 /** Within so many milliseconds the same is not said again to a person. */
 const REPEATED_MS = 1_000;

@@ -10,10 +10,10 @@ import { BLOCK_BYTES } from '../transfer/blocks.ts';
 import { joinPath } from '../transfer/remote-path.ts';
 import { disposing } from './disposing.ts';
 import { printable } from './escape.ts';
-import { SKIPPED, type TransferJob } from './file-jobs.ts';
+import type { TransferJob } from './file-jobs.ts';
 import { suitGarbageCollectionToLargeTrees } from './garbage-collection.ts';
 import type { RunContext } from './run-context.ts';
-import type { Tally } from './tally.ts';
+import { SKIPPED, type Tally } from './tally.ts';
 import type { ShownFile, TransferDisplay } from './transfer-display.ts';
 import { runSettings } from './tree-settings.ts';
 import { formatSize } from '../units.ts';
@@ -116,7 +116,7 @@ class TreeReport implements TreeObserver {
   onSkipped(entry: Action['entry'], reason: SkipReason): void {
     this.#finish(entry.path);
     if (reason === 'unchanged') this.#tally.unchanged += 1;
-    else this.#tally.skip(this.#name(entry.path), SKIPPED[reason]);
+    else this.#tally.skip(this.#name(entry.path), reason);
   }
 
   onFailed(error: Parameters<NonNullable<TreeObserver['onFailed']>>[0], path: string): void {

@@ -18,7 +18,8 @@ export interface LocalPlace {
 /** Understands a place that must be on this machine. Throws `usage`. `other` names what is on a server already. */
 export function localPlace(text: string, other: string): LocalPlace {
   const place = parsePlaceText(text);
-  if (place.kind === 'local') return { path: place.path, hasTrailingSlash: /\/$|(^|\/)\.\.?$/.test(place.path) };
+  if (place.kind === 'local')
+    return { path: place.path, hasTrailingSlash: /\/$|(^|\/)\.\.?$/.test(place.path) };
   if (place.kind === 'stdio') throw new SealiftError('usage', 'A tree is no stream: - cannot be meant here.');
   throw new SealiftError('usage', `${text} is on a server, and so is the ${other}.`, {
     hint: `A local file of that name is written ./${text}.`,

@@ -64,6 +64,18 @@ describe('the exit code', () => {
     expect(told.at(-1)).toMatchObject({ type: 'summary', ...counts, exitCode });
   });
 
+  test.each([
+    ['link', 5],
+    ['special', 5],
+    ['exists', 3],
+    ['newer', 3],
+  ] as const)('of failures for one reason beside what was skipped as %s', (reason, exitCode) => {
+    const { tally } = setting();
+    tally.skip('a', reason);
+    fail(tally, ['forbidden', 'forbidden']);
+    expect(tally.summarize(3)).toBe(exitCode);
+  });
+
   test('of one failure in a directory that stood, and took over a time', () => {
     const { tally } = setting();
     Object.assign(tally, { directories: 1, adjustedDirectories: 1 });
@@ -153,6 +165,15 @@ test('a file is told with its receipt, and its bytes by the way they went', () =
       },
     ]);
   }
+});
+
+test('retries are counted also for what failed in the end', () => {
+  const { tally, told } = setting();
+  tally.retry('a', { error: new SealiftError('connection-lost', 'Gone.'), retry: 1, delayMs: 1 });
+  tally.retry('a', { error: new SealiftError('connection-lost', 'Gone.'), retry: 2, delayMs: 1 });
+  fail(tally, ['retries-exhausted']);
+  tally.summarize(1);
+  expect(told.at(-1)).toMatchObject({ type: 'summary', retries: 2 });
 });
 
 test('failures are recalled in the end: to programs with all that fits, to a person a screenful', () => {

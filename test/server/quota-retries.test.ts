@@ -75,7 +75,7 @@ test('what broke off counts with all that is there, also where it would replace 
   const again = await beginUpload(client, 'f', content.length);
   for (const [index, block] of blocksOf(content).entries())
     await sendBlock(client, again.upload, index, block);
-  client.destroy();
+  void client.destroy();
   await client.closed;
 
   // The file and what is left of its successor: nothing is free once the server has seen the client go.

@@ -20,7 +20,7 @@ test.each([1, 2])('a commit that fails each time ends the file also with %i stre
     const code = commits > MANY ? 'forbidden' : 'unknown-upload';
     return Promise.reject(new SealiftError(code, 'It is gone.'));
   };
-  const spy = vi.spyOn(Client.prototype, 'request').mockImplementation(losing as typeof request);
+  const spy = vi.spyOn(Client.prototype, 'request').mockImplementation(losing);
   try {
     await copy(trees.direction({ streams }));
     expect(commits).toBeLessThan(MANY);
