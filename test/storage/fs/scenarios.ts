@@ -181,6 +181,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a sync',
     prepare: (store, base) => putText(store, `${base}/a/file`, 'old'),
     run: (store, base) => store.sync([`${base}/a/file`]),
+    source: 'a/file',
   },
   {
     name: 'a search for a publication, and forgetting it',
