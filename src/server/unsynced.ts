@@ -134,8 +134,9 @@ export class Unsynced {
   }
 
   /**
-   * Resolves once everything remembered, and what is being published now, is on disk. Throws the first failure since the last call: what was
-   * remembered until then is void, and forgotten, since a sync that is said again after a failure would lie.
+   * Resolves once everything remembered, and what is being published now, is on disk. Throws the first failure since
+   * the last call: what was remembered until then is void, and forgotten, since a sync that is said again after a
+   * failure would lie.
    */
   async sync(): Promise<void> {
     await allEnded(this.#publishing);

@@ -4,9 +4,9 @@ import type { TreeFilter } from '../../src/client/tree/tree-filter.ts';
 import { addFilterOptions, filterOf } from '../../src/cli/filter-settings.ts';
 import { RunContext } from '../../src/cli/run-context.ts';
 import { settingsOf } from '../../src/cli/settings.ts';
-import { Terminal } from '../../src/cli/terminal.ts';
 import { CliHome } from '../support/cli.ts';
 import { failureOf } from '../support/failure.ts';
+import { quietTerminal } from './quiet-terminal.ts';
 
 const home = new CliHome();
 const PATHS = ['a.txt', 'b.o', 'c d', 'tmp/e.txt', '#f'];
@@ -28,13 +28,7 @@ async function filterFor(args: readonly string[], { env = {}, toml = '' }: Given
   const directories = { config: home.at('config/sealift'), state: '' };
   const command = addFilterOptions(new Command('sync').exitOverride()).argument('[place...]');
   const settings = await settingsOf(command.parse(args, { from: 'user' }), directories);
-  const terminal = new Terminal({
-    json: false,
-    quiet: true,
-    verbose: false,
-    progress: false,
-    dataOnStdout: false,
-  });
+  const terminal = quietTerminal();
   return filterOf(new RunContext({ settings, terminal, directories, signal: new AbortController().signal }));
 }
 

@@ -139,13 +139,9 @@ async function notThroughNewLink(target: string, job: TransferJob): Promise<Tran
   const run: TransferJob['run'] = async (tally, display) => {
     const now = await linkTarget(target);
     if (now !== undefined && now !== before)
-      throw new SealiftError(
-        'local-exists',
-        `${target} became a symbolic link in this run, and is not followed.`,
-        {
-          hint: 'Fetch that source by itself, or into a directory of its own.',
-        },
-      );
+      throw new SealiftError('local-exists', `${target} became a link in this run, and is not followed.`, {
+        hint: 'Fetch that source by itself, or into a directory of its own.',
+      });
     await job.run(tally, display);
   };
   return { ...job, run };
