@@ -5,9 +5,10 @@ import type { Command, Option } from 'commander';
 
 import { checkPattern } from '../client/tree/gitignore-rules.ts';
 import { namedPath } from '../client/tree/named-paths.ts';
-import { treeFilter, type TreeFilter } from '../client/tree/tree-filter.ts';
+import { EVERYTHING, treeFilter, type TreeFilter } from '../client/tree/tree-filter.ts';
 import { systemClock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
+import { printable } from './escape.ts';
 import { linesOf, linesSetting, valuesOf } from './lines-setting.ts';
 import { parseMoment } from './moment.ts';
 import { readText, type RunContext } from './run-context.ts';
@@ -57,10 +58,12 @@ export function addFilterOptions(command: Command): Command {
   return command;
 }
 
-/** The filter that the settings ask for. Reads the files that they name. Throws `usage`, with the name of the option. */
+/** The filter that the settings ask for; `EVERYTHING` where they ask for none. Reads the files that they name. Throws `usage`, with the name of the option. */
 export async function filterOf(context: RunContext): Promise<TreeFilter> {
   const { include, filesFrom, from0, maxSize, minSize, newerThan } = context.settings;
   const excludes = excludesOf(context);
+  const others = [include, filesFrom, maxSize, minSize, newerThan];
+  if (excludes.length === 0 && others.every((value) => value === undefined)) return EVERYTHING;
   const lists = excludes.filter(({ name }) => name === 'excludeFrom').map(({ value }) => value);
   if ([...lists, filesFrom].filter((file) => file === '-').length > 1)
     throw new SealiftError('usage', 'Only one of --exclude-from and --files-from can be standard input.');
@@ -72,6 +75,29 @@ export async function filterOf(context: RunContext): Promise<TreeFilter> {
     minSizeBytes: minSize as number | undefined,
     newerThanMs: newerThan as number | undefined,
   });
+}
+
+/**
+ * Whether a file that is named by itself is taken, as it would be at the top of a tree; tells of one that is not. Throws
+ * `usage` where a list says what is taken.
+ */
+export function takesFile(
+  { terminal }: RunContext,
+  filter: TreeFilter,
+  file: { name: string; size: number; mtimeMs: number },
+): boolean {
+  if (filter.named !== undefined) {
+    throw new SealiftError(
+      'usage',
+      `${JSON.stringify(file.name)} is a file, and --files-from names what is in a directory.`,
+      {
+        hint: 'Name the directory as the source, or leave out --files-from.',
+      },
+    );
+  }
+  const isTaken = filter.takes({ ...file, path: file.name, type: 'file' });
+  if (!isTaken) terminal.note(`${printable(file.name)}: left out, as the filter says`);
+  return isTaken;
 }
 
 /** Keeps what the command line says of excludes in its order there, across both options: the last that matches decides. */

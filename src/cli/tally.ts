@@ -60,6 +60,11 @@ export class Tally {
     this.#isSending = isSending;
   }
 
+  /** What failed so far. */
+  get failed(): number {
+    return this.#failed.length;
+  }
+
   /** Whether the next file would fail for the same reason: the server is out of reach or does not want us. */
   async isHopeless(): Promise<boolean> {
     await this.#asking;

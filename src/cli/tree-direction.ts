@@ -7,12 +7,16 @@ import { streamSettings } from './stream-settings.ts';
 import { throttleOf } from './throttle-setting.ts';
 import { directionSettings } from './tree-settings.ts';
 
-export interface DirectionParts {
+/** The two ends of a tree that is brought from one side to the other. */
+export interface TreePlaces {
   connector: Connector;
   /** The tree on the server, and the one on this machine. */
   remote: string;
   local: string;
   isSending: boolean;
+}
+
+export interface DirectionParts extends TreePlaces {
   rules: Pick<Rules, 'archive' | 'ifExists'>;
   backupDirectory?: string | undefined;
   delta?: DirectionOptions['delta'];

@@ -26,10 +26,14 @@ export function localPlace(text: string, other: string): LocalPlace {
   });
 }
 
-/** What stands on the server under `place`; undefined if nothing does, or if we may not look. */
-export async function standing(context: RunContext, place: RemotePlace): Promise<StatAnswer | undefined> {
+/** What stands, or stood as `version`, on the server under `place`; undefined if nothing does, or if we may not look. */
+export async function standing(
+  context: RunContext,
+  place: RemotePlace & { version?: string | undefined },
+): Promise<StatAnswer | undefined> {
+  const { path, version } = place;
   try {
-    return await ask(context, place, (client) => client.stat(place.path));
+    return await ask(context, place, (client) => client.stat(path, { version }));
   } catch (error) {
     // Who may only write cannot look; the target is then taken as it is written.
     if (isSealiftError(error, 'not-found', 'forbidden', 'not-directory')) return undefined;

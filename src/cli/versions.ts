@@ -12,6 +12,11 @@ export function chosenVersion(
   { sources, isTree = false }: { sources: readonly unknown[]; isTree?: boolean },
 ): string | undefined {
   const version = settings['version'] as string | undefined;
+  if (version !== undefined && settings['checksum'] === true)
+    throw new SealiftError(
+      'usage',
+      '--checksum compares with what stands there, and --version is what stood there.',
+    );
   if (version === undefined || (sources.length === 1 && !isTree)) return version;
   throw new SealiftError('usage', '--version is that of one file, and more than one was asked for.', {
     hint: 'Name one file, without --recursive and --archive.',

@@ -8,14 +8,16 @@ import type { DownloadResult } from '../../client/download.ts';
 import type { SkipReason } from '../../client/tree/action.ts';
 import { freeNames } from '../../client/tree/decide.ts';
 import type { FileOutcome, SendHooks } from '../../client/tree/direction.ts';
+import { EVERYTHING, type TreeFilter } from '../../client/tree/tree-filter.ts';
 import { floorMilliseconds } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { copyTreeJob } from '../copy-tree.ts';
+import { begunJob, isBegun } from '../begun-tree.ts';
+import { copyTreeJob, hasSameContent } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
-import { filterOf } from '../filter-settings.ts';
+import { filterOf, takesFile } from '../filter-settings.ts';
 import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { parsePlaceText, sourcesAndTarget } from '../places.ts';
@@ -26,7 +28,8 @@ import { setting } from '../settings.ts';
 import { standardOutput } from '../standard-streams.ts';
 import { streamSettings } from '../stream-settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
-import { exists, isDirectory, isRemoteDirectory } from '../tree-places.ts';
+import type { TreePlaces } from '../tree-direction.ts';
+import { exists, isDirectory, isRemoteDirectory, standing } from '../tree-places.ts';
 import { addTreeOptions, wantsTrees } from '../tree-settings.ts';
 import { addUnattendedTransferOptions, unattended } from '../unattended.ts';
 import { chosenVersion, hintAtKeeping, versionOption } from '../versions.ts';
@@ -76,10 +79,11 @@ async function get(context: RunContext, sourceTexts: readonly string[], targetTe
   const connector = connectors[0] as Connector;
   if (connectors.some((each) => each !== connector))
     throw new SealiftError('usage', 'All sources of one get have to be on one server.');
+  const filter = await filterOf(context);
   const jobs =
     target.kind === 'stdio'
-      ? sources.map((source) => stdoutJob(context, connector, source))
-      : await localJobs(context, connector, sources, target.path);
+      ? await stdoutJobs(context, connector, { sources, filter })
+      : await localJobs(context, connector, { sources, target: target.path, filter });
   return runJobs(context, 'get', connector, { jobs, isSending: false });
 }
 
@@ -99,11 +103,17 @@ function remoteSource(context: RunContext, text: string): RemotePlace {
 async function localJobs(
   context: RunContext,
   connector: Connector,
-  sources: readonly Source[],
-  target: string,
+  { sources, target, filter }: { sources: readonly Source[]; target: string; filter: TreeFilter },
 ): Promise<TransferJob[]> {
   const isThere = await isDirectory(target);
-  const isInto = sources.length > 1 || target.endsWith('/') || isThere;
+  const placesOf = ({ path: remote }: Source, local: string): TreePlaces => {
+    return { connector, remote, local, isSending: false };
+  };
+  const [first] = sources as [Source];
+  const isInto =
+    sources.length > 1 ||
+    target.endsWith('/') ||
+    (isThere && !(wantsTrees(context) && (await isBegun(context, placesOf(first, target)))));
   if (sources.length > 1 && !target.endsWith('/') && !isThere && (await exists(target))) {
     throw new SealiftError('usage', `${target} is no directory, and several files are to go there.`);
   }
@@ -113,21 +123,45 @@ async function localJobs(
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined)
     throw new SealiftError('usage', `Two of the sources would become ${JSON.stringify(twice)}.`);
-  const filter = wantsTrees(context) ? await filterOf(context) : undefined;
-  return Promise.all(
-    sources.map(async (source) => {
-      const { path } = source;
-      const local = isInto && !isContents(source) ? join(target, baseName(path)) : target;
-      if (filter === undefined || !(await isRemoteDirectory(context, source))) {
-        const job = fileJob(context, { name: local, target: local, bytes: null }, (hooks) =>
-          getFile(context, connector, { ...source, target: local }, hooks).catch(hintAtTrees),
-        );
-        return notThroughNewLink(local, job);
-      }
-      const tree = { connector, remote: path, local, isSending: false, name: local, filter };
-      return notThroughNewLink(local, await copyTreeJob(context, tree));
-    }),
-  );
+  const jobs = sources.map(async (source) => {
+    const isIn = isInto && !isContents(source);
+    const local = isIn ? join(target, baseName(source.path)) : target;
+    const places = placesOf(source, local);
+    if (wantsTrees(context) && (await isRemoteDirectory(context, source))) {
+      const job = await copyTreeJob(context, places, filter);
+      const isNewName = !isInto && !isContents(source);
+      return [await notThroughNewLink(local, isNewName ? begunJob(context, places, job) : job)];
+    }
+    if (!(await isTaken(context, source, filter))) return [];
+    return [await notThroughNewLink(local, await localJob(context, connector, { source, places }))];
+  });
+  return (await Promise.all(jobs)).flat();
+}
+
+/** Whether the filter takes a file. What cannot be looked at is taken, and fails. */
+async function isTaken(context: RunContext, source: Source, filter: TreeFilter): Promise<boolean> {
+  if (filter === EVERYTHING) return true;
+  const stats = await standing(context, source);
+  if (stats?.type !== 'file') return true;
+  const { size, mtimeMs } = stats;
+  return takesFile(context, filter, { name: baseName(source.path), size, mtimeMs });
+}
+
+async function localJob(
+  context: RunContext,
+  connector: Connector,
+  { source, places }: { source: Source; places: TreePlaces },
+): Promise<TransferJob> {
+  const { local } = places;
+  const isChecked = context.settings['checksum'] === true;
+  const isCompared = isChecked && !(await isRemoteDirectory(context, source));
+  // As the one entry of a tree, which is given no other name.
+  if (isCompared && context.settings['ifExists'] !== 'rename')
+    return copyTreeJob(context, places, EVERYTHING);
+  return fileJob(context, { name: local, target: local, bytes: null }, async (hooks) => {
+    if (isCompared && (await hasSameContent(context, places))) return 'unchanged';
+    return getFile(context, connector, { ...source, target: local }, hooks).catch(hintAtTrees);
+  });
 }
 
 /**
@@ -157,6 +191,15 @@ function hintAtTrees(error: unknown): never {
     cause: error,
     hint: 'To fetch it with all in it: --recursive or --archive.',
   });
+}
+
+async function stdoutJobs(
+  context: RunContext,
+  connector: Connector,
+  { sources, filter }: { sources: readonly Source[]; filter: TreeFilter },
+): Promise<TransferJob[]> {
+  const areTaken = await Promise.all(sources.map((source) => isTaken(context, source, filter)));
+  return sources.filter((_, index) => areTaken[index]).map((source) => stdoutJob(context, connector, source));
 }
 
 function stdoutJob(context: RunContext, connector: Connector, source: Source): TransferJob {

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
@@ -8,16 +8,18 @@ import type { Connector } from '../../client/connector.ts';
 import { freeNames } from '../../client/tree/decide.ts';
 import type { SkipReason } from '../../client/tree/action.ts';
 import type { FileOutcome, SendHooks } from '../../client/tree/direction.ts';
-import { EVERYTHING } from '../../client/tree/tree-filter.ts';
+import { EVERYTHING, type TreeFilter } from '../../client/tree/tree-filter.ts';
 import { untilSteady } from '../../client/tree/steady.ts';
 import type { UploadResult } from '../../client/upload-options.ts';
+import { floorMilliseconds } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { checkPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { copyTreeJob } from '../copy-tree.ts';
+import { begunJob, isBegun } from '../begun-tree.ts';
+import { copyTreeJob, hasSameContent } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
-import { filterOf } from '../filter-settings.ts';
+import { filterOf, takesFile } from '../filter-settings.ts';
 import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { sourcesAndTarget } from '../places.ts';
@@ -29,6 +31,7 @@ import { setting } from '../settings.ts';
 import { standardInput } from '../standard-streams.ts';
 import { streamSettings } from '../stream-settings.ts';
 import { throttleOf } from '../throttle-setting.ts';
+import type { TreePlaces } from '../tree-direction.ts';
 import { isDirectory, isRemoteDirectory, localPlace, remoteInto, standing } from '../tree-places.ts';
 import { addTreeOptions, onChangeOf, wantsTrees } from '../tree-settings.ts';
 import { addUnattendedTransferOptions, unattended } from '../unattended.ts';
@@ -65,9 +68,17 @@ async function put(context: RunContext, sourceTexts: readonly string[], targetTe
   const target = remotePlace(targetText);
   const sources = await Promise.all(sourceTexts.map((text) => localSource(context, text)));
   const connector = await context.connector(target.server);
-  const isInto = sources.length > 1 || target.hasTrailingSlash || (await isRemoteDirectory(context, target));
   // The contents of a directory go into the target itself.
   const isContents = (source: LocalSource) => source.kind === 'tree' && source.hasTrailingSlash;
+  const placesOf = ({ path: local }: { path: string }, remote: string): TreePlaces => {
+    return { connector, remote, local, isSending: true };
+  };
+  const [first] = sources as [LocalSource];
+  const isBegunAs = (path: string) => first.kind === 'tree' && isBegun(context, placesOf(first, path));
+  const isInto =
+    sources.length > 1 ||
+    target.hasTrailingSlash ||
+    ((await isRemoteDirectory(context, target)) && !(await isBegunAs(target.path)));
   const paths = sources.map((source) =>
     isInto && !isContents(source) ? pathInto(target.path, source) : target.path,
   );
@@ -75,14 +86,27 @@ async function put(context: RunContext, sourceTexts: readonly string[], targetTe
   const twice = named.find((path, index) => named.indexOf(path) !== index);
   if (twice !== undefined)
     throw new SealiftError('usage', `Two of the sources would become ${JSON.stringify(twice)}.`);
-  const filter = wantsTrees(context) ? await filterOf(context) : EVERYTHING;
-  const jobs = sources.map((source, index) => {
+  const filter = await filterOf(context);
+  const jobs = sources.map(async (source, index) => {
     const path = paths[index] ?? '';
-    if (source.kind !== 'tree') return putJob(context, connector, source, { ...target, path });
-    const ends = { remote: path, local: source.path, isSending: true };
-    return copyTreeJob(context, { connector, ...ends, name: source.path, filter });
+    if (source.kind === 'tree') {
+      const places = placesOf(source, path);
+      const job = await copyTreeJob(context, places, filter);
+      return isInto || isContents(source) ? [job] : [begunJob(context, places, job)];
+    }
+    if (source.kind === 'local' && !(await isTaken(context, filter, source.path))) return [];
+    return [await putJob(context, connector, source, { ...target, path })];
   });
-  return runJobs(context, 'put', connector, { jobs: await Promise.all(jobs), isSending: true });
+  return runJobs(context, 'put', connector, { jobs: (await Promise.all(jobs)).flat(), isSending: true });
+}
+
+/** Whether the filter takes a file. What cannot be looked at is taken, and fails. */
+async function isTaken(context: RunContext, filter: TreeFilter, path: string): Promise<boolean> {
+  if (filter === EVERYTHING) return true;
+  const stats = await stat(path, { bigint: true }).catch(() => undefined);
+  if (stats === undefined) return true;
+  const [size, mtimeMs] = [Number(stats.size), floorMilliseconds(stats.mtimeNs)];
+  return takesFile(context, filter, { name: basename(resolve(path)), size, mtimeMs });
 }
 
 /** What is to be sent: standard input, a file, or, with `--recursive` or `--archive`, a tree. */
@@ -112,9 +136,16 @@ async function putJob(
 ): Promise<TransferJob> {
   checkPath(target.path, { allowRoot: false });
   const name = source.kind === 'stdio' ? target.path : source.path;
+  const isChecked = source.kind === 'local' && context.settings['checksum'] === true;
+  const isCompared = isChecked && !(await isDirectory(name));
+  const places = { connector, remote: target.path, local: name, isSending: true };
+  // As the one entry of a tree, which is given no other name.
+  if (isCompared && context.settings['ifExists'] !== 'rename')
+    return copyTreeJob(context, places, EVERYTHING);
   const bytes = source.kind === 'stdio' ? null : await sizeOf(source.path);
   return fileJob(context, { name, target: target.path, bytes }, (hooks) =>
     untilSteady(onChangeOf(context.settings) === 'retry' && source.kind !== 'stdio', async () => {
+      if (isCompared && (await hasSameContent(context, places))) return 'unchanged';
       const { openFileSource, streamSource } = await import('../../client/block-source.ts');
       const opened =
         source.kind === 'stdio' ? streamSource(standardInput()) : await openFileSource(source.path);
