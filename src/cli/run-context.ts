@@ -144,7 +144,7 @@ export class RunContext implements AsyncDisposable {
       );
     }
     if (insecure === true)
-      this.terminal.warn(`--insecure: whoever answers at ${formatAddress(address)} is believed.`);
+      this.warnOnce(`--insecure: whoever answers at ${formatAddress(address)} is believed.`);
     const keyFile = (key as string | undefined) ?? saved?.key;
     if (keyFile !== undefined) await assertPrivate(keyFile);
     return {

@@ -157,6 +157,8 @@ test('anybody is believed with --insecure, which is said every time', async () =
   const { code, stderr } = await here.run(['ls', '-q', '--insecure', url]);
   expect(code).toBe(0);
   expect(stderr).toContain(`whoever answers at ${place} is believed`);
+  const fetched = await here.run(['get', '-r', '--insecure', `${url}/nothing`, 'believed']);
+  expect(fetched.stderr.match(/is believed/g)).toHaveLength(1);
 });
 
 test('a pin alone decides, whatever else the certificate says', async () => {
