@@ -88,6 +88,12 @@ export class TransferDisplay {
     const meter = new RateMeter(systemClock.monotonicMs());
     let last: TransferProgress = { totalBytes: null, doneBytes: 0, resumedBytes: 0, movedBytes: 0 };
     let isOver = false;
+    let isCounted = false;
+    // Together with its bytes: of small files, thousands are sent before the first receipt.
+    const countFile = () => {
+      if (!isCounted) this.#finishedFiles += 1;
+      isCounted = true;
+    };
     const advance = (doneBytes: number, movedBytes: number) => {
       this.#doneBytes += doneBytes - last.doneBytes;
       // Bytes found in place are no measure of the link.
@@ -102,7 +108,10 @@ export class TransferDisplay {
         last = progress;
         bar?.update({ ...progress, rate: meter.rate(systemClock.monotonicMs()) });
         // What is sent may have to wait until it counts, and others have something to show.
-        if (progress.doneBytes === progress.totalBytes) bar?.remove();
+        if (progress.doneBytes === progress.totalBytes) {
+          countFile();
+          bar?.remove();
+        }
         this.#show();
         this.#tell(name, progress);
       },
@@ -110,7 +119,7 @@ export class TransferDisplay {
         if (isOver) return;
         isOver = true;
         advance(bytes, last.movedBytes);
-        this.#finishedFiles += 1;
+        countFile();
         bar?.remove();
         this.#show();
       },

@@ -71,6 +71,23 @@ test('totals leave out what was in place, and never run backwards', () => {
   ]);
 });
 
+test('a file counts with the last of its bytes, and only once', () => {
+  display.count(2, 200);
+  const [sent, other] = [display.file('a'), display.file('b')];
+  sent.update(progress(100));
+  nowMs = 1_000;
+  other.update(progress(50));
+  // It is sent again, and receives its receipt.
+  for (const bytes of [0, 100]) sent.update(progress(bytes));
+  sent.finish(100);
+  nowMs = 2_000;
+  other.update(progress(60));
+  expect(totals()).toMatchObject([
+    { files: 1, doneBytes: 150 },
+    { files: 1, doneBytes: 160 },
+  ]);
+});
+
 test('while a tree is counted nobody says how much there is', () => {
   const count = display.countTree();
   count({ files: 2, bytes: 200, isExact: false });
