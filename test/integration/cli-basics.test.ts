@@ -249,11 +249,22 @@ describe('completion', () => {
       expect(stdout).toContain(word);
   });
 
-  test('bash understands the script, and completes a command', async () => {
+  test.each([
+    [['pi'], ['ping']],
+    [['ping', '--timeo'], ['--timeout']],
+    [['cert', 'iss'], ['issue']],
+    [['cert', 'issue', '--da'], ['--days']],
+    [['cert', 'issue', 'server', '--passphrase-'], ['--passphrase-file']],
+    [['remote', 'add', '--'], expect.arrayContaining(['--token-file', '--help'])],
+    [['put', 'fi'], ['file']],
+    [['cert', 'show', 'fi'], ['file']],
+  ])('bash understands the script, and completes %j', async (words, expected) => {
+    home.write('work/file', '');
     const { stdout: script } = await here.run(['completion', 'bash']);
-    const probe = `${script}\nCOMP_WORDS=(sealift pi); COMP_CWORD=1; _sealift; echo "\${COMPREPLY[@]}"`;
+    const probe = `${script}\nCOMP_WORDS=(sealift ${words.join(' ')}); COMP_CWORD=${words.length}; _sealift; echo "\${COMPREPLY[@]}"`;
     const bash = await home.startCommand(['bash', '-c', probe]).ended;
-    expect(bash).toMatchObject({ code: 0, stdout: 'ping\n', stderr: '' });
+    expect(bash).toMatchObject({ code: 0, stderr: '' });
+    expect(bash.stdout.trim().split(' ')).toEqual(expected);
   });
 });
 

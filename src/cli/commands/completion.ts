@@ -28,14 +28,20 @@ function bashScript(program: Command): string {
     ...command.commands.map((inner) => caseLine(`${command.name()} ${inner.name()}`, inner)),
   ]);
   const groups = program.commands.filter(({ commands }) => commands.length > 0).map((each) => each.name());
+  // The third word is an inner command only once it is whole: until then it is what is to be completed.
   return `_sealift() {
-  local current=\${COMP_WORDS[COMP_CWORD]} words
-  case "\${COMP_WORDS[1]} \${COMP_WORDS[2]}" in
-${cases.filter((line) => line.includes(' ')).join('\n')}
-    *) words="" ;;
+  local current=\${COMP_WORDS[COMP_CWORD]} command=\${COMP_WORDS[1]} words="" names=""
+  case "$command" in
+    ${groups.join('|')}) if [ "$COMP_CWORD" -gt 2 ]; then command="$command \${COMP_WORDS[2]}"; else names=1; fi ;;
   esac
-  if [ "$COMP_CWORD" -eq 1 ]; then words="${program.commands.map((command) => command.name()).join(' ')} --help --version"; fi
-  if [ "$COMP_CWORD" -eq 1 ] || [[ $current == -* ]] || [[ " ${groups.join(' ')} " == *" \${COMP_WORDS[1]} "* ]]; then
+  case "$command" in
+${cases.join('\n')}
+  esac
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    words="${program.commands.map((command) => command.name()).join(' ')} --help --version"
+    names=1
+  fi
+  if [ -n "$names" ] || [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$words" -- "$current"))
   else
     COMPREPLY=($(compgen -f -- "$current"))
@@ -50,6 +56,5 @@ function caseLine(name: string, command: Command): string {
     ...command.options.map(({ long }) => long ?? ''),
     '--help',
   ];
-  const pattern = name.includes(' ') ? `"${name}"*` : `"${name} "*`;
-  return `    ${pattern}) words="${words.join(' ')}" ;;`;
+  return `    "${name}") words="${words.join(' ')}" ;;`;
 }
