@@ -4,9 +4,10 @@ import { abortable } from '../client/abortable.ts';
 import type { Client } from '../client/client.ts';
 import { withRetries } from '../client/retry.ts';
 import { systemClock } from '../clock.ts';
-import { SealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import type { StatAnswer } from '../protocol/responses.ts';
 import { systemRandom } from '../random.ts';
+import { formatAddress, type Address } from '../transport/address.ts';
 import { printable } from './escape.ts';
 import { addConnectionOptions } from './options.ts';
 import { parsePlaceText, type PlaceText } from './places.ts';
@@ -30,6 +31,31 @@ export function remotePlace(text: unknown): RemotePlace {
   throw new SealiftError('usage', `${String(text)} is no place on a server.`, {
     hint: 'Write it as host:path, or name:path with a saved remote.',
   });
+}
+
+/**
+ * Throws `usage` where `place` is written as a pattern, which a server does not expand, and nothing is called just so:
+ * who forgets that would take what is removed, or fetched, for all that matches.
+ */
+export async function assertNoPattern(context: RunContext, place: RemotePlace): Promise<void> {
+  const { server, path } = place;
+  if (!/[*?[]/.test(path)) return;
+  try {
+    await ask(context, place, (client) => client.stat(path));
+  } catch (error) {
+    // Who may not look may still be allowed to do what is asked for.
+    if (isSealiftError(error, 'forbidden')) return;
+    if (!isSealiftError(error, 'not-found')) throw error;
+    const root = 'name' in server ? `${server.name}:` : serverRoot(server.address);
+    throw new SealiftError(
+      'usage',
+      `${JSON.stringify(path)} does not exist, and patterns are not expanded.`,
+      {
+        hint: `To list what matches: sealift search ${root} '${path}'. To fetch it: the directory, with --recursive and --include.`,
+        cause: error,
+      },
+    );
+  }
 }
 
 /** Throws `not-directory` where `place` is written as a directory, `name/`, and something else stands there. */
@@ -69,4 +95,8 @@ export async function ask<T>(
     },
     async () => abortable(question(await connector.use(signal)), signal),
   );
+}
+
+function serverRoot(address: Address): string {
+  return 'path' in address ? `unix:${address.path}:` : `sealift://${formatAddress(address)}/`;
 }

@@ -167,3 +167,39 @@ test('two sources that would become one file are refused', async () => {
   home.write('work/d2/f', '2');
   expect((await here.run(['put', 'd1/f', 'd2/f', served.place('into/')])).code).toBe(2);
 });
+
+describe('a pattern, which no server expands', () => {
+  beforeAll(async () => {
+    const names = ['one.txt', 'two.txt', 'literal [1].txt'];
+    const sources = names.map((name) => home.write(`patterns/${name}`, name));
+    expect((await here.run(['put', ...sources, served.place('patterns/')])).code).toBe(0);
+  });
+
+  const place = () => served.place('patterns/*.txt');
+  test.each<[string, () => string[]]>([
+    ['get', () => ['get', place(), '.']],
+    ['get to standard output', () => ['get', place(), '-']],
+    ['get -r', () => ['get', '-r', served.place('patt?rns'), 'fetched']],
+    ['sync', () => ['sync', place(), 'synced']],
+    ['check', () => ['check', place(), '.']],
+    ['cat', () => ['cat', place()]],
+    ['ls', () => ['ls', place()]],
+    ['stat', () => ['stat', place()]],
+    ['mv', () => ['mv', place(), served.place('elsewhere/')]],
+    ['rm', () => ['rm', place()]],
+    ['rm -f', () => ['rm', '-f', place()]],
+  ])('%s: a usage error that says what to do', async (_, args) => {
+    const { code, stdout, stderr } = await here.run(args());
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('patterns are not expanded');
+    expect(stderr).toContain(`sealift search ${served.place()} 'patt`);
+    expect(readdirSync(`${served.root}/patterns`)).toHaveLength(3);
+  });
+
+  test('is none where a file is called so', async () => {
+    const literal = served.place('patterns/literal [1].txt');
+    expect(await here.run(['cat', literal])).toMatchObject({ code: 0, stdout: 'literal [1].txt' });
+    expect((await here.run(['get', literal, '.'])).code).toBe(0);
+    expect((await here.run(['rm', literal])).code).toBe(0);
+  });
+});

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 
 import { each } from '../each.ts';
 import { addCompressOption, addConnectionOptions } from '../options.ts';
-import { remotePlace } from '../remote-command.ts';
+import { assertNoPattern, remotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import { standardOutput } from '../standard-streams.ts';
 import { chosenVersion, hintAtKeeping, versionOption } from '../versions.ts';
@@ -23,7 +23,9 @@ export function addCat(program: Command, run: Runner): void {
       const sources = (operands[0] as string[]).map(remotePlace);
       const version = chosenVersion(context.settings, { sources });
       const output = standardOutput();
-      return each(context, 'cat', sources, async ({ server, path }) => {
+      return each(context, 'cat', sources, async (source) => {
+        if (version === undefined) await assertNoPattern(context, source);
+        const { server, path } = source;
         const connector = await context.connector(server);
         const options = { signal, retry, version };
         await download(connector, path, streamSink(output), options).catch(hintAtKeeping);

@@ -11,6 +11,7 @@ import { EXIT } from '../exit-codes.ts';
 import { runJobs, type TransferJob } from '../file-jobs.ts';
 import { addFilterOptions, filterOf } from '../filter-settings.ts';
 import { addConnectionOptions } from '../options.ts';
+import { assertNoPattern } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
@@ -48,6 +49,7 @@ const RULES = { archive: true, ifExists: 'overwrite' } as const;
 
 async function check(context: RunContext, sourceText: string, targetText: string): Promise<number> {
   const ends = await treeEnds(context, sourceText, targetText);
+  if (!ends.isSending) await assertNoPattern(context, ends.remote);
   const connector = await context.connector(ends.remote.server);
   const direction = await treeDirection(context, {
     connector,

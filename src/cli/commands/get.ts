@@ -21,7 +21,7 @@ import { filterOf, takesFile } from '../filter-settings.ts';
 import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { parsePlaceText, sourcesAndTarget } from '../places.ts';
-import { remotePlace, type RemotePlace } from '../remote-command.ts';
+import { assertNoPattern, remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
@@ -79,6 +79,7 @@ async function get(context: RunContext, sourceTexts: readonly string[], targetTe
   const connector = connectors[0] as Connector;
   if (connectors.some((each) => each !== connector))
     throw new SealiftError('usage', 'All sources of one get have to be on one server.');
+  if (version === undefined) for (const source of sources) await assertNoPattern(context, source);
   const filter = await filterOf(context);
   const jobs =
     target.kind === 'stdio'

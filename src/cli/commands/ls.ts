@@ -5,7 +5,14 @@ import { baseName } from '../../transfer/remote-path.ts';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, assertAsWritten, remotePlace, type RemotePlace } from '../remote-command.ts';
+import {
+  addRemoteCommand,
+  ask,
+  assertAsWritten,
+  assertNoPattern,
+  remotePlace,
+  type RemotePlace,
+} from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 import { hintAtKeeping } from '../versions.ts';
@@ -27,6 +34,7 @@ export function addLs(program: Command, run: Runner): void {
     const { terminal, settings, signal } = context;
     const place = remotePlace(text);
     if (settings['versions'] === true) return listVersions(context, place);
+    await assertNoPattern(context, place);
     const recursive = settings['recursive'] === true;
     const entries = await ask(context, place, async (client) => {
       const found = place.path === '' ? undefined : await client.stat(place.path);

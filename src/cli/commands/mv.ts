@@ -6,7 +6,14 @@ import { baseName, checkPath, isWithin, joinPath } from '../../transfer/remote-p
 import { dryRunOption, isDryRun, noteDryRun, tellPlan } from '../dry-run.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, assertAsWritten, remotePlace, type RemotePlace } from '../remote-command.ts';
+import {
+  addRemoteCommand,
+  ask,
+  assertAsWritten,
+  assertNoPattern,
+  remotePlace,
+  type RemotePlace,
+} from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 
@@ -27,6 +34,7 @@ export function addMv(program: Command, run: Runner): void {
         hint: 'Fetch the file with get and send it with put.',
       });
     }
+    await assertNoPattern(context, source);
     let attempts = 0;
     await ask(context, source, async (client) => {
       const isInto =

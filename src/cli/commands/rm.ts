@@ -5,7 +5,14 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import { dryRunOption, isDryRun, noteDryRun, tellPlan } from '../dry-run.ts';
 import { each } from '../each.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, assertAsWritten, remotePlace, type RemotePlace } from '../remote-command.ts';
+import {
+  addRemoteCommand,
+  ask,
+  assertAsWritten,
+  assertNoPattern,
+  remotePlace,
+  type RemotePlace,
+} from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 
@@ -23,6 +30,7 @@ export function addRm(program: Command, run: Runner): void {
     if (places.some(({ path }) => path === ''))
       throw new SealiftError('usage', 'The root itself cannot be removed.');
     const exitCode = await each(context, 'rm', places, async (place) => {
+      await assertNoPattern(context, place);
       if (isDryRun(context)) return plan(context, place);
       let attempts = 0;
       await ask(context, place, async (client) => {

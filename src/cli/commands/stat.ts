@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { printable } from '../escape.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Runner } from '../runner.ts';
-import { addRemoteCommand, ask, assertAsWritten, remotePlace } from '../remote-command.ts';
+import { addRemoteCommand, ask, assertAsWritten, assertNoPattern, remotePlace } from '../remote-command.ts';
 import { setting } from '../settings.ts';
 
 /** `sealift stat PLACE` */
@@ -15,6 +15,7 @@ export function addStat(program: Command, run: Runner): void {
   addRemoteCommand(program, run, command, async (context, [text]) => {
     const { terminal, settings, signal } = context;
     const place = remotePlace(text);
+    await assertNoPattern(context, place);
     const entry = await ask(context, place, (client) =>
       client.stat(place.path, { digest: settings['digest'] === true, signal }),
     );

@@ -10,7 +10,7 @@ import { formatAddress } from '../../transport/address.ts';
 import { runJobs } from '../file-jobs.ts';
 import { filterOf } from '../filter-settings.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
-import { remotePlace } from '../remote-command.ts';
+import { assertNoPattern, remotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
@@ -77,6 +77,7 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
     throw new SealiftError('usage', '--delete-excluded tells what --delete also removes, and needs that.');
   const rules = rulesOf(context, { isArchive: true });
   const ends = await treeEnds(context, sourceText, targetText);
+  if (!ends.isSending) await assertNoPattern(context, ends.remote);
   const connector = await context.connector(ends.remote.server);
   const direction = await treeDirection(context, {
     connector,
