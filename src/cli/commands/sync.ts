@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 
 import type { Connector } from '../../client/connector.ts';
-import type { Action } from '../../client/tree/action.ts';
 import type { MaxDelete } from '../../client/tree/plan.ts';
-import { planSync, type SyncOptions, type Totals } from '../../client/tree/plan-tree.ts';
-import type { TreeDirection } from '../../client/tree/direction.ts';
+import { planSync, type SyncOptions } from '../../client/tree/plan-tree.ts';
 import { SealiftError } from '../../errors.ts';
 import { formatAddress } from '../../transport/address.ts';
+import { isDryRun } from '../dry-run.ts';
+import { exitCodeOf } from '../exit-codes.ts';
 import { runJobs } from '../file-jobs.ts';
 import { filterOf } from '../filter-settings.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
@@ -96,14 +96,24 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
     allowEmptySource: settings['allowEmptySource'] === true,
     signal: context.signal,
   };
+  let refusal: SealiftError | undefined;
   const job = treeJob(context, {
     name: ends.isSending ? sourceText : ends.local,
     direction,
     rules,
     showsPlan: true,
-    plan: (onCount) => planned(direction, options, onCount),
+    plan: async function* (onCount) {
+      const onTooManyDeletions = isDryRun(context) ? (error: SealiftError) => (refusal = error) : undefined;
+      yield await planSync(direction, { ...options, onCount, onTooManyDeletions });
+      if (refusal !== undefined) throw refusal;
+    },
   });
-  return runJobs(context, 'sync', connector, { jobs: [job], isSending: ends.isSending });
+  return runJobs(context, 'sync', connector, {
+    jobs: [job],
+    isSending: ends.isSending,
+    // A dry run counts what it shows, and that is no part of the run it stands for.
+    judge: (code) => (refusal === undefined ? code : exitCodeOf(refusal, context.hasConnected)),
+  });
 }
 
 // On the side of the target: on this machine, or a path from the root of its server, whose name may stand before it.
@@ -122,12 +132,4 @@ async function backupDirectory(
   throw new SealiftError('usage', `--backup-dir: ${text} is not on the server of the target.`, {
     hint: `A directory of that name there is written ./${text}.`,
   });
-}
-
-async function* planned(
-  direction: TreeDirection,
-  options: SyncOptions,
-  onCount: (totals: Totals) => void,
-): AsyncGenerator<Action[]> {
-  yield await planSync(direction, { ...options, onCount });
 }

@@ -4,7 +4,7 @@ import type { Action } from './action.ts';
 import { Ahead, type Batches } from './concurrency.ts';
 import { decisions, type Rules } from './decide.ts';
 import type { TreeDirection } from './direction.ts';
-import { checkDeletions, checkSource, deletions, detectRenames, type MaxDelete } from './plan.ts';
+import { checkSource, deletions, deletionsProblem, detectRenames, type MaxDelete } from './plan.ts';
 import { timeGrain } from './time-grain.ts';
 import { NameClashes, nearest, type TreeEntry } from './tree-entry.ts';
 import type { TreeFilter } from './tree-filter.ts';
@@ -29,6 +29,8 @@ export interface SyncOptions extends PlanOptions {
   /** Also remove what is left out by the filter. */
   deleteExcluded: boolean;
   maxDelete?: MaxDelete | undefined;
+  /** Takes what would be thrown for too many deletions: of a plan that is only looked at, they are what is to be seen. */
+  onTooManyDeletions?: ((error: SealiftError) => void) | undefined;
   /** Move at the target what the source has under another name, instead of sending it again. */
   detectRenames: boolean;
   allowEmptySource: boolean;
@@ -99,7 +101,11 @@ async function syncActions(
       : found;
   // Nothing is removed after a failure, and where something is refused one is certain already.
   const removals = rules.delete && !isRefused ? deletions(target, { protects, leftOut: source.leftOut }) : [];
-  if (maxDelete !== undefined) checkDeletions(removals, targetEntries, maxDelete);
+  const tooMany = maxDelete === undefined ? undefined : deletionsProblem(removals, targetEntries, maxDelete);
+  if (tooMany !== undefined) {
+    if (options.onTooManyDeletions === undefined) throw tooMany;
+    options.onTooManyDeletions(tooMany);
+  }
   const all = isRefused ? actions.filter((action) => !isLate(action)) : [...actions, ...removals];
   onCount?.({ ...totalsOf(all), isExact: true });
   return all;

@@ -85,21 +85,21 @@ function likeness(entry: TreeEntry, grain: number): string {
 /** How many entries of the target may be removed: a number, or a share of all that stands there. */
 export type MaxDelete = { count: number } | { percent: number };
 
-/** Throws `too-many-deletions` if more is to be removed than `maxDelete` allows. */
-export function checkDeletions(
+/** `too-many-deletions` if more is to be removed than `maxDelete` allows. */
+export function deletionsProblem(
   actions: readonly Action[],
   targetEntries: number,
   maxDelete: MaxDelete,
-): void {
+): SealiftError | undefined {
   const count = actions.filter(({ kind }) => kind === 'delete').length;
   const limit =
     'count' in maxDelete ? maxDelete.count : Math.floor((targetEntries * maxDelete.percent) / 100);
-  if (count <= limit) return;
+  if (count <= limit) return undefined;
   const said = 'count' in maxDelete ? `${maxDelete.count}` : `${maxDelete.percent} % of ${targetEntries}`;
-  throw new SealiftError(
+  return new SealiftError(
     'too-many-deletions',
     `${count} entries of the target would be deleted, and at most ${said} may be. Nothing was changed.`,
-    { hint: 'Look with --dry-run; if it is right, allow more with --max-delete.' },
+    { hint: 'If that is right, as --dry-run shows it: allow more with --max-delete.' },
   );
 }
 
