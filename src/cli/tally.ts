@@ -14,6 +14,28 @@ import { formatDuration, formatSize } from '../units.ts';
 /** The commands that move files. */
 export type TransferCommand = 'put' | 'get' | 'sync' | 'check';
 
+/** What a summary says where nothing was done: scripts find the same in each. What could not be observed is null. */
+export const NOTHING_DONE = {
+  files: 0,
+  skipped: 0,
+  unchanged: 0,
+  links: 0,
+  directories: 0,
+  adjustedDirectories: 0,
+  attributes: 0,
+  moved: 0,
+  deleted: 0,
+  failed: 0,
+  bytes: 0,
+  movedBytes: 0,
+  resumedBytes: 0,
+  seconds: 0,
+  retries: 0,
+  tlsVersion: null,
+  cipher: null,
+  peerPin: null,
+} as const;
+
 /** What becomes of the exit code of the counts. `isHopeless`: the run ended before all was tried. */
 export type Judge = (exitCode: number, isHopeless: boolean) => number;
 
@@ -58,6 +80,7 @@ export class Tally {
     this.#command = command;
     this.#connector = connector;
     this.#isSending = isSending;
+    context.terminal.summaryFacts = () => this.#facts();
   }
 
   /** What failed so far. */
@@ -139,45 +162,43 @@ export class Tally {
   /** Tells the sum; resolves with the exit code. `planned`: files that were to be sent, of which some may not have been tried. */
   summarize(planned: number, judge: Judge = (code) => code): number {
     const { terminal } = this.#context;
-    const { peer } = this.#connector;
-    const seconds = (systemClock.monotonicMs() - this.#startMs) / 1_000;
+    const seconds = this.#seconds;
     const failed = this.#failed.map((each) => each.exitCode);
     const untried = this.#isHopeless ? Math.max(0, planned - this.files - this.skipped - failed.length) : 0;
     // What was not tried any more failed for the last reason.
     const failures = [...failed, ...new Array<number>(untried).fill(failed.at(-1) ?? 0)];
-    const { files, skipped, unchanged, links, directories, attributes, moved, deleted } = this;
+    const { files, unchanged, links, directories, attributes, moved, deleted } = this;
     // That a directory takes over a time is nothing by itself: it hangs on what is done in it.
     const made = directories - this.adjustedDirectories;
     const successes = files + this.#skippedAsThere + unchanged + links + made + attributes + moved + deleted;
     // Directories are made for the files in them: where all of those failed, nothing is done.
     const counted = planned > 0 ? successes - made : successes;
     const exitCode = this.#judgeRate(judge(combinedExitCode(failures, counted), this.#isHopeless), seconds);
-    terminal.event('summary', {
-      files,
-      skipped,
-      unchanged,
-      links,
-      directories,
-      adjustedDirectories: this.adjustedDirectories,
-      attributes,
-      moved,
-      deleted,
-      failed: failures.length,
-      ...this.#failures(),
-      bytes: this.bytes,
-      movedBytes: this.movedBytes,
-      resumedBytes: this.resumedBytes,
-      seconds: rounded(seconds),
-      retries: this.retries,
-      tlsVersion: peer?.tlsVersion,
-      cipher: peer?.cipher,
-      peerPin: peer?.certificate === undefined ? undefined : certificatePin(peer.certificate),
-      exitCode,
-    });
+    terminal.event('summary', { ...this.#facts(), failed: failures.length, exitCode });
     if (planned > 1 || successes > files + this.#skippedAsThere || failures.length > 1)
       terminal.note(this.#summaryLine(planned, failures.length, seconds));
     this.#recallFailures();
     return exitCode;
+  }
+
+  get #seconds(): number {
+    return (systemClock.monotonicMs() - this.#startMs) / 1_000;
+  }
+
+  /** What was done so far. */
+  #facts(): Record<keyof typeof NOTHING_DONE, unknown> {
+    const { files, skipped, unchanged, links, directories, adjustedDirectories, attributes } = this;
+    const { moved, deleted, bytes, movedBytes, resumedBytes, retries } = this;
+    const { peer } = this.#connector;
+    return {
+      ...{ files, skipped, unchanged, links, directories, adjustedDirectories, attributes, moved, deleted },
+      failed: this.#failed.length,
+      ...this.#failures(),
+      ...{ bytes, movedBytes, resumedBytes, seconds: rounded(this.#seconds), retries },
+      tlsVersion: peer?.tlsVersion ?? null,
+      cipher: peer?.cipher ?? null,
+      peerPin: peer?.certificate === undefined ? null : certificatePin(peer.certificate),
+    };
   }
 
   /** A run that is done is still not as required if it was too slow. Where nothing was moved there is no rate. */

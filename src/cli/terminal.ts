@@ -24,6 +24,7 @@ export class Terminal {
   #bars: ProgressBars | undefined;
   readonly #listeners: EventListener[] = [];
   #isCutShort = false;
+  #summaryFacts = (): EventFields => ({});
   #amendSummary = (fields: EventFields): EventFields => fields;
 
   constructor(options: TerminalOptions) {
@@ -39,6 +40,11 @@ export class Terminal {
   /** While there are bars, lines are put above them. */
   set bars(bars: ProgressBars | undefined) {
     this.#bars = bars;
+  }
+
+  /** What a `summary` also says of a run that somebody ends who does not know what was done. */
+  set summaryFacts(facts: () => EventFields) {
+    this.#summaryFacts = facts;
   }
 
   /** What is made of the fields of each `summary` before anybody sees them. */
@@ -68,7 +74,7 @@ export class Terminal {
 
   /** A fact: told to the listeners, and one object for programs with `--json`. */
   event(type: string, given: EventFields): void {
-    const fields = type === 'summary' ? this.#amendSummary(given) : given;
+    const fields = type === 'summary' ? this.#amendSummary({ ...this.#summaryFacts(), ...given }) : given;
     for (const listener of this.#listeners) listener(type, fields);
     if (!this.options.json) return;
     const line = jsonLine({ type, ...fields });

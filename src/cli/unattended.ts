@@ -11,6 +11,7 @@ import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { callHook, parseHookUrl } from './hooks.ts';
 import type { RunContext } from './run-context.ts';
 import { secretSetting, setting } from './settings.ts';
+import { NOTHING_DONE } from './tally.ts';
 import type { EventFields } from './terminal.ts';
 import { formatDuration, parseDuration } from '../units.ts';
 
@@ -87,6 +88,9 @@ class UnattendedRun {
     terminal.addListener((type, fields) => {
       if (type === 'summary') this.#summary = fields;
     });
+    const startMs = this.#clock.monotonicMs();
+    const seconds = () => Math.round(this.#clock.monotonicMs() - startMs) / 1_000;
+    terminal.summaryFacts = () => ({ ...NOTHING_DONE, seconds: seconds() });
     terminal.amendSummary = (fields) => this.#amended(fields);
     let log: EventFile | undefined;
     let started: Promise<void> | undefined;

@@ -85,6 +85,22 @@ test('a run that takes too long ends with 8, and the next one goes on', async ()
   expect(await home.run(['put', '-q', home.at('large'), server.place('large')])).toMatchObject({ code: 0 });
 });
 
+test('a summary says the same of every run, also of one that was ended: what was done until then', async () => {
+  const small = home.write('small', 'small');
+  const [put, into] = [['put', '--bwlimit', '1M', '--json', small], server.place('ended/')];
+  const done = (await here.runJson(['put', small, into])).events.at(-1);
+  const interrupted = home.start([...put, home.at('large'), into]);
+  await interrupted.event('file');
+  const { code, stdout } = await interrupted.kill('SIGINT');
+  const refused = await here.runJson(['get', server.place('no*'), '.']);
+  expect([code, refused.code]).toEqual([130, 2]);
+  const [stopped, failed] = [events(stdout).at(-1), refused.events.at(-1)];
+  for (const summary of [stopped, failed])
+    expect(Object.keys(summary ?? {}).sort()).toEqual(Object.keys(done ?? {}).sort());
+  expect(stopped).toMatchObject({ files: 1, bytes: 5, failed: 0, peerPin: server.pin, exitCode: 130 });
+  expect(failed).toMatchObject({ files: 0, seconds: expect.any(Number), tlsVersion: null, exitCode: 2 });
+});
+
 describe('output that nobody can have', () => {
   const full = openSync('/dev/full', 'w');
   afterAll(() => closeSync(full));
