@@ -16,7 +16,15 @@ const layers: readonly (readonly string[])[] = [
   ['protocol'],
   ['transfer'],
   ['units.ts'],
-  ['errors.ts', 'clock.ts', 'random.ts', 'logger.ts', 'missing-directories.ts', 'write-fully.ts'],
+  [
+    'errors.ts',
+    'clock.ts',
+    'random.ts',
+    'logger.ts',
+    'shell-word.ts',
+    'missing-directories.ts',
+    'write-fully.ts',
+  ],
 ];
 
 /** Neighbours that know nothing of each other, although one stands above the other in the list. */

@@ -6,6 +6,7 @@ import { SealiftError } from '../errors.ts';
 import { systemRandom } from '../random.ts';
 import type { Authority, AuthorityFiles } from '../trust/ca/authority.ts';
 import type { Issued } from '../trust/ca/issue.ts';
+import { shellWord } from '../shell-word.ts';
 import type { LeafFiles } from '../trust/ca/leaf-files.ts';
 import { certificateFacts } from '../trust/certificate-facts.ts';
 import { each } from './each.ts';
@@ -129,11 +130,14 @@ async function newPassphrase(context: RunContext): Promise<string> {
 }
 
 async function filesOf({ directory }: Authority, name: string): Promise<LeafFiles> {
-  const { findLeaf } = await import('../trust/ca/leaf-files.ts');
+  const [{ findLeaf }, { certCommand }] = await Promise.all([
+    import('../trust/ca/leaf-files.ts'),
+    import('../trust/ca/authority.ts'),
+  ]);
   const files = await findLeaf(directory, name);
   if (files) return files;
   throw new SealiftError('local-not-found', `${directory} has no certificate for ${JSON.stringify(name)}.`, {
-    hint: 'To issue one: sealift cert issue',
+    hint: `To issue one: ${certCommand(`issue server ${shellWord(name)}`, directory)}, or client instead of server.`,
   });
 }
 

@@ -7,6 +7,7 @@ import { systemClock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import type { StatAnswer } from '../protocol/responses.ts';
 import { systemRandom } from '../random.ts';
+import { shellWord } from '../shell-word.ts';
 import { formatAddress, type Address } from '../transport/address.ts';
 import { printable } from './escape.ts';
 import { addConnectionOptions } from './options.ts';
@@ -51,7 +52,7 @@ export async function assertNoPattern(context: RunContext, place: RemotePlace): 
       'usage',
       `${JSON.stringify(path)} does not exist, and patterns are not expanded.`,
       {
-        hint: `To list what matches: sealift search ${root} '${path}'. To fetch it: the directory, with --recursive and --include.`,
+        hint: `To list what matches: sealift search ${shellWord(root)} ${shellWord(path)}. To fetch it: the directory, with --recursive and --include.`,
         cause: error,
       },
     );

@@ -1,6 +1,7 @@
 import { SealiftError } from '../errors.ts';
 import type { FileLockOptions } from './file-lock.ts';
 import type { Principal } from './grant.ts';
+import { shellWord } from '../shell-word.ts';
 import { isPrincipalName, type Principals } from './principals.ts';
 import { changePrincipal, updateUsers } from './users-file.ts';
 import type { PrincipalTable, PrincipalTables } from './users-text.ts';
@@ -34,7 +35,7 @@ export async function addPrincipal(
       name = wanted ?? freeName(tables);
       if (tables.has(name)) {
         throw new SealiftError('local-exists', `${file} has a principal ${name} already.`, {
-          hint: `To let it log in with one more token: sealift token add ${name} --another`,
+          hint: `To let it log in with one more token: sealift token add ${name} --another --users ${shellWord(file)}`,
         });
       }
       return new Map([...tables, [name, fields]]);

@@ -1,5 +1,6 @@
 import { systemClock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
+import { shellWord } from '../shell-word.ts';
 import type { FileLockOptions } from './file-lock.ts';
 import { hasLogin, parsePrincipals, principalTables, type Principals } from './principals.ts';
 import { updatePrivateFile } from './private-file.ts';
@@ -60,7 +61,7 @@ export async function changePrincipal(
 
 function unknownPrincipal(name: string, file: string): SealiftError {
   return new SealiftError('local-not-found', `${file} has no principal ${JSON.stringify(name)}.`, {
-    hint: 'sealift token list tells those there are.',
+    hint: `sealift token list --users ${shellWord(file)} tells those there are.`,
   });
 }
 

@@ -50,7 +50,7 @@ describe('a CA', () => {
     const { code, stderr } = await home.run(['cert', 'issue', 'client', 'a', '--dir', home.at('none')]);
     expect({ code, stderr }).toEqual({
       code: 4,
-      stderr: `sealift: cert issue: local-not-found: There is no CA in ${home.at('none')}. To make one: sealift cert init\n`,
+      stderr: `sealift: cert issue: local-not-found: There is no CA in ${home.at('none')}. To make one: sealift cert init --dir ${home.at('none')}\n`,
     });
     expect(existsSync(home.at('none'))).toBe(false);
   });

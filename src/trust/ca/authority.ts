@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
 import type { Random } from '../../random.ts';
+import { shellWord } from '../../shell-word.ts';
 import { isCommonName } from '../certificate-names.ts';
 import { withFileLock } from '../file-lock.ts';
 import { certificatesIn } from '../pem.ts';
@@ -30,6 +31,11 @@ export interface AuthorityFiles {
   certificate: string;
   key: string;
   crl: string;
+}
+
+/** A command for the authority in `directory`, as a shell takes it from anybody, whatever their configuration says. */
+export function certCommand(words: string, directory: string): string {
+  return `sealift cert ${words} --dir ${shellWord(directory)}`;
 }
 
 /** The files of the authority in `directory`, which need not exist. */
@@ -104,7 +110,7 @@ export async function openAuthority(
   const pem = await readPrivateFile(files.certificate);
   if (pem === undefined) {
     throw new SealiftError('local-not-found', `There is no CA in ${directory}.`, {
-      hint: 'To make one: sealift cert init',
+      hint: `To make one: ${certCommand('init', directory)}`,
     });
   }
   await assertPrivate(files.key);

@@ -7,7 +7,7 @@ import { assertPrivate, readPrivateFile } from '../private-file.ts';
 import { newKey, signerKey } from '../private-key.ts';
 import { signedCertificate, type CertificateContent, type Validity } from '../signed-certificate.ts';
 import { validFor } from '../validity.ts';
-import { exclusively, type Authority } from './authority.ts';
+import { certCommand, exclusively, type Authority } from './authority.ts';
 import { revocations } from './authority-crl.ts';
 import { issuedCertificates, leafFiles, leafIn, writeLeaf, type LeafFiles } from './leaf-files.ts';
 
@@ -31,7 +31,7 @@ export async function issueCertificate(authority: Authority, holder: Holder, day
   return exclusively(authority, async () => {
     if ((await leafIn(files.certificate)) !== undefined) {
       throw new SealiftError('local-exists', `There is a certificate already: ${files.certificate} exists.`, {
-        hint: `To renew it: sealift cert renew ${files.name}`,
+        hint: `To renew it: ${certCommand(`renew ${files.name}`, authority.directory)}`,
       });
     }
     const present = await readPrivateFile(files.key);
@@ -64,13 +64,14 @@ export function clientContent(name: string): Pick<CertificateContent, 'subject' 
 
 /** When a certificate of the authority may be valid: not beyond the authority's own. Throws `bad-configuration` if that is over. */
 export function leafValidity(
-  { certificate, clock }: Pick<Authority, 'certificate' | 'clock'>,
+  { certificate, clock, directory }: Pick<Authority, 'certificate' | 'clock'> & { directory?: string },
   days: number,
 ): Validity {
   const latest = certificate.validToDate;
   if (latest.getTime() > clock.now()) return validFor(days, clock, latest);
   const message = `The certificate of the CA expired on ${certificate.validTo}.`;
-  throw new SealiftError('bad-configuration', message, { hint: 'To renew it: sealift cert renew ca' });
+  const command = directory === undefined ? 'sealift cert renew ca' : certCommand('renew ca', directory);
+  throw new SealiftError('bad-configuration', message, { hint: `To renew it: ${command}` });
 }
 
 /** Throws `bad-configuration`, with that hint, if a certificate with this key was revoked: somebody else may have the key. */

@@ -5,7 +5,7 @@ import { assertPrivate, readPrivateFile } from '../private-file.ts';
 import { isEncryptedKey, newKey, signerKey } from '../private-key.ts';
 import { renewedCertificate } from '../signed-certificate.ts';
 import { DAY_MS } from '../validity.ts';
-import { exclusively, type Authority } from './authority.ts';
+import { certCommand, exclusively, type Authority } from './authority.ts';
 import { revocations } from './authority-crl.ts';
 import { assertKeyNotRevoked, leafValidity, type Issued } from './issue.ts';
 import { issuedNames, leafFiles, leafIn, writeLeaf, type LeafFiles } from './leaf-files.ts';
@@ -67,7 +67,7 @@ export async function renewCertificate(
     const key = withNewKey ? newKey() : undefined;
     const publicKey =
       key === undefined ? await presentKey(files, previous) : createPublicKey(signerKey(key, files.key));
-    const hint = `To make a new key: sealift cert renew ${files.name} --new-key`;
+    const hint = `To make a new key: ${certCommand(`renew ${files.name} --new-key`, authority.directory)}`;
     await assertKeyNotRevoked(authority, files, publicKey, hint);
     const issuer = { key: authority.key, certificate: authority.pem };
     const leaf = await renewedCertificate(
