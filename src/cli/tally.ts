@@ -1,3 +1,5 @@
+import { basename } from 'node:path';
+
 import type { Connector } from '../client/connector.ts';
 import type { RetryEvent } from '../client/retry.ts';
 import type { SkipReason } from '../client/tree/action.ts';
@@ -155,7 +157,10 @@ export class Tally {
 
   fail(error: SealiftError, path: string): void {
     this.#failed.push({ path, error, exitCode: exitCodeOf(error, this.#context.hasConnected) });
-    this.#context.terminal.failure(this.#command, error, path);
+    // What ends the run, or is asked for wrongly, is no matter of one file.
+    const isOfFile = error.code !== 'usage' && !this.isHopelessError(error);
+    const place = isOfFile && !namesPlace(error.message, path) ? path : undefined;
+    this.#context.terminal.failure(this.#command, error, path, place);
     if (error.code === 'forbidden') this.#asking ??= this.#askPermissions();
   }
 
@@ -287,6 +292,11 @@ const HOPELESS: readonly number[] = [
   EXIT.gaveUp,
   EXIT.requirement,
 ];
+
+// A server quotes the names that it speaks of, which need not be those of this side.
+function namesPlace(message: string, path: string): boolean {
+  return message.includes('"') || message.includes(basename(path));
+}
 
 // To the millisecond: what is behind it is noise.
 function rounded(seconds: number): number {

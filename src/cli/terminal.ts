@@ -97,8 +97,8 @@ export class Terminal {
     if (!this.options.json) this.#line(`sealift: ${printable(message)}`);
   }
 
-  /** The last line of a failure: what, where, and how to mend it. `path`: the file that it concerns. */
-  failure(command: string, error: SealiftError, path?: string): void {
+  /** The last line of a failure: what, where, and how to mend it. `path`: the file that it concerns; `place`: what is to stand before a message that does not say where. */
+  failure(command: string, error: SealiftError, path?: string, place?: string): void {
     const { code, message, hint, retryable, details } = error;
     this.event('error', {
       code,
@@ -110,7 +110,8 @@ export class Terminal {
     });
     if (this.options.json) return;
     const where = command === '' ? 'sealift' : `sealift: ${command}`;
-    this.#line(`${where}: ${code}: ${printable(message)}${hint === undefined ? '' : ` ${printable(hint)}`}`);
+    const told = place === undefined ? message : `${place}: ${message}`;
+    this.#line(`${where}: ${code}: ${printable(told)}${hint === undefined ? '' : ` ${printable(hint)}`}`);
     if (this.options.verbose && error.cause instanceof Error)
       this.#line(printable(error.cause.stack ?? error.cause.message));
   }

@@ -69,7 +69,11 @@ describe('a token', () => {
     expect((await client.run(['put', ...token, small, `${url}else/a`])).code).toBe(5);
     expect((await client.run(['rm', ...token, `${url}my photos/a`])).code).toBe(5);
     const large = client.write('large', 'x'.repeat(1_025));
-    expect((await client.run(['put', ...token, large, `${url}my photos/b`])).code).toBe(11);
+    const refused = await client.run(['put', ...token, large, `${url}my photos/b`]);
+    expect(refused).toMatchObject({
+      code: 11,
+      stderr: expect.stringContaining(`too-large: ${large}: A file`),
+    });
   });
 
   test('of a name that there is needs --another, and then both are good', async () => {
