@@ -11,7 +11,7 @@ export function linesSetting(
   const option = setting(flags, description);
   return option.argParser<string[]>((text, previous) => [
     ...(Array.isArray(previous) ? previous : []),
-    ...valuesOf(text).map(named(option, parse)),
+    ...valuesOf(text).map(named(option, parse, text)),
   ]);
 }
 

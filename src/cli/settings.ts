@@ -25,20 +25,32 @@ export function repeatableSetting(
   // Not commander's own way (`<pin...>`), which would take the operands behind it for further values.
   return option.argParser<string[]>((text, previous) => [
     ...(Array.isArray(previous) ? previous : []),
-    ...text.split(/\s+/).map(named(option, parse)),
+    ...text.split(/\s+/).map(named(option, parse, text)),
   ]);
 }
 
-/** Lets what `parse` throws say which option has the wrong value, wherever it was set. */
-export function named<T>({ long }: Option, parse: (text: string) => T): (text: string) => T {
+/** Lets what `parse` throws say which option, or variable, has the wrong value. `whole`: what it is a part of. */
+export function named<T>(
+  { long, envVar }: Option,
+  parse: (text: string) => T,
+  whole?: string,
+): (text: string) => T {
   return (text) => {
-    try {
-      return parse(text);
-    } catch (cause) {
-      if (!isSealiftError(cause)) throw cause;
-      throw new SealiftError(cause.code, `${long}: ${cause.message}`, { cause });
-    }
+    // Commander does not tell where the text comes from; one that stands in both is wrong in both.
+    const isExported = envVar !== undefined && process.env[envVar] === (whole ?? text);
+    return blaming(isExported ? envVar : String(long), () => parse(text));
   };
+}
+
+/** Lets what `parse` throws say where the wrong value stands, in the place of what it says of that itself. */
+function blaming<T>(where: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!isSealiftError(error)) throw error;
+    const cause = isSealiftError(error.cause) ? error.cause : error;
+    throw new SealiftError(cause.code, `${where}: ${cause.message}`, { cause });
+  }
 }
 
 const secrets = new WeakSet<Option>();
@@ -170,7 +182,7 @@ export function parsedValue(option: Option, value: unknown, where: string): unkn
   }
   const parse = option.parseArg as ((text: string, previous: unknown) => unknown) | undefined;
   if (parse === undefined) return texts[0];
-  return texts.reduce<unknown>((previous, text) => parse(text, previous), undefined);
+  return blaming(where, () => texts.reduce<unknown>((previous, text) => parse(text, previous), undefined));
 }
 
 /** `program` and every command in it. */

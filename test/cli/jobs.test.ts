@@ -105,7 +105,12 @@ describe('a job that makes no sense is refused: 2', () => {
       [],
       'has no option "older-than"',
     ],
-    ['a bad value', '[job.nightly.options]\nretry = "often"\n', [], '--retry: "often" is no whole number'],
+    [
+      'a bad value',
+      '[job.nightly.options]\nretry = "often"\n',
+      [],
+      'job.nightly.options: retry: "often" is no whole number',
+    ],
     ['a bad value in the list', 'options = ["--retry=often"]\n', [], '--retry: "often" is no whole number'],
     ['an unknown option in the list', 'options = ["--frob"]\n', [], "unknown option '--frob'"],
     ['an unknown option that is typed', '', ['--frob'], "unknown option '--frob'"],

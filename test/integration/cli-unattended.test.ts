@@ -149,7 +149,7 @@ describe('hooks', () => {
     ]) {
       const { code, stdout, stderr } = await here.run([...args, '--config', config]);
       expect(code).toBe(2);
-      expect(stderr).toContain('--on-success: What is given is no http or https URL.');
+      expect(stderr).toContain('on-success: What is given is no http or https URL.');
       expect(stdout + stderr).not.toContain('secret');
     }
     home.write('hooks.toml', 'on-success = "https://secret/"\n');
