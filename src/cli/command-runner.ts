@@ -1,6 +1,7 @@
 import type { Command, Option } from 'commander';
 
 import { SealiftError, toSealiftError } from '../errors.ts';
+import { fullName } from './command-name.ts';
 import { userDirectories } from './directories.ts';
 import { tellFailure, tellRefusal } from './endings.ts';
 import { EXIT } from './exit-codes.ts';
@@ -48,7 +49,7 @@ export class CommandRunner {
       return this.exitCode;
     } catch (error) {
       const json = command.getOptionValue('json') === true ? ['--json'] : [];
-      return tellRefusal(error, [command.name(), ...json, ...invocation.args]);
+      return tellRefusal(error, [command.name(), ...json, ...invocation.args], fullName(command));
     }
   };
 
@@ -116,10 +117,4 @@ function optionDescription({
 function assertOperandCount({ args }: Command, { operandCount }: Invocation): void {
   if (args.length === operandCount) return;
   throw new SealiftError('usage', `A job takes options only, and ${JSON.stringify(args[0])} is none.`);
-}
-
-/** `put`, or `remote add` for a command inside another. */
-function fullName(command: Command): string {
-  const above = command.parent;
-  return above?.parent ? `${above.name()} ${command.name()}` : command.name();
 }

@@ -17,19 +17,20 @@ export function tellFailure(ending: Ending, command: string, error: SealiftError
 }
 
 /**
- * Tells a program what commander refused in `words`, of which the first names the command; a person was told by commander.
- * Returns the exit code, also for what it only helped with. Throws any other error.
+ * Tells what commander refused in `words`, of which the first names the command; `name` is all of its name. Returns the
+ * exit code, also for what it only helped with. Throws any other error.
  */
-export function tellRefusal(error: unknown, words: readonly string[]): number {
+export function tellRefusal(error: unknown, words: readonly string[], name: string): number {
   if (!(error instanceof CommanderError)) throw error;
   const { exitCode, code, message } = error;
   if (exitCode === 0) return EXIT.done;
-  if (!code.startsWith('commander.help'))
-    terminalOf(words).event('error', {
-      code: 'usage',
-      message: message.replace(/^error: /, ''),
-      retryable: false,
-    });
+  if (code.startsWith('commander.help')) return EXIT.usage;
+  const [what = '', ...guesses] = message.replace(/^error: /, '').split('\n');
+  const help = `For help: sealift ${name === '' ? '' : `${name} `}--help`;
+  // A guess stands on a line of its own, in brackets.
+  const hint = [...guesses.map((guess) => guess.replace(/^\((.*)\)$/, '$1')), help].join(' ');
+  const refusal = new SealiftError('usage', what.replace(/[^.]$/, '$&.'), { hint });
+  terminalOf(words).failure(name, refusal);
   return EXIT.usage;
 }
 

@@ -2,10 +2,12 @@ import { Command, CommanderError } from 'commander';
 
 import { toSealiftError } from '../errors.ts';
 import type { CommandRunner } from './command-runner.ts';
+import { fullName } from './command-name.ts';
 import { COMMANDS } from './commands/index.ts';
 import { tellRefusal, terminalOf } from './endings.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { LoadProgram } from './runner.ts';
+import { allCommands } from './settings.ts';
 import { version } from './version.ts';
 
 /** How a run of the program ended. */
@@ -18,6 +20,7 @@ interface ProgramEnd {
 /** Runs the program; resolves when it has ended. Never rejects. */
 export async function run(argv: readonly string[], signal: AbortSignal): Promise<ProgramEnd> {
   let runner: CommandRunner | undefined;
+  let refusing: Command | undefined;
   const load: LoadProgram = async (names = [...COMMANDS.keys()]) => {
     const program = emptyProgram();
     if (names.length === 0) return program;
@@ -27,6 +30,11 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     ]);
     runner ??= new CommandRunner(load, signal);
     for (const add of commands) add?.(program, runner.add);
+    for (const command of allCommands(program))
+      command.exitOverride((error) => {
+        refusing = command;
+        throw error;
+      });
     return program;
   };
   try {
@@ -35,8 +43,9 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     return { exitCode: runner?.exitCode ?? EXIT.done, isCutShort: runner?.isCutShort ?? false };
   } catch (error) {
     if (error instanceof CommanderError)
-      return { exitCode: tellRefusal(error, argv.slice(2)), isCutShort: false };
-    terminalOf(argv.slice(2)).failure('', toSealiftError(error));
+      return { exitCode: tellRefusal(error, argv.slice(2), fullName(refusing)), isCutShort: false };
+    const [, , first = ''] = argv;
+    terminalOf(argv.slice(2)).failure(COMMANDS.has(first) ? first : '', toSealiftError(error));
     return { exitCode: exitCodeOf(toSealiftError(error), false), isCutShort: false };
   }
 }
@@ -51,14 +60,17 @@ const VERSION_FLAGS: readonly string[] = ['-V', '--version'];
 
 /** The command line, without its commands. Its own options stand before the name of a command: behind it, --version is that of a file. */
 function emptyProgram(): Command {
-  return new Command('sealift')
-    .description('Send files between machines over TLS: verified, resumable, without set-up.')
-    .version(version(), VERSION_FLAGS.join(', '))
-    .enablePositionalOptions()
-    .exitOverride()
-    .showHelpAfterError('(sealift --help lists the commands; sealift help COMMAND its options)')
-    .addHelpText(
-      'after',
-      '\nEvery option of a command can also be set as SEALIFT_OPTION_NAME or in the configuration file.',
-    );
+  return (
+    new Command('sealift')
+      .description('Send files between machines over TLS: verified, resumable, without set-up.')
+      .version(version(), VERSION_FLAGS.join(', '))
+      .enablePositionalOptions()
+      .exitOverride()
+      // What it refuses is told like any other failure.
+      .configureOutput({ outputError: () => undefined })
+      .addHelpText(
+        'after',
+        '\nEvery option of a command can also be set as SEALIFT_OPTION_NAME or in the configuration file.',
+      )
+  );
 }

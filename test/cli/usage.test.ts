@@ -17,7 +17,12 @@ describe('usage errors are exit code 2, and say what is wrong', () => {
     ['an operand is missing', ['stat'], {}, "missing required argument 'place'"],
     ['one operand too many', ['stat', nowhere, nowhere], {}, 'too many arguments'],
     ['no target', ['put', 'a'], {}, 'A source and a target are needed'],
-    ['a bad duration', ['ls', nowhere, '--timeout', 'soon'], {}, '--timeout: "soon" is no duration'],
+    [
+      'a bad duration',
+      ['ls', nowhere, '--timeout', 'soon'],
+      {},
+      'sealift: ls: usage: --timeout: "soon" is no duration',
+    ],
     [
       'a bad duration in the environment',
       ['ls', nowhere],
@@ -115,6 +120,22 @@ test('SEALIFT_JSON holds for what is refused too', async () => {
 test('help is no error to a program either', async () => {
   const { events } = await runHere(home, ['help', '--json']);
   expect(events).toEqual([]);
+});
+
+test.each([
+  [['frobnicate'], "sealift: usage: unknown command 'frobnicate'. For help: sealift --help"],
+  [['statt'], "sealift: usage: unknown command 'statt'. Did you mean stat? For help: sealift --help"],
+  [
+    ['ls', 'h:', '--jsn'],
+    "sealift: ls: usage: unknown option '--jsn'. Did you mean --json? For help: sealift ls --help",
+  ],
+  [['cert', 'frob'], "sealift: cert: usage: unknown command 'frob'. For help: sealift cert --help"],
+  [
+    ['cert', 'issue'],
+    "sealift: cert issue: usage: missing required argument 'usage'. For help: sealift cert issue --help",
+  ],
+])('what no command understands is told like any other failure: %j', async (args, line) => {
+  expect(await runHere(home, args)).toMatchObject({ code: 2, stdout: '', stderr: `${line}\n` });
 });
 
 describe('a token file', () => {
