@@ -18,7 +18,8 @@ interface ProgramEnd {
 }
 
 /** Runs the program; resolves when it has ended. Never rejects. */
-export async function run(argv: readonly string[], signal: AbortSignal): Promise<ProgramEnd> {
+export async function run(given: readonly string[], signal: AbortSignal): Promise<ProgramEnd> {
+  const argv = helpOfInner(given);
   let runner: CommandRunner | undefined;
   let refusing: Command | undefined;
   const load: LoadProgram = async (names = [...COMMANDS.keys()]) => {
@@ -48,6 +49,13 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     terminalOf(argv.slice(2)).failure(COMMANDS.has(first) ? first : '', toSealiftError(error));
     return { exitCode: exitCodeOf(toSealiftError(error), false), isCutShort: false };
   }
+}
+
+// Of `help COMMAND INNER` commander knows the first two words only.
+function helpOfInner(argv: readonly string[]): readonly string[] {
+  const [node = '', program = '', first, command = '', ...rest] = argv;
+  if (first !== 'help' || rest.length === 0 || !COMMANDS.has(command)) return argv;
+  return [node, program, command, ...rest, '--help'];
 }
 
 /** The commands that these arguments need; undefined: all, to be listed in the help or to find what was meant. */

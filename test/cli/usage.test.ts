@@ -138,6 +138,13 @@ test.each([
   expect(await runHere(home, args)).toMatchObject({ code: 2, stdout: '', stderr: `${line}\n` });
 });
 
+test('help COMMAND tells of a command inside another, too', async () => {
+  const { code, stdout } = await runHere(home, ['help', 'cert', 'issue']);
+  expect(code).toBe(0);
+  expect(stdout).toBe((await runHere(home, ['cert', 'issue', '--help'])).stdout);
+  expect(stdout).toContain('Usage: sealift cert issue ');
+});
+
 describe('a token file', () => {
   test.each<[string, string, number, string]>([
     ['that is not there', '', 0, 'cannot be read'],
