@@ -7,6 +7,7 @@ import { systemClock } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
 import { formatAddress, type Address } from '../../transport/address.ts';
 import { dial } from '../../transport/dial.ts';
+import { shellWord } from '../../shell-word.ts';
 import type { Peer } from '../../transport/peer.ts';
 import { certificateFacts } from '../../trust/certificate-facts.ts';
 import { certificatePin } from '../../trust/pins.ts';
@@ -77,7 +78,7 @@ async function look(
       },
     );
   }
-  await confirm(context, place, pin);
+  await confirm(context, { text, place }, pin);
   await keeper.keep(pin, replace);
   tellAdded(context, place, pin);
   return EXIT.done;
@@ -157,16 +158,25 @@ async function lookAt({ address, signal, connectTimeoutMs, ...tls }: ConnectOpti
   return peer;
 }
 
-async function confirm(context: RunContext, place: string, pin: string): Promise<void> {
+async function confirm(
+  context: RunContext,
+  { text, place }: { text: string; place: string },
+  pin: string,
+): Promise<void> {
   const { settings, signal } = context;
   if (isExpected(context, place, pin)) return;
   if (settings['yes'] === true) return;
   if (!process.stdin.isTTY) {
+    // As it was typed: what is called by its name keeps its pins elsewhere than its address.
+    const how = (['replace', 'add'] as const).filter((name) => settings[name] === true);
+    const command = ['sealift trust', ...how.map((name) => `--${name}`), shellWord(text), '--pin', pin].join(
+      ' ',
+    );
     throw new SealiftError(
       'certificate-untrusted',
       `${place} is not trusted, and there is no terminal to ask on.`,
       {
-        hint: `Compare the pin with what its operator says, and run: sealift trust ${place} --pin ${pin}`,
+        hint: `Compare the pin with what its operator says, and run: ${command}`,
       },
     );
   }
