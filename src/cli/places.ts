@@ -51,6 +51,14 @@ export function sourcesAndTarget(places: readonly string[]): { sources: string[]
   return { sources: places.slice(0, -1), target };
 }
 
+/** Throws `usage` for several sources whose target is neither a directory nor written as one. */
+export function assertOneSource(sources: readonly unknown[], target: string): void {
+  if (sources.length <= 1) return;
+  throw new SealiftError('usage', `${target} is no directory, and several sources are to go there.`, {
+    hint: `To make a directory of that name, write ${target}/.`,
+  });
+}
+
 function parseRemote(text: string): { server: ServerText; path: string } | undefined {
   const url = /^sealift:\/\/(\[[^\]]+\]|[^/:?#]+)(?::(\d+))?(?:\/(.*))?$/s.exec(text);
   if (url) {

@@ -103,7 +103,7 @@ describe('several files in one call', () => {
   });
 
   test('all go, and are counted', async () => {
-    const put = await here.runJson(['put', 'a', 'b', 'c', server.place('many')]);
+    const put = await here.runJson(['put', 'a', 'b', 'c', server.place('many/')]);
     expect(put.code).toBe(0);
     expect(put.events[0]).toMatchObject({ type: 'start', files: 3, bytes: 3 });
     expect(put.events.at(-1)).toMatchObject({ type: 'summary', files: 3, failed: 0, exitCode: 0 });
@@ -141,7 +141,7 @@ describe('several files in one call', () => {
   });
 
   test('of which some fail: exit code 3, and the rest is done', async () => {
-    const put = await home.runJson(['put', 'a', 'none', 'folder', 'c', server.place('some')]);
+    const put = await home.runJson(['put', 'a', 'none', 'folder', 'c', server.place('some/')]);
     expect(put.code).toBe(3);
     const errors = put.events.filter(({ type }) => type === 'error');
     expect(errors).toMatchObject([{ code: 'local-not-found' }, { code: 'usage' }]);

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { inThisProcess } from '../cli/run-here.ts';
@@ -203,3 +203,20 @@ describe('a pattern, which no server expands', () => {
     expect((await here.run(['rm', literal])).code).toBe(0);
   });
 });
+
+test.each(['put', 'get'])(
+  'several sources of %s go into a directory, which is made where it is written so',
+  async (command) => {
+    const local = ['x', 'y'].map((name) => home.write(`work/several/${name}`, name));
+    expect((await here.run(['put', ...local, served.place('several/')])).code).toBe(0);
+    const sources = command === 'put' ? local : ['x', 'y'].map((name) => served.place(`several/${name}`));
+    const target = command === 'put' ? served.place('made') : 'made';
+    const refused = await here.run([command, ...sources, target]);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining(`write ${target}/`) });
+    const directory = command === 'put' ? `${served.root}/made` : home.at('work/made');
+    expect(existsSync(directory)).toBe(false);
+    expect((await here.run([command, ...sources, `${target}/`])).code).toBe(0);
+    expect((await here.run([command, ...sources, target])).code).toBe(0);
+    expect(readdirSync(directory)).toEqual(['x', 'y']);
+  },
+);

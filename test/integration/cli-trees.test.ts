@@ -37,7 +37,7 @@ describe.each(['put', 'get'])('where %s -r lets a tree go', (command) => {
     [
       'several go side by side, files too',
       ['other', 'tree/sub', 'file'],
-      'new3',
+      'new3/',
       { file: 'F', 'other/': '', 'other/c': 'C', 'sub/': '', 'sub/b': 'B' },
     ],
     ['the contents of several come together', ['other/', 'tree/sub/'], 'three', { b: 'B', c: 'C' }],

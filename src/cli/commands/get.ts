@@ -20,7 +20,7 @@ import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.t
 import { filterOf, takesFile } from '../filter-settings.ts';
 import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
-import { parsePlaceText, sourcesAndTarget } from '../places.ts';
+import { assertOneSource, parsePlaceText, sourcesAndTarget } from '../places.ts';
 import { assertNoPattern, remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
@@ -106,18 +106,14 @@ async function localJobs(
   connector: Connector,
   { sources, target, filter }: { sources: readonly Source[]; target: string; filter: TreeFilter },
 ): Promise<TransferJob[]> {
-  const isThere = await isDirectory(target);
   const placesOf = ({ path: remote }: Source, local: string): TreePlaces => {
     return { connector, remote, local, isSending: false };
   };
   const [first] = sources as [Source];
-  const isInto =
-    sources.length > 1 ||
-    target.endsWith('/') ||
-    (isThere && !(wantsTrees(context) && (await isBegun(context, placesOf(first, target)))));
-  if (sources.length > 1 && !target.endsWith('/') && !isThere && (await exists(target))) {
-    throw new SealiftError('usage', `${target} is no directory, and several files are to go there.`);
-  }
+  const isBegunAs = async (path: string) =>
+    sources.length === 1 && wantsTrees(context) && (await isBegun(context, placesOf(first, path)));
+  const isInto = target.endsWith('/') || ((await isDirectory(target)) && !(await isBegunAs(target)));
+  if (!isInto) assertOneSource(sources, target);
   // The contents of a directory go into the target itself.
   const isContents = ({ path, hasTrailingSlash }: RemotePlace) => hasTrailingSlash || path === '';
   const names = sources.filter((source) => !isContents(source)).map(({ path }) => baseName(path));

@@ -22,7 +22,7 @@ import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.t
 import { filterOf, takesFile } from '../filter-settings.ts';
 import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
-import { sourcesAndTarget } from '../places.ts';
+import { assertOneSource, sourcesAndTarget } from '../places.ts';
 import { remotePlace, type RemotePlace } from '../remote-command.ts';
 import { resumeKeysOf } from '../resume-keys.ts';
 import type { Runner } from '../runner.ts';
@@ -74,11 +74,12 @@ async function put(context: RunContext, sourceTexts: readonly string[], targetTe
     return { connector, remote, local, isSending: true };
   };
   const [first] = sources as [LocalSource];
-  const isBegunAs = (path: string) => first.kind === 'tree' && isBegun(context, placesOf(first, path));
+  const isBegunAs = async (path: string) =>
+    sources.length === 1 && first.kind === 'tree' && (await isBegun(context, placesOf(first, path)));
   const isInto =
-    sources.length > 1 ||
     target.hasTrailingSlash ||
     ((await isRemoteDirectory(context, target)) && !(await isBegunAs(target.path)));
+  if (!isInto) assertOneSource(sources, targetText);
   const paths = sources.map((source) =>
     isInto && !isContents(source) ? pathInto(target.path, source) : target.path,
   );
