@@ -5,8 +5,8 @@ import { certificateFacts, daysUntil, type CertificateFacts } from '../trust/cer
 import { alternativeName } from '../trust/certificate-names.ts';
 import { EXPIRING_DAYS } from '../trust/expiring-certificates.ts';
 import { certificatePin } from '../trust/pins.ts';
+import { isInOrder, isSame, trustPath, type TrustPath } from '../trust/trust-path.ts';
 import { finding, type Finding, type FindingCode } from './findings.ts';
-import { isInOrder, trustPath } from './trust-path.ts';
 
 /** What a chain of certificates is judged by. */
 export interface CertificateTrust {
@@ -27,11 +27,11 @@ export type Chain = readonly [X509Certificate, ...X509Certificate[]];
 
 /** All that is wrong with the certificates of a server, and which one is to blame. */
 export function certificateFindings(chain: Chain, trust: CertificateTrust): Finding[] {
+  const found = trustPath(chain, trust.roots, trust.clock);
   const findings = [
-    ...dateFindings(chain, trust),
+    ...chain.flatMap((certificate, index) => ownFindings(certificate, index, found, trust)),
     ...nameFindings(chain[0], trust),
-    ...pathFindings(chain, trust),
-    ...strengthFindings(chain, trust),
+    ...pathFindings(chain, found, trust),
   ];
   if (trust.pins.length === 0) return findings;
   return [...pinFindings(chain[0], trust), ...findings.map(decidedByPin)];
@@ -65,34 +65,56 @@ function decidedByPin(found: Finding): Finding {
   };
 }
 
-function dateFindings(chain: Chain, { clock }: CertificateTrust): Finding[] {
-  return chain.flatMap((certificate, index) => {
-    const { validFromDate, validToDate } = certificate;
-    const whose = called(chain, index);
-    const renew = index === 0 ? RENEW : `Its authority has to renew it: have ${issuerOf(certificate)} asked.`;
-    if (validToDate.getTime() < clock.now())
-      return [finding('expired', `${whose} expired on ${validToDate.toISOString()}.`, renew)];
-    if (validFromDate.getTime() > clock.now()) {
-      return [
-        finding(
-          'not-yet-valid',
-          `${whose} is valid only from ${validFromDate.toISOString()} on.`,
-          'Set the clocks of both machines (timedatectl), or wait.',
-        ),
-      ];
-    }
-    const days = daysUntil(validToDate.getTime(), clock);
-    if (days >= EXPIRING_DAYS) return [];
-    return [
-      finding(
-        'expires-soon',
-        `${whose} expires ${days === 0 ? 'within a day' : `in ${days} days`}, on ${validToDate.toISOString()}.`,
-        renew,
-      ),
-    ];
-  });
+/** What is wrong with one of those that were sent, by itself. One that is not on the way to who is trusted is in nobody's way. */
+function ownFindings(
+  certificate: X509Certificate,
+  index: number,
+  { path }: TrustPath,
+  trust: CertificateTrust,
+): Finding[] {
+  const isNeeded = path.some((each) => isSame(each, certificate));
+  const whose = isNeeded
+    ? called(certificate, index)
+    : `A certificate that is sent without need (${oneName(certificate.subject)})`;
+  const renew = index === 0 ? RENEW : `Its authority has to renew it: have ${issuerOf(certificate)} asked.`;
+  const findings = [
+    ...dateFindings(certificate, whose, renew, trust),
+    ...strengthFindings(certificate, whose, trust),
+  ];
+  if (isNeeded) return findings;
+  return findings.map((each) => ({ ...each, severity: 'warning', remedy: LEAVE_OUT }));
 }
 
+function dateFindings(
+  { validFromDate, validToDate }: X509Certificate,
+  whose: string,
+  renew: string,
+  { clock }: CertificateTrust,
+): Finding[] {
+  if (validToDate.getTime() < clock.now())
+    return [finding('expired', `${whose} expired on ${validToDate.toISOString()}.`, renew)];
+  if (validFromDate.getTime() > clock.now()) {
+    return [
+      finding(
+        'not-yet-valid',
+        `${whose} is valid only from ${validFromDate.toISOString()} on.`,
+        'Set the clocks of both machines (timedatectl), or wait.',
+      ),
+    ];
+  }
+  const days = daysUntil(validToDate.getTime(), clock);
+  if (days >= EXPIRING_DAYS) return [];
+  return [
+    finding(
+      'expires-soon',
+      `${whose} expires ${days === 0 ? 'within a day' : `in ${days} days`}, on ${validToDate.toISOString()}.`,
+      renew,
+    ),
+  ];
+}
+
+const LEAVE_OUT =
+  'Take it out of the certificate file of the server, unless some clients trust nobody but who issued it.';
 const RENEW = 'Its operator has to renew it: sealift cert renew, or certbot renew.';
 
 function nameFindings(leaf: X509Certificate, { host, clock }: CertificateTrust): Finding[] {
@@ -122,10 +144,13 @@ function nameFindings(leaf: X509Certificate, { host, clock }: CertificateTrust):
 
 const ANY_USAGE = '2.5.29.37.0';
 
-function pathFindings(chain: Chain, { roots, hasOwnAuthority, isSealift }: CertificateTrust): Finding[] {
+function pathFindings(
+  chain: Chain,
+  { state, path }: TrustPath,
+  { hasOwnAuthority, isSealift }: CertificateTrust,
+): Finding[] {
   const pinned = `--pin ${certificatePin(chain[0])}`;
   const trustKey = isSealift ? 'sealift trust HOST' : pinned;
-  const { state, path } = trustPath(chain, roots);
   const order = isInOrder(chain)
     ? []
     : [
@@ -141,7 +166,7 @@ function pathFindings(chain: Chain, { roots, hasOwnAuthority, isSealift }: Certi
     return [
       finding(
         'self-signed',
-        `${called(chain, 0)} vouches for itself, and no authority here knows it.`,
+        `${called(chain[0], 0)} vouches for itself, and no authority here knows it.`,
         `Compare its pin with what the operator says, then: ${isSealift ? 'sealift trust HOST, or --pin; elsewhere' : `${pinned}, or`} --ca with the certificate itself.`,
       ),
     ];
@@ -163,7 +188,7 @@ function brokenPath(
   last: X509Certificate,
   { hasOwnAuthority, trustKey }: { hasOwnAuthority: boolean; trustKey: string },
 ): Finding[] {
-  const culprit = called(chain, chain.indexOf(last));
+  const culprit = called(last, chain.indexOf(last));
   const isPublished = last.infoAccess?.includes('CA Issuers') === true;
   const findings: Finding[] = [];
   if (isPublished || hasOwnAuthority) {
@@ -197,23 +222,24 @@ function unknownAuthority(message: string, trustKey: string): Finding {
 const MIN_RSA_BITS = 2_048;
 const WEAK_HASHES = /^(?:md[245]|sha1)|with-?(?:md[245]|sha1)(?!\d)/i;
 
-function strengthFindings(chain: Chain, { roots }: CertificateTrust): Finding[] {
-  return chain.flatMap((certificate, index) => {
-    const whose = called(chain, index);
-    const findings: Finding[] = [];
-    const key = weakness(certificate);
-    if (key !== undefined)
-      findings.push(strength('weak-key', `${whose} has a key of ${key}, which can be broken.`));
-    const { signatureAlgorithm = '' } = certificate as { signatureAlgorithm?: string | undefined };
-    // Nobody looks at the signature of who is trusted anyway.
-    const isRoot = roots.some(({ fingerprint256 }) => fingerprint256 === certificate.fingerprint256);
-    const isOwnIssuer = certificate.subject === certificate.issuer;
-    if (!isRoot && !isOwnIssuer && WEAK_HASHES.test(signatureAlgorithm))
-      findings.push(
-        strength('weak-signature', `${whose} is signed with ${signatureAlgorithm}, which can be forged.`),
-      );
-    return findings;
-  });
+function strengthFindings(
+  certificate: X509Certificate,
+  whose: string,
+  { roots }: CertificateTrust,
+): Finding[] {
+  const findings: Finding[] = [];
+  const key = weakness(certificate);
+  if (key !== undefined)
+    findings.push(strength('weak-key', `${whose} has a key of ${key}, which can be broken.`));
+  const { signatureAlgorithm = '' } = certificate as { signatureAlgorithm?: string | undefined };
+  // Nobody looks at the signature of who is trusted anyway.
+  const isRoot = roots.some((root) => isSame(root, certificate));
+  const isOwnIssuer = certificate.subject === certificate.issuer;
+  if (!isRoot && !isOwnIssuer && WEAK_HASHES.test(signatureAlgorithm))
+    findings.push(
+      strength('weak-signature', `${whose} is signed with ${signatureAlgorithm}, which can be forged.`),
+    );
+  return findings;
 }
 
 function strength(code: FindingCode, message: string): Finding {
@@ -237,9 +263,8 @@ function weakness({ publicKey }: X509Certificate): string | undefined {
 
 const MIN_CURVE_BITS = 224;
 
-function called(chain: Chain, index: number): string {
-  const subject = oneName(chain[index]?.subject);
-  return `The certificate of ${index <= 0 ? 'the server' : 'its authority'} (${subject})`;
+function called({ subject }: X509Certificate, index: number): string {
+  return `The certificate of ${index <= 0 ? 'the server' : 'its authority'} (${oneName(subject)})`;
 }
 
 function issuerOf({ issuer }: X509Certificate): string {

@@ -20,6 +20,7 @@ import { parsePrincipals } from '../trust/principals.ts';
 import { assertPrivate, readPrivateFile } from '../trust/private-file.ts';
 import { parseRevocationLists } from '../trust/revocation-list.ts';
 import { loadOrCreateIdentity } from '../trust/server-identity.ts';
+import { trustPath } from '../trust/trust-path.ts';
 import { clientTrustEndings, serverCertificateEnding } from './endings.ts';
 import type { Ending } from './expiry-warnings.ts';
 import { FileWatch, stateOf } from './file-watch.ts';
@@ -110,13 +111,17 @@ export class ServerFiles {
 
   /** When the first of the server's chain ends, in milliseconds since 1970. */
   get certificateEndsMs(): number {
-    return Math.min(...this.#loaded.certificates.map(({ validToDate }) => validToDate.getTime()));
+    return Math.min(...this.#path.map(({ validToDate }) => validToDate.getTime()));
   }
 
   /** What they say is valid until some moment. */
   get endings(): Ending[] {
-    const { certificates, clientTrust } = this.#loaded;
-    return [...certificates.map(serverCertificateEnding), ...clientTrustEndings(clientTrust)];
+    return [...this.#path.map(serverCertificateEnding), ...clientTrustEndings(this.clientTrust)];
+  }
+
+  /** Those that vouch for the server, itself first: what else its file holds may end unnoticed. */
+  get #path(): X509Certificate[] {
+    return trustPath(this.#loaded.certificates, [], this.#options.clock).path;
   }
 
   get usersFile(): string {

@@ -97,6 +97,23 @@ test('every certificate has to be valid today, and the one that is not is named'
   expect(first).toMatchObject({ code: 'expired', message: expect.stringContaining('authority (CN=Middle)') });
 });
 
+test('only those that link the server to who is trusted have to be in order; of others it is told', async () => {
+  const ended = { notBefore: new Date(Date.now() - 2 * DAY_MS), notAfter: new Date(Date.now() - DAY_MS) };
+  const [formerMiddle, formerRoot, former] = await Promise.all([
+    issueAuthority('Middle', root, { ...ended, key: middle.key }),
+    issueAuthority('Root', undefined, { ...ended, key: root.key }),
+    issueCertificate(ended),
+  ]);
+  for (const extra of [former, formerRoot]) {
+    expect(found([leaf, middle, extra])).toContain('warning expired');
+    expect(found([leaf, middle, extra])).not.toContain('error expired');
+  }
+  expect(found([leaf, formerMiddle, middle])).toContain('warning expired');
+  expect(found([leaf, formerMiddle])).toContain('error expired');
+  const roots = [new X509Certificate(formerRoot.cert)];
+  expect(found([leaf, middle, formerRoot], { roots })).toContain('error expired');
+});
+
 test('a certificate for clients only is none for a server', async () => {
   const client = await issueCertificate({ ca: root, usages: ['client'] });
   expect(found([client])).toEqual(['error wrong-usage']);

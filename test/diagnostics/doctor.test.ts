@@ -62,6 +62,18 @@ describe('a client certificate', () => {
   });
 });
 
+test('a certificate that is sent and proves nothing may have expired', async () => {
+  const ca = await issueAuthority();
+  const { cert, key } = await issueCertificate({ ca });
+  const past = (days: number) => new Date(Date.now() - days * 86_400_000);
+  const former = await issueCertificate({ notBefore: past(2), notAfter: past(1) });
+  const { options, openssl } = await reachable({ tls: { cert: cert + former.cert, key } });
+  const diagnosis = await diagnose({ server: { ...options, pins: [], ca: ca.cert }, openssl });
+  expect(diagnosis.certificate?.chain).toHaveLength(1);
+  expect(codes(diagnosis, 'error')).toEqual([]);
+  expect(codes(diagnosis, 'warning')).toContain('expired');
+});
+
 test('a protocol that the server does not speak is refused', async () => {
   const { options, openssl } = await reachable();
   const diagnosis = await diagnose({ server: options, openssl, alpn: 'no-such-protocol' });

@@ -2,8 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
+import { silentLogger } from '../../src/logger.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
-import { issueCertificate } from '../support/certificates.ts';
+import { issueAuthority, issueCertificate } from '../support/certificates.ts';
 import { failureOf } from '../support/failure.ts';
 import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
 import { startDirectoryServer, temporaryDirectory, tokenOf, usersToml } from '../support/test-server.ts';
@@ -51,6 +52,22 @@ test('the key that is made is kept, and is the one that is shown', async () => {
   await first.server.close();
   const second = await startDirectoryServer({ root: first.root });
   expect(second.server.pin).toBe(first.server.pin);
+});
+
+test('what stands in the certificate file, and vouches for nothing, ends without a word', async () => {
+  const ca = await issueAuthority();
+  const { cert, key } = await issueCertificate({ ca });
+  const past = (days: number) => new Date(Date.now() - days * 86_400_000);
+  const former = await issueCertificate({ notBefore: past(2), notAfter: past(1) });
+  const expired: object[] = [];
+  const logger = { ...silentLogger, error: (facts: object) => void expired.push(facts) };
+  const { server } = await startDirectoryServer({ cert: cert + ca.cert + former.cert, key, logger });
+  expect(server.certificateEndsMs).toBeGreaterThan(Date.now());
+  expect(expired).toEqual([]);
+  await server.close();
+  const other = await startDirectoryServer({ cert: former.cert, key: former.key, logger });
+  expect(other.server.certificateEndsMs).toBeLessThan(Date.now());
+  expect(expired).toHaveLength(1);
 });
 
 test('a certificate that is given is shown', async () => {

@@ -58,9 +58,16 @@ export async function issueCertificate({
 }
 
 /** An authority to sign certificates with, by default one that vouches for itself. */
-export async function issueAuthority(commonName = 'Test authority', ca?: Pair): Promise<Pair> {
-  const validity = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) };
-  return generated({ subject: commonName, validity, usages: [] }, ca);
+export async function issueAuthority(
+  commonName = 'Test authority',
+  ca?: Pair,
+  {
+    notBefore = new Date(Date.now() - HOUR_MS),
+    notAfter = new Date(Date.now() + HOUR_MS),
+    key,
+  }: Pick<CertificateRequest, 'notBefore' | 'notAfter' | 'key'> = {},
+): Promise<Pair> {
+  return generated({ subject: commonName, validity: { notBefore, notAfter }, usages: [] }, ca, key);
 }
 
 /** An authority that may have others below it; those that Sealift makes may not. */
