@@ -2,7 +2,7 @@ import type { ConnectOptions } from '../client/connect.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
 import { ALPN_ID } from '../protocol/limits.ts';
-import { formatAddress, type Address } from '../transport/address.ts';
+import { formatAddress, tlsName, type Address } from '../transport/address.ts';
 import type { Peer } from '../transport/peer.ts';
 import { probeTcp, probeTls, type TlsProbeOptions, type TlsSight } from '../transport/probe.ts';
 import { resolveHost } from '../transport/resolve-host.ts';
@@ -84,7 +84,7 @@ class Examination {
   readonly #server: ConnectOptions;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  /** What the certificate has to be for. */
+  /** What the certificate has to be for, as it stands there. */
   readonly #host: string;
   readonly #steps = new Map<string, StepResult>();
   readonly #findings: Finding[] = [];
@@ -100,7 +100,7 @@ class Examination {
     this.#server = server;
     this.#clock = clock;
     this.#timeoutMs = server.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
-    this.#host = server.servername ?? ('host' in server.address ? server.address.host : '');
+    this.#host = tlsName(server.servername ?? ('host' in server.address ? server.address.host : ''));
   }
 
   async run(): Promise<Diagnosis> {
@@ -201,7 +201,7 @@ class Examination {
     const isName = alternativeName(this.#host)?.type !== 'ip';
     const probe: TlsProbeOptions = {
       address,
-      servername: servername ?? (isName ? this.#host : ''),
+      servername: servername !== undefined || isName ? this.#host : '',
       alpn: this.#offered,
       clock: this.#clock,
       timeoutMs: this.#timeoutMs,

@@ -1,3 +1,5 @@
+import { domainToASCII } from 'node:url';
+
 /** Where a server listens: a TCP port of a host, or a Unix socket. */
 export type Address = { host: string; port: number } | { path: string };
 
@@ -21,6 +23,13 @@ export function parseAddress(text: string): Address | undefined {
   if (host === undefined || port < 1 || port > 65_535) return undefined;
   if (match?.[1] !== undefined && !host.includes(':')) return undefined;
   return { host: canonicalHost(host), port };
+}
+
+/** A host name as TLS has it, in certificates and where one is asked for (RFC 6066, 3): in ASCII, without a final dot. */
+export function tlsName(host: string): string {
+  // What can be no name stays as it is, for whoever refuses it.
+  const ascii = /[^ -~]/.test(host) ? domainToASCII(host) || host : host;
+  return ascii.replace(/\.$/, '');
 }
 
 // eslint-disable-next-line no-control-regex -- these are the characters that must not stand there

@@ -8,7 +8,7 @@ import { Connection } from './connection.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import { peerOf, type Peer } from './peer.ts';
 import type { TlsVariation } from './tls-variation.ts';
-import { formatAddress, type Address } from './address.ts';
+import { formatAddress, tlsName, type Address } from './address.ts';
 
 /** How to present and judge certificates. PEM texts. */
 export interface DialTls {
@@ -90,7 +90,7 @@ export function unconnected(
 
 function socketOptions({ address, tls }: Pick<DialOptions, 'address' | 'tls'>): TlsOptions {
   const host = 'host' in address ? address.host : '';
-  const servername = tls.servername ?? (isIP(host) === 0 ? host : '');
+  const servername = tlsName(tls.servername ?? (isIP(host) === 0 ? host : ''));
   return {
     ...('path' in address
       ? { path: address.path }

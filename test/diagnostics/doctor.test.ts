@@ -74,6 +74,20 @@ test('a certificate that is sent and proves nothing may have expired', async () 
   expect(codes(diagnosis, 'warning')).toContain('expired');
 });
 
+test('a name is the one in the certificate, also with umlauts or a final dot', async () => {
+  const ca = await issueAuthority();
+  const { cert, key } = await issueCertificate({ ca, names: ['xn--bcher-kva.example'] });
+  const { options, openssl } = await reachable({ tls: { cert, key } });
+  for (const servername of ['bücher.example', 'BÜCHER.example', 'xn--bcher-kva.example.']) {
+    const server = { ...options, pins: [], ca: ca.cert, servername };
+    const { end, certificate } = await diagnose({ server, openssl });
+    expect(end).toBeUndefined();
+    expect(certificate?.matchedName).toBe('xn--bcher-kva.example');
+  }
+  const server = { ...options, pins: [], ca: ca.cert, servername: 'bucher.example' };
+  expect(codes(await diagnose({ server, openssl }), 'error')).toEqual(['wrong-name']);
+});
+
 test('a protocol that the server does not speak is refused', async () => {
   const { options, openssl } = await reachable();
   const diagnosis = await diagnose({ server: options, openssl, alpn: 'no-such-protocol' });

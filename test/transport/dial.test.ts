@@ -52,6 +52,22 @@ test.each([
   expect(failure.message).toContain(`127.0.0.1:${address.port}`);
 });
 
+test.each([
+  ['bücher.example', 'xn--bcher-kva.example'],
+  ['localhost.', 'localhost'],
+])('the server of %s is asked for by the name %s', async (servername, name) => {
+  const asked: string[] = [];
+  const address = await tlsServer({
+    ALPNProtocols: ['sealift/1'],
+    SNICallback: (wanted, done) => {
+      asked.push(wanted);
+      done(null);
+    },
+  });
+  await dialling({ address, tls: { servername } });
+  expect(asked).toEqual([name]);
+});
+
 test('a port where nobody listens refuses', async () => {
   expect((await failureOf(dialling({ address: await closedPort() }))).code).toBe('connection-refused');
 });
