@@ -8,7 +8,7 @@ import type { Address } from './address.ts';
 import { Deadlines } from './deadlines.ts';
 import { listening, removeStaleSocket } from './listen.ts';
 import { negotiatedGroup } from './negotiated-group.ts';
-import { peerOf, plainAddress, type Peer } from './peer.ts';
+import { addressesOf, peerOf, plainAddress, type Peer } from './peer.ts';
 import type { TlsVariation } from './tls-variation.ts';
 
 /** More connections at once are closed at the door. */
@@ -125,6 +125,7 @@ function serverFor({ tls, observer }: EchoServerOptions, serve: Serve): Server {
       servername: typeof servername === 'string' && servername !== '' ? servername : undefined,
     });
   });
+  const addressOf = addressesOf(server);
   const told = new WeakSet<TLSSocket>();
   server.on('tlsClientError', (error, socket) => {
     socket.destroy();
@@ -132,10 +133,7 @@ function serverFor({ tls, observer }: EchoServerOptions, serve: Serve): Server {
     if (told.has(socket)) return;
     told.add(socket);
     const verdict = socket.authorizationError as Error | string | null;
-    observer.onRefused(
-      String(verdict ?? systemCode(error) ?? error.message),
-      plainAddress(socket.remoteAddress),
-    );
+    observer.onRefused(String(verdict ?? systemCode(error) ?? error.message), addressOf(socket));
   });
   return server;
 }

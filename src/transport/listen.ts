@@ -7,7 +7,7 @@ import { SealiftError, systemCode } from '../errors.ts';
 import { ALPN_ID, HANDSHAKE_TIMEOUT_MS } from '../protocol/limits.ts';
 import { formatAddress, type Address } from './address.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { peerOf, plainAddress, type Peer } from './peer.ts';
+import { addressesOf, beneath, peerOf, plainAddress, type Peer } from './peer.ts';
 import { ReadBuffer } from './read-buffer.ts';
 
 export interface ListenOptions {
@@ -119,8 +119,9 @@ function tlsServer(options: ListenOptions, handshakes: Handshakes): TlsServer {
     handshakes.delete(commonEnd(socket));
     onSecured(socket, options, leaves?.get(socket));
   });
+  const addressOf = addressesOf(server);
   server.on('tlsClientError', (error, socket) => {
-    options.onHandshakeFailed(systemCode(error) ?? error.message, plainAddress(socket.remoteAddress));
+    options.onHandshakeFailed(systemCode(error) ?? error.message, addressOf(socket));
     socket.destroy();
   });
   return server;
@@ -168,13 +169,12 @@ function usable<T>(use: () => T): T {
   }
 }
 
-/** What the socket before TLS and the one after it have in common. Without an address it is the former, which only Node's own name for it tells. */
+/** What the socket before TLS and the one after it have in common. Without an address it is the former. */
 function commonEnd(socket: Socket): string | Socket {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   // With both ends: from one port of theirs a client may connect to each of our addresses.
   if (remoteAddress !== undefined) return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
-  const { _parent: before } = socket as { _parent?: Socket | null };
-  return before ?? socket;
+  return beneath(socket) ?? socket;
 }
 
 function onSecured(

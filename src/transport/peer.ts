@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
-import { isIPv6 } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { isIPv6, type Socket } from 'node:net';
+import type { Server as TlsServer, TLSSocket } from 'node:tls';
 
 /** What the TLS layer knows of the other side of a connection. */
 export interface Peer {
@@ -64,6 +64,23 @@ export function groupName(name: string): string {
 /** An address as it is logged and counted: `::ffff:203.0.113.5`, as a socket for both families tells it, is `203.0.113.5`. */
 export function plainAddress(address: string | undefined): string {
   return address?.replace(/^::ffff:(?=\d+\.)/, '') ?? '';
+}
+
+/** Remembers from where the connections of `server` come from now on: one that was reset does not tell it any more. */
+export function addressesOf(server: TlsServer): (socket: TLSSocket) => string {
+  const addresses = new WeakMap<Socket, string>();
+  server.prependListener('connection', (socket: Socket) =>
+    addresses.set(socket, plainAddress(socket.remoteAddress)),
+  );
+  return (socket) => {
+    const before = beneath(socket);
+    return (before && addresses.get(before)) ?? '';
+  };
+}
+
+/** The socket that TLS was set up on, by the name that Node alone uses for it. */
+export function beneath(socket: Socket): Socket | undefined {
+  return (socket as { _parent?: Socket | null })._parent ?? undefined;
 }
 
 /** By what an address is counted: an IPv6 network of 64 bits is one customer's, who may use any address in it. */

@@ -20,11 +20,13 @@ interface Seen {
   connected: EchoConnection[];
   closed: { connection: EchoConnection; reason: string | undefined }[];
   refused: string[];
+  /** From where those came. */
+  strangers: string[];
 }
 
 /** An echo server, and what it told. */
 async function echoServer(options: Partial<EchoServerOptions> = {}) {
-  const seen: Seen = { connected: [], closed: [], refused: [] };
+  const seen: Seen = { connected: [], closed: [], refused: [], strangers: [] };
   let happened = Promise.withResolvers<void>();
   const tell = <T>(list: T[], item: T) => {
     list.push(item);
@@ -38,7 +40,10 @@ async function echoServer(options: Partial<EchoServerOptions> = {}) {
     observer: {
       onConnected: (connection) => tell(seen.connected, connection),
       onClosed: (connection, reason) => tell(seen.closed, { connection, reason }),
-      onRefused: (reason) => tell(seen.refused, reason),
+      onRefused: (reason, address) => {
+        seen.strangers.push(address);
+        tell(seen.refused, reason);
+      },
     },
     ...options,
   });
@@ -161,6 +166,13 @@ describe('tells of TLS', () => {
     dial(port, { ALPNProtocols: ['x'] });
     await until(() => seen.refused.length === 1);
     expect(seen.refused).toEqual(['ERR_SSL_NO_APPLICATION_PROTOCOL']);
+  });
+
+  test('a client that is gone again is told with its address', async () => {
+    const { port, seen, until } = await tlsEchoServer();
+    connectPlain(port, '127.0.0.1').end();
+    await until(() => seen.refused.length === 1);
+    expect(seen.strangers).toEqual(['127.0.0.1']);
   });
 });
 

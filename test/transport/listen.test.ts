@@ -101,6 +101,21 @@ describe('TLS', () => {
     },
   );
 
+  test.each(['ends', 'resets'] as const)(
+    'a handshake that its peer %s is told with its address',
+    async (how) => {
+      const failed = Promise.withResolvers<string[]>();
+      const onHandshakeFailed = (...told: string[]) => failed.resolve(told);
+      const { listener, accepted, until } = await listening({ onHandshakeFailed });
+      const stranger = connect(listener.address as Port);
+      onTestFinished(() => void stranger.destroy());
+      await until(() => accepted.length === 1);
+      if (how === 'ends') stranger.end();
+      else stranger.resetAndDestroy();
+      expect(await failed.promise).toEqual(['ECONNRESET', '127.0.0.1']);
+    },
+  );
+
   test('a key that does not fit the certificate is refused at the start', async () => {
     const { key } = await issueCertificate();
     const failure = await failureOf(listening({ tls: { ...(await loopbackCertificate()), key } }));
