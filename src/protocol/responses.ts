@@ -57,6 +57,7 @@ export const HELLO_ANSWER = {
   blockSize: integer(1),
   maxRequests: integer(1),
   idleTimeoutMs: integer(1),
+  timeGrainMs: optional(integer(1)),
   features: list(text(64), 256),
   token: optional(text(MAX_SECRET_CHARACTERS)),
   certificate: optional(text(MAX_CERTIFICATE_CHARACTERS)),

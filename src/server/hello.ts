@@ -55,6 +55,7 @@ export function helloAnswer(options: {
     'block-size': BLOCK_BYTES,
     'max-requests': MAX_REQUESTS,
     'idle-timeout-ms': idleTimeoutMs,
+    'time-grain-ms': features.timeGrainMs,
     features: [...storeFeatureNames(features), 'lock', 'bench'],
     ...joined,
   };

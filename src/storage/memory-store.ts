@@ -46,7 +46,8 @@ export class MemoryStore implements Store {
 
   constructor({ clock = systemClock, random = systemRandom, keepVersionsMs = 0 }: MemoryStoreOptions = {}) {
     const versions = keepVersionsMs > 0;
-    this.features = { symlinks: true, distinguishesCase: true, distinguishesForms: true, versions };
+    const names = { distinguishesCase: true, distinguishesForms: true };
+    this.features = { symlinks: true, ...names, timeGrainMs: 1, versions };
     if (versions) this.#versions = new MemoryVersions({ clock, random, keepMs: keepVersionsMs });
     this.#tree = new MemoryTree(clock);
     this.#uploads = new MemoryUploads({

@@ -86,6 +86,8 @@ export interface StoreFeatures {
   distinguishesCase: boolean;
   /** Names that differ only in the normalization form of Unicode (`é` as one character or as two) are two names. */
   distinguishesForms: boolean;
+  /** To how many milliseconds times are kept, what is less being dropped; at least 1. */
+  timeGrainMs: number;
   /** What is replaced or removed is kept for a time. */
   versions: boolean;
 }

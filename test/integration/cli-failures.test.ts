@@ -154,7 +154,13 @@ test('a server that sends something else than it says: 9', async () => {
     joined: undefined,
     digest: 'sha256',
     clock: systemClock,
-    features: { symlinks: false, distinguishesCase: true, distinguishesForms: true, versions: false },
+    features: {
+      symlinks: false,
+      distinguishesCase: true,
+      distinguishesForms: true,
+      timeGrainMs: 1,
+      versions: false,
+    },
     idleTimeoutMs: 60_000,
   });
   const file = { size: 3, 'mtime-ms': 0, mode: 0o644, etag: 'x', digest: `sha256:${'0'.repeat(64)}` };

@@ -19,6 +19,7 @@ test.each([
       symlinks: true,
       distinguishesCase: true,
       distinguishesForms: true,
+      timeGrainMs: 10,
       versions: false,
       ...given,
     };
@@ -26,5 +27,6 @@ test.each([
   const { connect } = await startTestServer({ store: new Store() });
   const { header } = await (await connect()).hello({ token: tokenOf('tester') });
   const names = ['symlink', 'case-insensitive', 'normalization-insensitive', 'versions'];
+  expect(header['time-grain-ms']).toBe(10);
   expect((header['features'] as string[]).filter((name) => names.includes(name))).toEqual(expected);
 });

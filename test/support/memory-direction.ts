@@ -26,6 +26,8 @@ export class MemoryDirection implements TreeDirection {
   /** Before each call that changes something; a step such as `send a`. */
   before: (step: string) => Promise<void> | void = () => undefined;
   folding: NameFolding = { case: false, forms: false };
+  /** To how many milliseconds the target keeps times. */
+  grainMs = 1;
   problems: [path: string, code: ErrorCode][] = [];
 
   constructor(source: readonly MemoryEntry[], target: readonly MemoryEntry[] = []) {
@@ -50,6 +52,10 @@ export class MemoryDirection implements TreeDirection {
 
   scanTarget(): Promise<Map<string, TreeEntry>> {
     return Promise.resolve(new Map([...this.target].map(([path, entry]) => [path, { ...entry }])));
+  }
+
+  timeGrain(): Promise<number> {
+    return Promise.resolve(this.grainMs);
   }
 
   nameFolding(): Promise<NameFolding> {

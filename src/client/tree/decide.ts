@@ -1,7 +1,7 @@
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import type { Action } from './action.ts';
 import { each, mapConcurrently, type Batches } from './concurrency.ts';
-import { hasSameTime, timeGrain } from './time-grain.ts';
+import { hasSameTime } from './time-grain.ts';
 import { linkProblem, nearest, type TreeEntry } from './tree-entry.ts';
 
 /** By what a target is made like its source. */
@@ -22,6 +22,8 @@ export interface Rules {
 export interface Sides {
   /** The permission bits that the target would show for an entry of that mode. */
   keptMode(entry: TreeEntry): number;
+  /** To how many milliseconds the target keeps times, dropping what is less; `entries` are what stands there. */
+  timeGrain(entries: ReadonlyMap<string, TreeEntry>): Promise<number>;
   /** Whether a file of the source has the same content as one of the target, by digest. */
   hasSameContent(path: string, targetPath: string): Promise<boolean>;
 }
@@ -39,7 +41,7 @@ export async function* decisions(
   rules: Rules,
   sides: Sides,
 ): AsyncGenerator<Action[]> {
-  const context = { rules, sides, grain: timeGrain(target) };
+  const context = { rules, sides, grain: await sides.timeGrain(target) };
   // Directories that are not made, since something else that is to be kept has the name: nothing can go into them.
   const skipped = new Map<string, true>();
   const isInSkipped = (entry: TreeEntry, existing: TreeEntry | undefined) => {

@@ -26,6 +26,7 @@ import {
 import { scanLocal, type ScanOptions } from './local-scan.ts';
 import { LocalTarget } from './local-target.ts';
 import { scanRemote, unreadableDirectories } from './remote-scan.ts';
+import { localTimeGrain } from './time-grain.ts';
 import { isTemporary, type NameFolding, type TreeEntry } from './tree-entry.ts';
 import { EVERYTHING } from './tree-filter.ts';
 import type { Unsynced } from './unsynced-receipts.ts';
@@ -130,6 +131,10 @@ export class GetTree implements TreeDirection {
 
   keptMode({ mode }: TreeEntry): number {
     return mode;
+  }
+
+  async timeGrain(entries: ReadonlyMap<string, TreeEntry>): Promise<number> {
+    return localTimeGrain(await this.#target.changedNs(), entries);
   }
 
   async hasSameContent(path: string, targetPath: string): Promise<boolean> {

@@ -78,6 +78,12 @@ export class LocalTarget {
     return true;
   }
 
+  /** When the root was changed last, as the system noted by itself; undefined where nothing stands. In nanoseconds. */
+  async changedNs(): Promise<bigint | undefined> {
+    const stats = await stat(this.root, { bigint: true }).catch(() => undefined);
+    return stats?.ctimeNs;
+  }
+
   /** Whether `path` is a temporary that a run for this source and target has left. */
   isOwnTemporary(path: string): boolean {
     return basename(path).startsWith(`.sealift-${this.#id}`);

@@ -5,7 +5,6 @@ import { Ahead, type Batches } from './concurrency.ts';
 import { decisions, type Rules } from './decide.ts';
 import type { TreeDirection } from './direction.ts';
 import { checkSource, deletions, deletionsProblem, detectRenames, type MaxDelete } from './plan.ts';
-import { timeGrain } from './time-grain.ts';
 import { NameClashes, nearest, type TreeEntry } from './tree-entry.ts';
 import type { TreeFilter } from './tree-filter.ts';
 
@@ -78,7 +77,7 @@ async function syncActions(
 ): Promise<Action[]> {
   const { rules, filter, maxDelete, onCount } = options;
   const targetEntries = [...target.keys()].filter((path) => path !== '').length;
-  const grain = timeGrain(target);
+  const grain = await direction.timeGrain(target);
   const found = await sourceActions(source, target, targetEntries, options);
   // Whether there is something to be removed, nobody knows.
   if (rules.delete)

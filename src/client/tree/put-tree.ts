@@ -25,6 +25,7 @@ import {
 } from './direction.ts';
 import { scanLocal, type ScanOptions } from './local-scan.ts';
 import { scanRemote } from './remote-scan.ts';
+import { MAX_GRAIN_MS } from './time-grain.ts';
 import type { NameFolding, TreeEntry } from './tree-entry.ts';
 
 export interface PutTreeOptions extends DirectionOptions, TransferOptions {
@@ -79,6 +80,13 @@ export class PutTree implements TreeDirection {
   // The server adds what it needs to read files and directories itself.
   keptMode({ type, mode }: TreeEntry): number {
     return mode | (type === 'directory' ? 0o500 : 0o400);
+  }
+
+  // A server that does not say is taken to keep them: what is sent for nothing is lost by nobody.
+  timeGrain(): Promise<number> {
+    return this.#ask(({ hello: { timeGrainMs = 1 } }) =>
+      Promise.resolve(Math.min(timeGrainMs, MAX_GRAIN_MS)),
+    );
   }
 
   async hasSameContent(path: string, targetPath: string): Promise<boolean> {

@@ -1,13 +1,21 @@
 import type { TreeEntry } from './tree-entry.ts';
 
-/** What file systems keep times to that keep them to no millisecond: FAT, ext with small inodes and some servers of files, exFAT. */
-const GRAINS_MS = [2_000, 1_000, 10] as const;
+/** Coarser than FAT no file system keeps times, whatever a server says. */
+export const MAX_GRAIN_MS = 2_000;
+
+/** What local file systems keep times to that keep them to no millisecond: FAT, ext with small inodes and some servers of files, exFAT. */
+const GRAINS_MS = [MAX_GRAIN_MS, 1_000, 10] as const;
 
 /**
- * What the file system of a target keeps times to, in milliseconds, as its entries show it. One time in between is
- * enough to know that it keeps them to the millisecond.
+ * What the file system of a local target keeps times to, in milliseconds. That all times in it happen to be whole seconds
+ * proves nothing, so what counts first is `changedNs`, a time that the system itself set there: of one that keeps less than
+ * 10 milliseconds it has a rest.
  */
-export function timeGrain(target: ReadonlyMap<string, TreeEntry>): number {
+export function localTimeGrain(
+  changedNs: bigint | undefined,
+  target: ReadonlyMap<string, TreeEntry>,
+): number {
+  if (changedNs === undefined || changedNs % 10_000_000n !== 0n) return 1;
   return GRAINS_MS.find((grain) => isKeptTo(target, grain)) ?? 1;
 }
 

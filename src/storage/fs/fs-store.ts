@@ -29,7 +29,7 @@ import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { LostFiles } from './lost-files.ts';
-import { nameIdentity } from './name-identity.ts';
+import { probedFeatures } from './probed-features.ts';
 import { Publications } from './publications.ts';
 import {
   assertPublishable,
@@ -117,9 +117,9 @@ export class FileStore implements Store {
       const root = await files.realpath(options.root);
       state = await StateDirectory.open(files, root, { keepsVersions });
       // Probed where an earlier process that died at it has its leavings deleted.
-      const names = await nameIdentity(files, state.removed, random);
+      const probed = await probedFeatures(files, state.removed, random);
       const tree = await Tree.open(files, root);
-      const features = { symlinks: true, ...names, versions: keepsVersions };
+      const features = { symlinks: true, ...probed, versions: keepsVersions };
       return new FileStore({ ...options, root }, features, tree, state);
     } catch (cause) {
       await state?.close();

@@ -39,10 +39,21 @@ test.each<[string, (name: string) => string, boolean, boolean]>([
   expect(names.filter((name) => !/^(uploads|removed|published)$/i.test(name))).toEqual([]);
 });
 
-test('on a disk that is full names are taken to differ, and what is on it is served', async () => {
+test.each([2_000, 1_000, 10, 1])('where times are kept to %i ms', async (grain) => {
+  const kept = (ms: number) => Math.floor(ms / grain) * grain;
+  const files: FileSystem = {
+    ...systemFiles,
+    setTimes: (path, accessMs, modifiedMs) => systemFiles.setTimes(path, accessMs, kept(modifiedMs)),
+  };
+  const store = await FileStore.open({ root: subject.root.path, files });
+  expect(store.features.timeGrainMs).toBe(grain);
+  await store[Symbol.asyncDispose]();
+});
+
+test('on a disk that is full names and times are taken to differ, and what is on it is served', async () => {
   const files = new FaultyFiles();
   files.heal(({ name, path }) => (name === 'open' && path.includes('/probe-') ? 'ENOSPC' : undefined));
   const store = await FileStore.open({ root: subject.root.path, files });
-  expect(store.features).toMatchObject({ distinguishesCase: true, distinguishesForms: true });
+  expect(store.features).toMatchObject({ distinguishesCase: true, distinguishesForms: true, timeGrainMs: 1 });
   await store[Symbol.asyncDispose]();
 });
