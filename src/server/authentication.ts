@@ -1,12 +1,15 @@
+import type { X509Certificate } from 'node:crypto';
+
 import type { Clock } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { PERMISSIONS, type Permission } from '../protocol/responses.ts';
 import { chainOf, type Peer } from '../transport/peer.ts';
 import { certificateNames } from '../trust/certificate-names.ts';
-import type { ClientTrust } from '../trust/client-trust.ts';
+import type { ClientAuthorities, ClientTrust } from '../trust/client-trust.ts';
 import { unlimitedGrant, type Grant, type Principal } from '../trust/grant.ts';
 import { certificatePin } from '../trust/pins.ts';
+import { trustPath } from '../trust/trust-path.ts';
 import type { FailedLogins } from './failed-logins.ts';
 import type { Joined, JoinOffer } from './joining.ts';
 
@@ -129,12 +132,18 @@ function byCertificate(options: AuthenticationOptions, peer: Peer): Identity | u
   const names = certificateNames(certificate);
   const pin = certificatePin(certificate);
   const found = principals.byCertificate({ pin, names, caVerified });
-  // A pin says nothing of dates, and names are vouched for until the certificate ends.
-  const endsMs = caVerified ? certificate.validToDate.getTime() : Infinity;
+  // A pin says nothing of dates, and names are vouched for until the first on the way to who vouches ends.
+  const endsMs = caVerified ? firstEndMs(certificate, authorities, options.clock) : Infinity;
   if (found !== undefined) return identityOf(options, peer, found, endsMs);
   const name = names[0];
   if (trustsAuthorities !== true || !caVerified || name === undefined) return undefined;
   return identityOf(options, peer, { name, ...unlimitedGrant(PERMISSIONS) }, endsMs);
+}
+
+function firstEndMs(certificate: X509Certificate, authorities: ClientAuthorities, clock: Clock): number {
+  const [, ...sent] = chainOf(certificate);
+  const { path } = trustPath([certificate, ...sent], authorities.certificates, clock);
+  return Math.min(...path.map(({ validToDate }) => validToDate.getTime()));
 }
 
 function identityOf(

@@ -110,6 +110,12 @@ export class Login {
     const { offered, stay } = this.#admission;
     const identity = identify(this.#parts.authentication, this.#peerAsOfNow(), offered);
     assertStillMeans(identity, stay.as);
+    // The TLS layer looked at dates in the handshake, and does not look again.
+    if (this.#parts.clock.now() >= identity.endsMs)
+      throw new SealiftError(
+        'unauthenticated',
+        'The client certificate, or an authority behind it, has expired.',
+      );
     this.#identity = identity;
   }
 

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 
+import { issueAuthority, issueCertificate } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startTestServer, tokenOf } from '../support/test-server.ts';
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 test('a login ends at its moment, also for who is connected', async () => {
   const clock = new FakeClock(Date.UTC(2030, 0, 30));
@@ -17,6 +19,32 @@ test('a login ends at its moment, also for who is connected', async () => {
   expect((await bob.ask('ping')).header['status']).toBe('ok');
   const { header } = await (await connect()).hello({ token: tokenOf('alice') });
   expect(header).toMatchObject({ code: 'unauthenticated', message: expect.stringContaining('expired') });
+});
+
+test.each([
+  ['the certificate', 1, 2],
+  ['the authority behind it', 2, 1],
+])('a login by certificate ends with %s', async (_, certificateHours, authorityHours) => {
+  const clock = new FakeClock(Date.now());
+  const inHours = (hours: number) => ({ notAfter: new Date(clock.now() + hours * HOUR_MS) });
+  const ca = await issueAuthority('CA', undefined, inHours(authorityHours));
+  const pair = await issueCertificate({ commonName: 'alice', ca, ...inHours(certificateHours) });
+  const { server, connect } = await startTestServer({
+    users: { alice: { names: ['alice'] } },
+    tls: { clientCa: ca.cert },
+    idleTimeoutMs: 10 * DAY_MS,
+    clock,
+  });
+  const [first, second] = [await connect(pair), await connect(pair)];
+  for (const client of [first, second]) expect((await client.hello()).header['principal']).toBe('alice');
+  clock.advance(HOUR_MS - 5_000);
+  server.judgeAgain();
+  for (const client of [first, second]) expect((await client.ask('ping')).header['status']).toBe('ok');
+  // No timer fires: whoever is judged then is put out as well.
+  clock.jump(5_000);
+  server.judgeAgain();
+  await first.ended();
+  await second.ended();
 });
 
 test('a login that ends in the far future waits no shorter than it should', async () => {
