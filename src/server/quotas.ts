@@ -94,7 +94,10 @@ export class Quotas {
     await this.#whereThereIsRoom(by, own, async () => {
       const tally = new Tally([own]);
       await tallyEffects(this.#parts.store, { type: 'put', path, bytes }, tally);
-      const added = tally.of(own);
+      const { files } = tally.of(own);
+      // What stands there loses its place once: until then the data of all but one lies beside it.
+      const isBeside = this.#uploads.isReplacing(path, key);
+      const added = isBeside ? { bytes, files: Math.max(1, files) } : tally.of(own);
       if (!this.#hasRoom(by, own, added, key)) return undefined;
       this.#uploads.keep(key, upload, { path, bytes, added });
       return [undefined];
@@ -117,6 +120,7 @@ export class Quotas {
     try {
       const done = await task();
       end(replaced === undefined || etagOf(done) !== replaced.etag);
+      this.#uploads.changed(pathsOf(change));
       return [done];
     } catch (error) {
       end(false);

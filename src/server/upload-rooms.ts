@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { Store } from '../storage/store.ts';
 import { BLOCK_BYTES } from '../transfer/blocks.ts';
+import { isWithin } from '../transfer/remote-path.ts';
 import { Recount } from './recount.ts';
 import { belongsTo } from './upload-keys.ts';
 import type { Upload } from './upload.ts';
@@ -76,6 +77,26 @@ export class UploadRooms {
     return true;
   }
 
+  /** Whether an upload under way, other than `except`, counts with no more than it adds to what stands at `path`. */
+  isReplacing(path: string, except: string): boolean {
+    return [...this.#kept].some(
+      ([key, kept]) =>
+        key !== except &&
+        kept.room?.path === path &&
+        kept.room.added.bytes < kept.room.bytes &&
+        kept.upload?.isEnded !== true &&
+        isWorkedWith(kept),
+    );
+  }
+
+  /** Something else stands at `paths`, or nothing: what an upload was to replace there does not make room for its data any more. */
+  changed(paths: readonly string[]): void {
+    for (const kept of this.#kept.values()) {
+      const { room } = kept;
+      if (room !== undefined && paths.some((path) => isWithin(room.path, path))) countInFull(kept, room);
+    }
+  }
+
   /** Gives the room of an upload up; what it returns takes that back. */
   giveUp(key: string): () => void {
     const kept = this.#kept.get(key);
@@ -117,7 +138,11 @@ export class UploadRooms {
 function shrinkIfLeft(kept: KeptRoom): void {
   const { room, reached } = kept;
   if (room === undefined || isWorkedWith(kept)) return;
-  kept.room = { ...room, bytes: reached, added: { ...room.added, bytes: reached } };
+  countInFull(kept, { ...room, bytes: reached });
+}
+
+function countInFull(kept: KeptRoom, room: Room): void {
+  kept.room = { ...room, added: { bytes: room.bytes, files: Math.max(1, room.added.files) } };
 }
 
 function isWorkedWith(kept: KeptRoom | undefined): boolean {
