@@ -19,6 +19,14 @@ export interface ShortBlock {
   length: number;
 }
 
+/** Called while an upload takes a block. */
+export interface BlockHooks {
+  /** Once it is known to be right, for its room: one that is refused takes none. */
+  takeRoom?: () => Promise<void>;
+  /** Once it will be written, whoever goes. */
+  onAccepted?: () => void;
+}
+
 /** What blocks and commits of an upload are judged by. */
 export interface UploadFacts {
   id: string;
@@ -34,7 +42,7 @@ export function checkedBlock(
 ): Buffer {
   checkLength(facts, index, content.length);
   const raw = checkDigest(facts, index, digest, content);
-  if (facts.request.size === null) checkPlace(facts, index, content.length < BLOCK_BYTES);
+  checkPlace(facts, index, content.length);
   return raw;
 }
 
@@ -88,9 +96,11 @@ function checkDigest(facts: UploadFacts, index: number, digest: string, content:
   );
 }
 
-// Where the size is not known, nothing but this bounds what a few bytes may cost.
-function checkPlace(facts: UploadFacts, index: number, isShort: boolean): void {
-  const { short, held } = facts;
+/** Judges where a block of `length` bytes is to lie. Where the size is not known, nothing but this bounds what a few bytes may cost. */
+export function checkPlace(facts: UploadFacts, index: number, length: number): void {
+  const { request, short, held } = facts;
+  if (request.size !== null) return;
+  const isShort = length < BLOCK_BYTES;
   if (short !== undefined && (index > short.index || (isShort && index !== short.index))) {
     const message = `Block ${short.index} is shorter than a block, so it is the last one and the only short one.`;
     throw blockError(facts, 'bad-request', index, message);

@@ -10,7 +10,9 @@ import { alreadyEnded, beingCommitted, receiptOf, takenOver } from './upload-ans
 import {
   checkCommittedSize,
   checkedBlock,
+  checkPlace,
   checkWhole,
+  type BlockHooks,
   type ShortBlock,
   type UploadFacts,
   type UploadRequest,
@@ -141,10 +143,14 @@ export class Upload {
     return this.#heldIsKnown && this.#short === undefined ? this.#held : undefined;
   }
 
-  /** Takes a block; calls `onChecked` once it is known to be right, and will be written whoever goes. Throws `digest-mismatch`, `bad-request`, `superseded`, or what the store throws. */
-  async write(index: number, digest: string, content: Buffer, onChecked?: () => void): Promise<void> {
+  /** Takes a block. Throws `digest-mismatch`, `bad-request`, `superseded`, or what `takeRoom` or the store throws. */
+  async write(index: number, digest: string, content: Buffer, hooks: BlockHooks = {}): Promise<void> {
     this.#assertOpen();
     const raw = checkedBlock(this.#facts, { index, digest, content });
+    await hooks.takeRoom?.();
+    // Others may have come meanwhile.
+    this.#assertOpen();
+    checkPlace(this.#facts, index, content.length);
     const isShort = this.request.size === null && content.length < BLOCK_BYTES;
     // At once, and not when it is written: several may come at the same time.
     const short = isShort ? { index, length: content.length } : undefined;
@@ -154,7 +160,7 @@ export class Upload {
     const writing = (before ?? Promise.resolve()).then(() => this.#writeBlock(index, raw, content));
     const settled = writing.catch(nothing);
     this.#writing.set(index, settled);
-    onChecked?.();
+    hooks.onAccepted?.();
     try {
       await writing;
     } catch (error) {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import type { RawAnswer, RawClient } from '../support/raw-client.ts';
-import { beginUpload, bytesOf, putBlocks, putInline, sendBlock } from '../support/raw-upload.ts';
+import { beginUpload, bytesOf, digestOf, putBlocks, putInline, sendBlock } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
 
 /** What was answered: `ok`, or the code of the error. */
@@ -44,4 +44,16 @@ describe('of several uploads of one path', () => {
     expect(await outcome(client.ask('put', { path: 'c', size: tooMuch }))).toBe('quota-exceeded');
     expect(await outcome(client.ask('put', { path: 'c', size: tooMuch - 1 }))).toBe('ok');
   });
+});
+
+test.each([
+  ['of another digest', { digest: digestOf(bytesOf(2)) }, 'digest-mismatch'],
+  ['too far ahead', { index: 5_000 }, 'bad-request'],
+])('a block %s takes nothing of the quota', async (_, fields, code) => {
+  const { login } = await withQuota(2 * BLOCK_BYTES);
+  const client = await login();
+  const { upload } = await beginUpload(client, 'a', null);
+  expect(await outcome(sendBlock(client, upload, 1, bytesOf(BLOCK_BYTES), fields))).toBe(code);
+  expect(await outcome(putInline(client, 'b', bytesOf(BLOCK_BYTES)))).toBe('ok');
+  expect(await outcome(putInline(client, 'c', bytesOf(BLOCK_BYTES)))).toBe('ok');
 });

@@ -25,9 +25,11 @@ async function takeBlock(exchange: Exchange<'block'>): Promise<Answer> {
   const end = index * BLOCK_BYTES + content.length;
   const isAllHeld = await state.blocks.track(upload, index, async () => {
     assertFileSize(end, state.grant);
-    await state.quotas.extendUpload(state, upload, end);
     await state.uploads.takingRoom(upload, () =>
-      upload.write(index, digest, content, () => tellReceived(exchange)),
+      upload.write(index, digest, content, {
+        takeRoom: () => state.quotas.extendUpload(state, upload, end),
+        onAccepted: () => tellReceived(exchange),
+      }),
     );
   });
   if (isAllHeld) return { fields: { held: upload.heldBytes } };
