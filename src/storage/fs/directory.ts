@@ -52,25 +52,33 @@ export class Directory {
     return directory;
   }
 
-  /** Opens the child directory `name`, making it if it is missing; `made` tells, and `onMade` also where opening fails. */
+  /** Opens the child directory `name`, making it if it is missing; `made` tells, and `onMade`, with the node of this one, also where opening fails. */
   async enterOrMake(
     name: string,
     mode: number,
-    onMade?: () => void,
+    onMade?: (node: string) => void,
   ): Promise<{ directory: Directory; made: boolean }> {
     try {
       return { directory: await this.enter(name), made: false };
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
     }
+    // Asked for before: there must be no moment in which it stands and was not told of.
+    const node = await this.node();
     const made = await this.#make(name, mode);
-    if (made) onMade?.();
+    if (made) onMade?.(node);
     return { directory: await this.enter(name), made };
   }
 
   /** The number of the file system that it lies on. */
   async device(): Promise<bigint> {
     return (await this.#handle.stat()).dev;
+  }
+
+  /** What tells it from every other directory, by whatever path it is reached: numbers of inodes are used again. */
+  async node(): Promise<string> {
+    const { dev, ino, birthtimeNs } = await this.#handle.stat();
+    return [dev, ino, birthtimeNs].join(' ');
   }
 
   async sync(): Promise<void> {

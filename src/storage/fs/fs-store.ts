@@ -227,7 +227,7 @@ export class FileStore implements Store {
       // Before the parents of a target are made for nothing.
       await this.#existing(from, path);
       await refuseWithoutParents(this.#tree, to, options);
-      await this.#tree.atMaking(to, (target, syncParents) =>
+      await this.#tree.atMaking(to, { isDurable: true }, (target) =>
         this.#names.run([path, to], async () => {
           const moved = await this.#existing(from, path);
           const existing = await replacedAt(this.#files, target, to, (found) =>
@@ -235,8 +235,8 @@ export class FileStore implements Store {
           );
           if (to === path) return;
           // What is replaced must not be lost together with its successor, if that is not on disk yet.
-          if (existing !== undefined && moved.type === 'file')
-            await this.#lost.sync(this.#files, from, moved);
+          if (existing && moved.type === 'file') await this.#lost.sync(this.#files, from, moved);
+          const node = await target.directory.node();
           await replacing(this.#publisher, target, existing, () =>
             renameEntry(this.#files, from.systemPath, target.systemPath),
           ).catch(async (error: unknown) => {
@@ -244,8 +244,8 @@ export class FileStore implements Store {
             if (systemCode(error) === 'ENOENT') await this.#existing(from, path);
             throw systemCode(error) === 'ENOENT' ? error : storeError(error, to);
           });
-          if (moved.type === 'directory') this.#tree.directoryMoved();
-          await syncParents();
+          if (moved.type === 'directory') this.#tree.directoryMadeIn(node);
+          await target.directory.sync();
           await from.directory.sync();
         }),
       );
@@ -254,10 +254,10 @@ export class FileStore implements Store {
 
   async mkdir(path: string, { mode, mtimeMs }: Attributes): Promise<Entry | undefined> {
     if (path === '') return undefined;
-    return this.#tree.atMaking(path, (place) =>
+    return this.#tree.atMaking(path, { isDurable: false }, (place) =>
       this.#names.run(path, async () => {
         const { directory, made } = await place.directory
-          .enterOrMake(place.name, keptMode('directory', mode ?? 0o777), () => this.#tree.directoryMade(path))
+          .enterOrMake(place.name, keptMode('directory', mode ?? 0o777), this.#tree.directoryMadeIn)
           .catch(async (error: unknown) => {
             throw await inTheWayOfDirectory(this.#files, place, path, error);
           });
@@ -278,7 +278,7 @@ export class FileStore implements Store {
 
   async symlink(path: string, target: string, options: ReplaceOptions): Promise<Entry> {
     await refuseWithoutParents(this.#tree, path, options);
-    return this.#tree.atMaking(path, (place) =>
+    return this.#tree.atMaking(path, { isDurable: false }, (place) =>
       this.#names.run(path, async () => {
         const existing = await replacedAt(this.#files, place, path, (found) =>
           checkFileReplacement(found, path, options),

@@ -47,8 +47,8 @@ export async function publishContent(
 }
 
 /**
- * Gives a temporary file its name, in the order that loses nothing (hazards: "Publish order"): attributes → sync →
- * close → version of what is replaced → rename, or link where nothing may stand there → sync of the directories. `beforeNaming` runs once the
+ * Gives a temporary file its name, in the order that loses nothing (hazards: "Publish order"): the way there → attributes →
+ * sync → close → version of what is replaced → rename, or link where nothing may stand there → sync of the directory. `beforeNaming` runs once the
  * file is as it will stand. Closes the file, also on failure. Where the sync or the closing fails, the data is removed.
  */
 export async function publishTemporary(
@@ -61,7 +61,7 @@ export async function publishTemporary(
   const { path, durability, condition } = publication;
   try {
     await refuseWithoutParents(tree, path, publication);
-    return await tree.atMaking(path, (place, syncParents) =>
+    return await tree.atMaking(path, { isDurable: durability === 'disk' }, (place) =>
       names.run(path, async () => {
         const existing = await replacedAt(files, place, path, (found) =>
           checkFileReplacement(found, path, publication),
@@ -78,7 +78,7 @@ export async function publishTemporary(
             files.rename(temporary.systemPath, place.systemPath),
           );
         }
-        if (durability === 'disk') await syncParents();
+        if (durability === 'disk') await place.directory.sync();
         return publishedEntry(files, place, path);
       }),
     );

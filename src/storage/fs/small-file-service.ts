@@ -32,7 +32,7 @@ const ENTRIES_PER_PAGE = 512;
  */
 export async function serveSmallFiles(port: MessagePort, root: string): Promise<void> {
   const made: string[] = [];
-  const tree = await Tree.open(blockingFiles, root, (path) => made.push(path));
+  const tree = await Tree.open(blockingFiles, root, (node) => made.push(node));
   const service = new SmallFileService(port, tree, made);
   port.on('message', (request: ThreadRequest) => service.take(request));
   port.postMessage('ready');
@@ -48,7 +48,7 @@ interface Listing {
 class SmallFileService {
   readonly #port: MessagePort;
   readonly #tree: Tree;
-  /** Directories that were made since the last answer. */
+  /** In which directories others were made since the last answer. */
   readonly #made: string[];
   readonly #publisher: Publisher;
   /** Listings under way, of which the next page is made when it is asked for. */

@@ -52,7 +52,7 @@ export interface SmallFileBatch {
 /** What the thread answers to a batch. */
 export interface SmallFileAnswers {
   answers: SmallFileAnswer[];
-  /** Directories that were made on the way, so that whoever remembers what is on disk knows. */
+  /** The nodes of directories in which others were made on the way, so that whoever remembers what is on disk knows. */
   made: string[];
 }
 
@@ -75,8 +75,8 @@ export function beginThread(root: string): SmallFileThread {
 export interface DirectoryMaking {
   /** From now on it may make some, of which nothing is known yet. */
   makingElsewhere(): void;
-  /** Now it makes none any more, and has made these; undefined if it ended before it could say which. */
-  madeElsewhere(paths: readonly string[] | undefined): void;
+  /** Now it makes none any more, and has made some in these; undefined if it ended before it could say in which. */
+  madeElsewhere(nodes: readonly string[] | undefined): void;
 }
 
 /** Tasks in a message to the thread, at most: where it gets all that waits, nobody else has anything to do until it answers. */

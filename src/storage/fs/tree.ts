@@ -1,5 +1,5 @@
 import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
-import { baseName, components, joinPath, parentPath } from '../../transfer/remote-path.ts';
+import { baseName, components, parentPath } from '../../transfer/remote-path.ts';
 import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
@@ -22,23 +22,24 @@ export interface Place {
 export class Tree {
   readonly #files: FileSystem;
   readonly #root: Directory;
-  readonly #synced = new SyncedDirectories();
-  readonly #onMade: (path: string) => void;
+  readonly #synced: SyncedDirectories;
+  readonly #onMade: (node: string) => void;
   /** The directory that was worked in last, while it is kept open. */
   #last: { path: string; directory: Directory } | undefined;
   #keepsLast = false;
 
-  private constructor(files: FileSystem, root: Directory, onMade: (path: string) => void) {
+  private constructor(files: FileSystem, root: Directory, onMade: (node: string) => void) {
     this.#files = files;
     this.#root = root;
+    this.#synced = SyncedDirectories.of(files);
     this.#onMade = onMade;
   }
 
-  /** Opens the tree under the directory `root`, which must exist. `onMade` is told of the directories that it makes. */
+  /** Opens the tree under the directory `root`, which must exist. `onMade` is told of the directories in which it makes others, by their nodes. */
   static async open(
     files: FileSystem,
     root: string,
-    onMade: (path: string) => void = nothing,
+    onMade: (node: string) => void = nothing,
   ): Promise<Tree> {
     return new Tree(files, await Directory.open(files, root), onMade);
   }
@@ -75,73 +76,51 @@ export class Tree {
   }
 
   /**
-   * As `at`, but makes missing parents; one that somebody removes at that moment is `busy`. `syncParents` syncs the directory of the place and those above it that
-   * may have a child that is not on disk, so that the whole way to the name is.
+   * As `at`, but makes missing parents; one that somebody removes at that moment is `busy`. With `isDurable` the whole way
+   * to the directory of the place is on disk before `task` runs, which has to sync that directory itself.
    */
   async atMaking<T>(
     path: string,
-    task: (place: Place, syncParents: () => Promise<void>) => Promise<T>,
+    { isDurable }: { isDurable: boolean },
+    task: (place: Place) => Promise<T>,
   ): Promise<T> {
     checkStorePath(path, { allowRoot: false });
     return explaining(path, async () => {
-      const opened: Directory[] = [];
       const parent = parentPath(path);
+      let opened: Directory | undefined;
       try {
-        if (this.#last?.path === parent) {
-          const { directory } = this.#last;
-          return await task(placeIn(directory, baseName(path)), () => directory.sync());
-        }
-        let directory = this.#root;
-        let directoryPath = '';
-        const above: (readonly [string, Directory])[] = [];
-        for (const name of components(parent)) {
-          const child = joinPath(directoryPath, name);
-          const next = await directory.enterOrMake(name, 0o777, () => this.directoryMade(child));
-          opened.push(next.directory);
-          above.push([directoryPath, directory]);
-          directory = next.directory;
-          directoryPath = child;
-        }
-        const syncParents = async () => {
-          for (const each of above) await this.#synced.sync(...each);
-          await directory.sync();
-        };
-        if (this.#keepsLast && opened.length > 0) {
-          opened.pop();
-          await this.#keep({ path: parent, directory });
-        }
-        return await task(placeIn(directory, baseName(path)), syncParents);
+        if (this.#last?.path === parent) return await task(placeIn(this.#last.directory, baseName(path)));
+        const way = { mode: 0o777, isDurable, onMade: this.#onMade };
+        const directory = await this.#synced.wayDown(this.#root, components(parent), way);
+        if (this.#keepsLast && parent !== '') await this.#keep({ path: parent, directory });
+        else if (parent !== '') opened = directory;
+        return await task(placeIn(directory, baseName(path)));
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw error;
         const message = `A directory on the way to ${JSON.stringify(path)} was removed in that moment.`;
         throw new SealiftError('busy', message, { cause: error });
       } finally {
-        for (const each of opened) await each.close();
+        await opened?.close();
       }
     });
   }
 
-  /** To be called once a directory was made under `path`. */
-  directoryMade(path: string): void {
-    this.#synced.madeIn(parentPath(path));
-    this.#onMade(path);
-  }
+  /** To be called once a directory was made in the one that is `node`, or has come there. */
+  readonly directoryMadeIn = (node: string): void => {
+    this.#synced.madeIn(node);
+    this.#onMade(node);
+  };
 
   /** To be called before another thread begins to make directories. */
   makingElsewhere(): void {
-    this.#synced.uncertain();
+    this.#synced.uncertain(this);
   }
 
-  /** To be called once that has ended: these were made; undefined if nobody knows which. */
-  madeElsewhere(paths: readonly string[] | undefined): void {
-    if (paths === undefined) this.#synced.forget();
-    else for (const path of paths) this.directoryMade(path);
-    this.#synced.certain();
-  }
-
-  /** To be called once a directory bears another name, with all that is in it. */
-  directoryMoved(): void {
-    this.#synced.forget();
+  /** To be called once that has ended: they were made in these; undefined if nobody knows in which. */
+  madeElsewhere(nodes: readonly string[] | undefined): void {
+    if (nodes === undefined) this.#synced.forget();
+    else for (const node of nodes) this.#synced.madeIn(node);
+    this.#synced.certain(this);
   }
 
   /** Runs `task` with the directory `path` open. */

@@ -28,7 +28,6 @@ export interface VersionsOptions {
 export class Versions {
   readonly #options: VersionsOptions;
   readonly #ids: VersionIds;
-  readonly #synced = new SyncedDirectories();
 
   constructor(options: VersionsOptions) {
     this.#options = options;
@@ -94,23 +93,9 @@ export class Versions {
   }
 
   /** Opens the directory of the versions of `path`, with the whole way to it made, and, if it is to be durable, on disk. */
-  async #makeDirectory(path: string, isDurable: boolean): Promise<Directory> {
-    let directory = await this.#options.root.enter('.');
-    let way = '';
-    for (const name of versionDirectory(path)) {
-      const [parent, parentWay] = [directory, way];
-      way = `${way}/${name}`;
-      try {
-        directory = (await parent.enterOrMake(name, 0o700, () => this.#synced.madeIn(parentWay))).directory;
-        if (isDurable) await this.#synced.sync(parentWay, parent);
-      } catch (error) {
-        if (directory !== parent) await directory.close();
-        throw error;
-      } finally {
-        await parent.close();
-      }
-    }
-    return directory;
+  #makeDirectory(path: string, isDurable: boolean): Promise<Directory> {
+    const { files, root } = this.#options;
+    return SyncedDirectories.of(files).wayDown(root, versionDirectory(path), { mode: 0o700, isDurable });
   }
 
   /** Gives what stands at `from` the name `version` too; what it returns takes that back. */

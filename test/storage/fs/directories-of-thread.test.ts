@@ -9,6 +9,7 @@ import type {
 } from '../../../src/storage/fs/small-files.ts';
 import { putText } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
+import { directoryNode } from './directory-node.ts';
 import { watchSyncs } from './watched-syncs.ts';
 
 /** A thread that makes the directory `d` for each batch, and answers when it is told to. */
@@ -80,7 +81,7 @@ test('a way that the thread has made and not told of yet is synced whole', async
   await thread.reached;
   expect(await putToDisk('d/file')).toEqual(['', '/d']);
   expect(await putToDisk('d/another')).toEqual(['', '/d']);
-  thread.answer({ answers: [{ passed: true }], made: ['d'] });
+  thread.answer({ answers: [{ passed: true }], made: [await directoryNode(root.path)] });
   await inMemory;
   // What it has told of is known, and need not be doubted any more.
   expect(await putToDisk('d/third')).toEqual(['', '/d']);

@@ -4,8 +4,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { systemFiles } from '../../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { KeyedMutex } from '../../../src/storage/keyed-mutex.ts';
+import { putText } from '../../contract/store/samples.ts';
 import { failureOf } from '../../support/failure.ts';
 import { temporaryRoot } from '../temporary-root.ts';
+import { watchSyncs } from './watched-syncs.ts';
 
 test('a condition is judged alone under a name, from whichever root it is written to', async () => {
   const root = temporaryRoot();
@@ -38,4 +40,22 @@ test('a condition is judged alone under a name, from whichever root it is writte
   gate.resolve();
   expect((await won).size).toBe(3);
   expect((await lost).code).toBe('precondition-failed');
+});
+
+test('a directory that was made from one root is synced for a file that is put from the other', async () => {
+  const root = temporaryRoot();
+  mkdirSync(root.at('inner'));
+  const outer = await FileStore.open({ root: root.path });
+  const inner = await FileStore.open({ root: root.at('inner') });
+  onTestFinished(async () => {
+    await outer[Symbol.asyncDispose]();
+    await inner[Symbol.asyncDispose]();
+    root.remove();
+  });
+  const synced = await watchSyncs(root.at('inner'));
+  await putText(inner, 'old/file', '', { durability: 'disk' });
+  await putText(outer, 'inner/new/in memory', '');
+  synced.splice(0);
+  await putText(inner, 'new/file', '', { durability: 'disk' });
+  expect(synced).toEqual(['', '/new']);
 });

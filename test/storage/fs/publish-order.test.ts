@@ -39,20 +39,20 @@ function orderOfCalls(): string[] {
 
 const isDirectory = (path: string) => !/\/(inline-|link-|0a1b-2c3d|upload-1|file)[^/]*$/.test(path);
 
-test('a new file is synced and closed before it is linked, and every new directory after that', async () => {
+test('a new file is synced and closed before it is linked, and every new directory before that', async () => {
   await putText(subject.store, 'kept/file', '', { durability: 'disk' });
   files.heal();
   await putText(subject.store, 'kept/new/deep/file', 'text', { ...ABSENT, durability: 'disk' });
   expect(orderOfCalls()).toEqual([
     'file.write /uploads/inline',
     'mkdir /kept/new',
+    'file.sync /kept',
     'mkdir /kept/new/deep',
+    'file.sync /kept/new',
     'file.sync /uploads/inline',
     'file.close /uploads/inline',
     'link /uploads/inline /kept/new/deep/file',
     'unlink /uploads/inline',
-    'file.sync /kept',
-    'file.sync /kept/new',
     'file.sync /kept/new/deep',
   ]);
 });
@@ -69,6 +69,22 @@ test('a file that may replace another is renamed, and only its own directory is 
     'file.sync /kept',
   ]);
 });
+
+test.each(['disk', 'memory'] as const)(
+  'however long the way is, few of its directories are open at once (%s)',
+  async (durability) => {
+    let most = 0;
+    files.heal(() => {
+      most = Math.max(most, files.openCount);
+      return undefined;
+    });
+    const way = Array.from({ length: 100 }, () => 'd').join('/');
+    const before = files.openCount;
+    for (const name of ['first', 'second'])
+      await putText(subject.store, `${way}/${name}`, '', { durability });
+    expect(most - before).toBeLessThanOrEqual(4);
+  },
+);
 
 describe('a directory on the way to a file that has to be on disk', () => {
   const put = (path: string) => putText(subject.store, path, '', { ...ABSENT, durability: 'disk' });
@@ -102,7 +118,7 @@ describe('a directory on the way to a file that has to be on disk', () => {
     await subject.store.mkdir('a/b/c', {});
     files.failNamed('file.sync', 'EIO', { path: '/a' });
     expect(await codeOf(put('a/b/file'))).toBe('internal');
-    await subject.store.remove('a/b/file', { recursive: false });
+    expect(await codeOf(subject.store.stat('a/b/file'))).toBe('not-found');
     expect(await directorySyncs('a/b/file')).toEqual(['file.sync /a', 'file.sync /a/b']);
     await subject.store.mkdir('z/b/new', {});
     await subject.store.remove('a', { recursive: true });
@@ -173,17 +189,17 @@ test('a sync that failed is not repeated', async () => {
   expect(await codeOf(subject.store.stat('file'))).toBe('not-found');
 });
 
-test('what moves onto a file is synced first, and both directories afterwards', async () => {
+test('what moves onto a file is synced first, with the way there, and both directories afterwards', async () => {
   const { store } = subject;
   await putText(store, 'a/file', 'new');
   await putText(store, 'b/file', 'old');
   files.heal();
   await store.move('a/file', 'b/file', ANY);
   expect(orderOfCalls()).toEqual([
+    'file.sync ',
     'file.sync /a/file',
     'file.close /a/file',
     'rename /a/file /b/file',
-    'file.sync ',
     'file.sync /b',
     'file.sync /a',
   ]);
