@@ -1,10 +1,11 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { link, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
+import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import type { RawAnswer, RawClient } from '../support/raw-client.ts';
 import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
-import { startDirectoryServer, startTestServer } from '../support/test-server.ts';
+import { startDirectoryServer, startTestServer, temporaryDirectory } from '../support/test-server.ts';
 
 const CONTENT = bytesOf(100);
 
@@ -170,3 +171,22 @@ describe('listings', () => {
     expect(resultIn(await client.askOk('search', { query: `${'*a'.repeat(400)}b` }))).toEqual([]);
   });
 });
+
+test.each([0, 60_000])(
+  'a move onto another name of the same file leaves that alone (versions kept for %i ms)',
+  async (keepVersionsMs) => {
+    const root = await temporaryDirectory();
+    const store = await FileStore.open({ root, keepVersionsMs });
+    onTestFinished(() => store[Symbol.asyncDispose]());
+    const { login } = await startTestServer({ store });
+    const mover = await login();
+    await putInline(mover, 'dir/file', CONTENT);
+    await link(join(root, 'dir/file'), join(root, 'dir/again'));
+    await link(join(root, 'dir/file'), join(root, 'again'));
+    await mover.askOk('move', { path: 'dir/file', to: 'dir/again' });
+    expect(await readdir(join(root, 'dir'))).toEqual(['again']);
+    await mover.askOk('move', { path: 'dir/again', to: 'again' });
+    expect(await readdir(join(root, 'dir'))).toEqual([]);
+    expect(await fetched(mover, 'again')).toEqual(CONTENT);
+  },
+);

@@ -38,7 +38,8 @@ import {
   replacing,
   type Publisher,
 } from './publish.ts';
-import { removeTreeAside, renameEntry } from './read-only-directories.ts';
+import { removeTreeAside } from './read-only-directories.ts';
+import { renamePlace } from './rename-place.ts';
 import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StagingArea } from './staging-area.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
@@ -206,15 +207,12 @@ export class FileStore implements Store {
     await this.#tree.at(path, (place) =>
       this.#names.run(path, async () => {
         const entry = await this.#existing(place, path);
-        const { versions } = this.#publisher;
+        const [{ versions }, { removed }] = [this.#publisher, this.#state];
         const isKept = entry.type === 'file' || (entry.type === 'directory' && recursive);
         if (versions !== undefined && isKept) await versions.retire(place, path);
         else if (entry.type !== 'directory') await this.#files.unlink(place.systemPath);
         else if (!recursive) await this.#files.rmdir(place.systemPath);
-        else {
-          const aside = this.#state.removed.child(uniqueName(this.#random));
-          await removeTreeAside(this.#files, place.systemPath, aside);
-        }
+        else await removeTreeAside(this.#files, place.systemPath, removed.child(uniqueName(this.#random)));
       }),
     );
   }
@@ -238,7 +236,7 @@ export class FileStore implements Store {
           if (existing && moved.type === 'file') await this.#lost.sync(this.#files, from, moved);
           const node = await target.directory.node();
           await replacing(this.#publisher, target, existing, () =>
-            renameEntry(this.#files, from.systemPath, target.systemPath),
+            renamePlace(this.#files, from, target, { moved, existing }),
           ).catch(async (error: unknown) => {
             // What was to be moved is gone, or, if it stands, the directory that it was to come to.
             if (systemCode(error) === 'ENOENT') await this.#existing(from, path);

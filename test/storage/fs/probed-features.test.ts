@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { systemFiles, type FileSystem } from '../../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
+import { ANY, putText, textOf } from '../../contract/store/samples.ts';
 import { FaultyFiles } from '../../support/faulty-files.ts';
 import { useFileStore } from './file-store.ts';
 
@@ -15,13 +16,14 @@ const composed = (name: string) => name.normalize('NFC');
 function foldingFiles(fold: (name: string) => string): FileSystem {
   // Only what is reached through an open directory: the path of the root is this machine's.
   const folded = (path: string) =>
-    path.startsWith('/proc/') ? join(dirname(path), fold(basename(path))) : path;
+    path.startsWith('/proc/') ? `${dirname(path)}/${fold(basename(path))}` : path;
   return {
     ...systemFiles,
     open: (path, ...rest) => systemFiles.open(folded(path), ...rest),
     mkdir: (path, mode) => systemFiles.mkdir(folded(path), mode),
     lstat: (path) => systemFiles.lstat(folded(path)),
     unlink: (path) => systemFiles.unlink(folded(path)),
+    rename: (from, to) => systemFiles.rename(folded(from), folded(to)),
   };
 }
 
@@ -37,6 +39,15 @@ test.each<[string, (name: string) => string, boolean, boolean]>([
   const state = readdirSync(subject.root.path).find((name) => upperCase(name) === '.SEALIFT') ?? '';
   const names = readdirSync(subject.root.at(state), { recursive: true, encoding: 'utf8' });
   expect(names.filter((name) => !/^(uploads|removed|published)$/i.test(name))).toEqual([]);
+});
+
+test('a file whose name is spelt in another way by a move stays', async () => {
+  const store = await FileStore.open({ root: subject.root.path, files: foldingFiles(upperCase) });
+  await putText(store, 'd/file', 'text');
+  await store.move('d/file', 'd/FILE', ANY);
+  await store.move('d/FILE', 'D/FILE', ANY);
+  expect(await textOf(store, 'd/file')).toBe('text');
+  await store[Symbol.asyncDispose]();
 });
 
 test.each([2_000, 1_000, 10, 1])('where times are kept to %i ms', async (grain) => {
