@@ -27,6 +27,14 @@ export interface BlockHooks {
   onAccepted?: () => void;
 }
 
+/** What a commit says, and what whoever says it may do by then. */
+export interface CommitRequest {
+  size: number;
+  digest: string;
+  /** As in `ReplaceOptions`; the upload may have begun with more. */
+  mayReplace: boolean;
+}
+
 /** What blocks and commits of an upload are judged by. */
 export interface UploadFacts {
   id: string;

@@ -13,6 +13,7 @@ import {
   checkPlace,
   checkWhole,
   type BlockHooks,
+  type CommitRequest,
   type ShortBlock,
   type UploadFacts,
   type UploadRequest,
@@ -27,14 +28,6 @@ export interface UploadParts {
   store: Store;
   stored: StoredUpload;
   logger: Logger;
-}
-
-/** What a commit says, and what whoever says it may do by then. */
-export interface CommitRequest {
-  size: number;
-  digest: string;
-  /** As in `ReplaceOptions`; the upload may have begun with more. */
-  mayReplace: boolean;
 }
 
 type State = 'open' | 'committing' | 'superseded' | 'ended';
@@ -65,6 +58,8 @@ export class Upload {
   /** Why it was given up. */
   #failure: SealiftError | undefined;
   #committing = Promise.resolve();
+  /** Never rejects. What is held is not known before it has ended. */
+  #closing = Promise.resolve();
 
   constructor({ id, owner, key, request, store, stored, logger }: UploadParts) {
     this.id = id;
@@ -216,9 +211,18 @@ export class Upload {
       await this.#writesSettled();
       await this.#committing;
     }
-    const stored = this.#stored;
+    await (this.#stored === undefined ? this.#closing : this.#closeStored(this.#stored));
+  }
+
+  #closeStored(stored: StoredUpload): Promise<void> {
     this.#stored = undefined;
-    await stored?.close();
+    const closing = stored.close().catch((error: unknown) => {
+      // Of data that could not be brought to the disk the store keeps nothing.
+      this.#forgetHeld();
+      throw error;
+    });
+    this.#closing = closing.catch(nothing);
+    return closing;
   }
 
   async #discard(): Promise<void> {
@@ -254,14 +258,14 @@ export class Upload {
       this.#held.delete(index);
       // Another block may have failed before, and the data may be open anew since.
       if (this.#stored === stored) {
-        this.#stored = undefined;
         this.#heldIsKnown = false;
+        this.#closeStored(stored).catch((closeError: unknown) =>
+          this.#logger.warn({ err: closeError }, 'closing a failed upload'),
+        );
       }
       // What is being hashed just now may have been read before it was spoilt.
       await this.#opening?.then(() => this.#held.delete(index), nothing);
-      await stored
-        .close()
-        .catch((closeError: unknown) => this.#logger.warn({ err: closeError }, 'closing a failed upload'));
+      await this.#closing;
       throw error;
     }
     this.#held.set(index, raw);
@@ -307,6 +311,7 @@ export class Upload {
   }
 
   async #reopen(): Promise<StoredUpload> {
+    await this.#closing;
     const { path, size, algorithm } = this.request;
     const short = this.#short;
     const stored = await this.#store.openUpload(this.key, {
@@ -335,6 +340,7 @@ export class Upload {
 
   async #writesSettled(): Promise<void> {
     while (this.#writing.size > 0) await Promise.all(this.#writing.values());
+    await this.#closing;
   }
 }
 

@@ -8,9 +8,9 @@ import { KeyedMutex } from '../storage/keyed-mutex.ts';
 import type { OpenUploadOptions, Store } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
 import { noSuchUpload, receiptOf, takenOver } from './upload-answers.ts';
-import type { UploadRequest } from './upload-checks.ts';
+import type { CommitRequest, UploadRequest } from './upload-checks.ts';
 import { uploadKey } from './upload-keys.ts';
-import { Upload, type CommitRequest } from './upload.ts';
+import { Upload } from './upload.ts';
 
 /** How long a publication is remembered for a commit that is said again, in milliseconds: longer than any client retries. */
 const PUBLISHED_MEMORY_MS = 86_400_000;
@@ -142,10 +142,11 @@ export class Uploads {
 
   /** `user` works with none of them any more: what nobody works with is closed, and kept for whoever resumes it. */
   async leave(user: object, uploads: Iterable<Upload>): Promise<void> {
-    for (const upload of uploads) {
+    const closing = [...uploads].map(async (upload) => {
       upload.removeUser(user);
       if (!upload.hasUsers) await upload.close();
-    }
+    });
+    await Promise.all(closing);
     for (const upload of this.#byId.values()) {
       if (this.#byId.size <= MAX_REMEMBERED) break;
       if (!upload.hasUsers) this.#forget(upload);

@@ -197,7 +197,7 @@ export interface StoredUpload {
    * closed and its data kept, unless that could not be brought to the disk: then it is gone, and nothing is held.
    */
   publish(publication: Publication, size: number, record: PublishedRecord & { id: string }): Promise<Entry>;
-  /** Ends the upload and keeps its data. May be called again. */
+  /** Ends the upload and keeps its data. If it throws, that could not be brought to the disk: it is gone, and nothing is held. May be called again. */
   close(): Promise<void>;
   /** Ends the upload and removes its data. May be called again. */
   discard(): Promise<void>;

@@ -82,8 +82,9 @@ export async function publishTemporary(
         return publishedEntry(files, place, path);
       }),
     );
-  } finally {
-    await temporary.file.close().catch(() => undefined);
+  } catch (error) {
+    await orWithoutData(files, temporary, () => temporary.file.close());
+    throw error;
   }
 }
 
@@ -123,10 +124,10 @@ export async function replacing(
 }
 
 /**
- * Runs `write`, which brings the data to the disk. The system says only once that it could not, and keeps what it lost
+ * Runs `write`, which brings the data to the disk, and removes the data if it throws. The system says only once that it could not, and keeps what it lost
  * in its memory as if it were written: whoever went on with this data would be told that all is well.
  */
-async function orWithoutData(
+export async function orWithoutData(
   files: FileSystem,
   { systemPath, file }: TemporaryFile,
   write: () => Promise<void>,

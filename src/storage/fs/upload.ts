@@ -15,6 +15,7 @@ import { statsAt, unlinkIfThere } from './entries.ts';
 import { closingFile, readFully } from './file-bytes.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 import type { Publications } from './publications.ts';
+import { orWithoutData } from './publish.ts';
 import { explaining, storeError } from './store-errors.ts';
 
 interface UploadParts {
@@ -35,7 +36,7 @@ export async function openFileUpload(parts: UploadParts, options: OpenUploadOpti
     const start = await startFrom(parts, options, file);
     return new FileUpload(parts, options.path, file, start.base, start.held);
   } catch (error) {
-    await file.close().catch(() => undefined);
+    await orWithoutData(files, { systemPath, file }, () => file.close()).catch(() => undefined);
     // What this call made it takes away again; what it found stays, unless it would keep the disk full.
     if (found === undefined || isDiskFull(error))
       await unlinkIfThere(files, systemPath).catch(() => undefined);
@@ -143,7 +144,9 @@ class FileUpload implements StoredUpload {
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    await explaining(this.#path, () => this.#file.close());
+    const { files, systemPath } = this.#parts;
+    const file = this.#file;
+    await explaining(this.#path, () => orWithoutData(files, { systemPath, file }, () => file.close()));
   }
 
   async discard(): Promise<void> {

@@ -10,6 +10,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { systemFiles } from '../../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
+import type { StoredUpload } from '../../../src/storage/store.ts';
 import { BLOCK_BYTES } from '../../../src/transfer/blocks.ts';
 import {
   ABSENT,
@@ -64,6 +65,21 @@ describe('data that could not be brought to the disk is held no more, and has to
     for (const [index, content] of Object.entries(BLOCKS)) await again.write(Number(index), content);
     await again.publish(publication('file', { durability: 'disk' }), SIZE, record('file', SIZE));
     expect((await contentOf(subject.store, 'file')).equals(Buffer.concat(Object.values(BLOCKS)))).toBe(true);
+  });
+
+  test.each<[string, (upload: StoredUpload) => Promise<unknown>]>([
+    ['it was only closed', (upload) => upload.close()],
+    [
+      'its publication was refused',
+      (upload) => upload.publish(publication('taken', ABSENT), SIZE, record('taken', SIZE)),
+    ],
+  ])('file.close failed where %s', async (_, end) => {
+    await putText(subject.store, 'taken', 'text');
+    const upload = await uploadOf(subject.store, options, BLOCKS);
+    files.failNamed('file.close', 'EIO', { path: KEY });
+    expect(await codeOf(end(upload))).toBe('internal');
+    files.heal();
+    expect((await subject.store.openUpload(KEY, options)).held.heldCount).toBe(0);
   });
 
   test('also where it cannot be removed', async () => {
