@@ -138,7 +138,7 @@ class DownloadRun {
     const ranges = blockRanges(count, (index) => !this.#have.has(index));
     await workOverStreams(
       {
-        tasks: pieces(ranges, most),
+        tasks: () => pieces(ranges, most),
         carry: async (range, { client: stream, signal, onPartDone }) => {
           const left = this.#missingOf(range);
           if (left.count === 0) return;

@@ -5,7 +5,11 @@
 export class SharedTasks<T extends object> {
   readonly #fresh: AsyncIterator<T>;
   readonly #givenBack: T[] = [];
+  /** What was made and not taken yet, since something that was given back came before it. */
+  readonly #made: T[] = [];
+  #isMaking = false;
   #isExhausted = false;
+  #failure: { error: unknown } | undefined;
   #isStopped = false;
   #underWay = 0;
   #changed = Promise.withResolvers<void>();
@@ -17,13 +21,15 @@ export class SharedTasks<T extends object> {
   /** The next task; undefined once all are done. Waits while what is under way may still be given back. Throws what the tasks throw. */
   async take(): Promise<T | undefined> {
     while (!this.#isStopped) {
-      const task = this.#givenBack.shift() ?? (await this.#takeFresh());
+      const task = this.#givenBack.shift() ?? this.#made.shift();
       if (task !== undefined) {
         this.#underWay += 1;
         return task;
       }
-      if (this.#givenBack.length > 0) continue;
-      if (this.#underWay === 0) return undefined;
+      if (this.#failure) throw this.#failure.error;
+      if (!this.#isExhausted) void this.#make();
+      else if (this.#underWay === 0) return undefined;
+      // Not only for a fresh one: that may have to wait until what was given back is done.
       await this.#changed.promise;
     }
     return undefined;
@@ -48,12 +54,18 @@ export class SharedTasks<T extends object> {
     await this.#fresh.return?.();
   }
 
-  async #takeFresh(): Promise<T | undefined> {
-    if (this.#isExhausted) return undefined;
-    const next = await this.#fresh.next();
-    if (next.done !== true) return next.value;
-    this.#isExhausted = true;
-    return undefined;
+  async #make(): Promise<void> {
+    if (this.#isMaking) return;
+    this.#isMaking = true;
+    try {
+      const next = await this.#fresh.next();
+      if (next.done === true) this.#isExhausted = true;
+      else this.#made.push(next.value);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#isMaking = false;
+    this.#tell();
   }
 
   #tell(): void {

@@ -8,8 +8,8 @@ import { retrying, type TransferOptions } from './transfer-options.ts';
 
 /** The tasks of one transfer, and how one of them is done on a connection. */
 export interface StreamedWork<T extends object> {
-  /** Made one after the other, when somebody has time for it. */
-  tasks: AsyncIterable<T>;
+  /** Made one after the other, when somebody has time for it; `over` fires when no more are wanted. */
+  tasks: (over: AbortSignal) => AsyncIterable<T>;
   /**
    * Does one task; `signal` fires when it is not wanted any more. May be called again for a task that failed.
    * `onReceived`: as for `Carry`. `onPartDone`: to be called when some of the task is done for good.
@@ -45,7 +45,8 @@ export async function workOverStreams<T extends object>(
   options: StreamsOptions,
 ): Promise<void> {
   const { connector, client, streams = 1, clock = systemClock, signal } = options;
-  const tasks = new SharedTasks(work.tasks);
+  const over = new AbortController();
+  const tasks = new SharedTasks(work.tasks(over.signal));
   try {
     if (streams > 1) return await new Streams(tasks, work.carry, options).work(connector.streams(streams));
     await new ConnectionWorker(client, {
@@ -54,6 +55,8 @@ export async function workOverStreams<T extends object>(
       clock,
     }).run();
   } finally {
+    // The next may be waiting for room that those have which are not done.
+    over.abort();
     await tasks.stop();
   }
 }

@@ -165,7 +165,7 @@ class UploadRun {
     try {
       await workOverStreams(
         {
-          tasks: this.#encoded(this.#missing(held, digests), client),
+          tasks: (over) => this.#encoded(this.#missing(held, digests, over), client),
           carry: (block, on) =>
             this.#send(block, { ...on, id, held, algorithm: digests.algorithm, progressed }),
         },
@@ -187,9 +187,10 @@ class UploadRun {
   }
 
   /** The blocks that the server does not hold, in their order. */
-  async *#missing(held: BlockMap, digests: SourceDigests): AsyncGenerator<ReadBlock> {
+  async *#missing(held: BlockMap, digests: SourceDigests, over: AbortSignal): AsyncGenerator<ReadBlock> {
     const unread = this.#unread(held, digests);
-    const read = mapConcurrently(unread, READS_AT_ONCE, (index) => this.#read(index));
+    const signal = anySignal(over, this.#options.signal);
+    const read = mapConcurrently(unread, READS_AT_ONCE, (index) => this.#read(index, signal));
     for await (const { index, bytes, release } of read) {
       if (bytes === undefined) return;
       const raw = digests.take(index, bytes);
@@ -222,8 +223,10 @@ class UploadRun {
     this.#tellDone();
   }
 
-  async #read(index: number): Promise<{ index: number; bytes: Buffer | undefined; release: () => void }> {
-    const { signal } = this.#options;
+  async #read(
+    index: number,
+    signal: AbortSignal,
+  ): Promise<{ index: number; bytes: Buffer | undefined; release: () => void }> {
     const release = await this.#connector.blocks.take(1, signal);
     this.#room.add(release);
     // A stream may keep us waiting for ever.

@@ -164,6 +164,20 @@ test('a file may have more blocks than there is room for', async () => {
   expect(await move(setting, 'put', connector, { streams: 2, bytes })).toMatchObject({ retries: 0 });
 });
 
+test.each([1, 2])('goes on when all of %i connections are cut while all room is taken', async (streams) => {
+  const setting = await startSetting({ stallAfterBytes: { up: MIB / 2 } });
+  const { proxy } = setting;
+  const connector = setting.connector();
+  // As other files of the same run do.
+  const release = await connector.blocks.take(126);
+  const moving = move(setting, 'put', connector, { streams, bytes: noise(9 * MIB) });
+  await until(() => proxy.connections === streams && proxy.bytesUp >= MIB / 2);
+  proxy.faults = {};
+  proxy.cutAll();
+  await moving;
+  release();
+});
+
 test('a stream of unknown length is sent on several connections, in pieces as they come', async () => {
   const { connector, root } = await startSetting({
     cut: { afterBytes: 4 * MIB, mode: 'rst', direction: 'up', times: 3 },

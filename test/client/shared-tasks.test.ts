@@ -40,6 +40,24 @@ test('what was given back goes to who waits, before anything fresh', async () =>
   expect(await tasks.take()).toBeUndefined();
 });
 
+test('what is given back goes to who waits for a fresh one, which may not come before that is done', async () => {
+  const gate = Promise.withResolvers<void>();
+  const tasks = new SharedTasks(
+    (async function* () {
+      yield* listed('a');
+      await gate.promise;
+      yield* listed('b');
+    })(),
+  );
+  const first = await tasks.take();
+  const waiting = tasks.take();
+  tasks.giveBack(first as { name: string });
+  expect(await waiting).toEqual(named('a'));
+  gate.resolve();
+  tasks.done();
+  expect(await tasks.take()).toEqual(named('b'));
+});
+
 test('nothing at all is soon done', async () => {
   expect(await new SharedTasks(listed()).take()).toBeUndefined();
 });
