@@ -4,8 +4,16 @@ import type { Client, PutOptions } from './client.ts';
 
 /** How it is published. */
 export interface UploadPublishingOptions extends Pick<PutOptions, 'durability' | 'mtimeMs' | 'signal'> {
-  /** Called when all is sent and before the name is taken: for whatever has to make room. */
-  beforePublishing?: ((client: Client) => Promise<void>) | undefined;
+  /** Called when all is sent and before the name is taken: for whatever has to make room. What it resolves with takes that back. */
+  beforePublishing?: ((client: Client) => Promise<TakeBack | undefined>) | undefined;
+}
+
+/** Called when the server is found to have no place for what was to be published. */
+export type TakeBack = (client: Client) => Promise<void>;
+
+/** Whether the server says that it cannot or must not keep what it was sent, now or later. */
+export function hasNoPlace(error: unknown): boolean {
+  return isSealiftError(error, 'quota-exceeded', 'no-space', 'too-large', 'forbidden');
 }
 
 /** An upload of which all was sent. */
@@ -24,6 +32,7 @@ export class UploadPublishing {
   readonly #options: UploadPublishingOptions;
   /** What was sent and not answered: it may have been done. */
   #unanswered: Commit | 'inline' | undefined;
+  #takeBack: TakeBack | undefined;
 
   constructor(path: string, options: UploadPublishingOptions) {
     this.#path = path;
@@ -89,7 +98,7 @@ export class UploadPublishing {
     publish: () => Promise<Receipt>,
   ): Promise<Receipt> {
     const isRepeated = this.#unanswered !== undefined;
-    if (!isRepeated) await this.#options.beforePublishing?.(client);
+    if (!isRepeated) this.#takeBack = await this.#options.beforePublishing?.(client);
     try {
       const receipt = await publish();
       this.#unanswered = undefined;
@@ -99,6 +108,8 @@ export class UploadPublishing {
         isRepeated &&
         isSealiftError(error, 'exists', 'precondition-failed', 'forbidden') &&
         error.details['digest'] === digest;
+      // What goes wrong with that is the smaller trouble.
+      if (!isOwn && hasNoPlace(error)) await this.#takeBack?.(client).catch(() => undefined);
       if (!isOwn) throw error;
       const { mtimeMs, etag = '' } = await this.#standing(client, error);
       const { durability = 'disk' } = this.#options;

@@ -145,7 +145,7 @@ test('an abort before a small file is sent leaves what it would replace where it
   const controller = new AbortController();
   const source = await openFileSource(await local(noise(5), 'x'));
   source.assertUnchanged = async () => controller.abort();
-  const beforePublishing = vi.fn(() => Promise.resolve());
+  const beforePublishing = vi.fn(() => Promise.resolve(undefined));
   const error = await failureOf(
     upload(connector(), source, 'file', { signal: controller.signal, beforePublishing }),
   );

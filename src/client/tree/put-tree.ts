@@ -11,6 +11,7 @@ import type { Connector } from '../connector.ts';
 import type { ResumeKeys } from '../resume-keys.ts';
 import { retrying, type TransferOptions } from '../transfer-options.ts';
 import type { UploadOptions } from '../upload-options.ts';
+import { hasNoPlace, type TakeBack } from '../upload-publishing.ts';
 import { upload } from '../upload.ts';
 import type { SendAction } from './action.ts';
 import { localDigest, remoteDigest } from './content-digest.ts';
@@ -139,8 +140,7 @@ export class PutTree implements TreeDirection {
       const options: UploadOptions = { ...this.#options, ...hooks, durability: 'memory' };
       if (source.mode !== undefined) options.mode = archive ? source.mode : source.mode & ~process.umask();
       if (mustBeNew && existing === undefined && !again) options.if = 'absent';
-      if (existing !== undefined)
-        options.beforePublishing = async (on) => void (await this.#keepBackup(on, existing.path));
+      if (existing !== undefined) options.beforePublishing = (on) => this.#keepBackup(on, existing.path);
       if (isLarge && usesDelta(this.#options, action) && (await this.#mayRead())) options.base = 'existing';
       if (isLarge && resumeKeys !== undefined)
         options.resume = { keys: resumeKeys, name: this.#resumeName(local, remote) };
@@ -169,11 +169,15 @@ export class PutTree implements TreeDirection {
   link({ entry, to, existing }: SendAction): Promise<Client | undefined> {
     const path = this.#remote(to);
     let toKeep = existing?.path;
+    let takeBack: TakeBack | undefined;
     return this.#ask(async (client) => {
       // Asked again, it would take what was made meanwhile for what stood before, and put that in the place of the backup.
-      if (toKeep !== undefined) await this.#keepBackup(client, toKeep);
+      if (toKeep !== undefined) takeBack = await this.#keepBackup(client, toKeep);
       toKeep = undefined;
-      await client.symlink(path, entry.target ?? '');
+      await client.symlink(path, entry.target ?? '').catch(async (error: unknown) => {
+        if (hasNoPlace(error)) await takeBack?.(client).catch(() => undefined);
+        throw error;
+      });
       await client.set(path, { mtimeMs: entry.mtimeMs });
       return client;
     });
@@ -202,7 +206,7 @@ export class PutTree implements TreeDirection {
 
   async remove({ path, type }: TreeEntry): Promise<void> {
     await this.#ask(async (client) => {
-      if (type !== 'directory' && (await this.#keepBackup(client, path))) return;
+      if (type !== 'directory' && (await this.#keepBackup(client, path)) !== undefined) return;
       await client.remove(this.#remote(path)).catch(passOverGone).catch(explainNotEmpty);
     });
   }
@@ -235,18 +239,19 @@ export class PutTree implements TreeDirection {
     return joinPath(this.#options.top, path);
   }
 
-  /** Moves what stands under `path` into the backup directory; false if there is none. */
-  async #keepBackup(client: Client, path: string): Promise<boolean> {
+  /** Moves what stands under `path` into the backup directory, and tells how to take that back; undefined if there is none. */
+  async #keepBackup(client: Client, path: string): Promise<TakeBack | undefined> {
     const { backupDirectory, top } = this.#options;
-    if (backupDirectory === undefined) return false;
+    if (backupDirectory === undefined) return undefined;
     const wanted = path === '' ? baseName(top) : path;
     let inTheWay: unknown;
     for (const name of backupNames(wanted)) {
       const condition = name === wanted ? {} : ({ if: 'absent' } as const);
       try {
         // Where nothing stands any more, it is there already: an answer was lost.
-        await client.move(this.#remote(path), joinPath(backupDirectory, name), condition).catch(passOverGone);
-        return true;
+        const kept = joinPath(backupDirectory, name);
+        await client.move(this.#remote(path), kept, condition).catch(passOverGone);
+        return (on) => on.move(kept, this.#remote(path), { if: 'absent' });
       } catch (error) {
         if (!isSealiftError(error, 'is-directory', 'not-directory', 'exists')) throw error;
         inTheWay ??= error;

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 
 import { isChange } from '../../../src/client/tree/action.ts';
 import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
-import { MIB, noise } from '../setting.ts';
+import { temporaryDirectory, tokenOf, usersToml } from '../../support/test-server.ts';
+import { MIB, noise, startSetting } from '../setting.ts';
 import { copy, startTrees, WAYS } from './tree-setting.ts';
 
 const SOURCE = {
@@ -107,4 +108,26 @@ describe.each(WAYS)('%s: an earlier backup that has the name as something else',
       Object.fromEntries(Object.entries(now).filter(([path]) => !path.endsWith('/'))),
     );
   });
+});
+
+test('what the server then has no place for leaves what it was to replace where it was', async () => {
+  const token = tokenOf('alice');
+  const usersFile = join(await temporaryDirectory(), 'users.toml');
+  // The tree with the three of it, and the directory of the backup.
+  await writeFile(usersFile, usersToml({ alice: { limits: 'quota-files = 5' } }), { mode: 0o600 });
+  const setting = await startSetting({}, { usersFile });
+  const source = { file: 'new', large: noise(2 * MIB, 2), link: { link: 'new' } };
+  const target = {
+    file: { content: 'old', mtimeMs: 1 },
+    large: { content: noise(2 * MIB, 1), mtimeMs: 1 },
+    link: { link: 'old' },
+  };
+  const trees = await startTrees('put', source, target, { setting });
+  const before = await contentsAt(trees.target);
+  const connector = setting.connector({ token });
+  const { told } = await copy(trees.direction({ connector, backupDirectory: 'backup' }));
+  const refused = 'quota-exceeded';
+  expect(told.failed).toEqual({ file: refused, large: refused, link: refused });
+  expect(await contentsAt(trees.target)).toEqual(before);
+  expect(await contentsAt(join(trees.target, '../backup'))).toEqual({});
 });
