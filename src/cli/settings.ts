@@ -38,19 +38,13 @@ export function named<T>(
   return (text) => {
     // Commander does not tell where the text comes from; one that stands in both is wrong in both.
     const isExported = envVar !== undefined && process.env[envVar] === (whole ?? text);
-    return blaming(isExported ? envVar : String(long), () => parse(text));
+    try {
+      return parse(text);
+    } catch (cause) {
+      if (!isSealiftError(cause)) throw cause;
+      throw new SealiftError(cause.code, `${isExported ? envVar : long}: ${cause.message}`, { cause });
+    }
   };
-}
-
-/** Lets what `parse` throws say where the wrong value stands, in the place of what it says of that itself. */
-function blaming<T>(where: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!isSealiftError(error)) throw error;
-    const cause = isSealiftError(error.cause) ? error.cause : error;
-    throw new SealiftError(cause.code, `${where}: ${cause.message}`, { cause });
-  }
 }
 
 const secrets = new WeakSet<Option>();
@@ -182,7 +176,13 @@ export function parsedValue(option: Option, value: unknown, where: string): unkn
   }
   const parse = option.parseArg as ((text: string, previous: unknown) => unknown) | undefined;
   if (parse === undefined) return texts[0];
-  return blaming(where, () => texts.reduce<unknown>((previous, text) => parse(text, previous), undefined));
+  try {
+    return texts.reduce<unknown>((previous, text) => parse(text, previous), undefined);
+  } catch (error) {
+    if (!isSealiftError(error) || !isSealiftError(error.cause)) throw error;
+    // What is wrong, without the option that nobody gave.
+    throw new SealiftError(error.code, `${where}: ${error.cause.message}`, { cause: error.cause });
+  }
 }
 
 /** `program` and every command in it. */

@@ -157,8 +157,8 @@ export class Tally {
 
   fail(error: SealiftError, path: string): void {
     this.#failed.push({ path, error, exitCode: exitCodeOf(error, this.#context.hasConnected) });
-    // What ends the run, or is asked for wrongly, is no matter of one file.
-    const isOfFile = error.code !== 'usage' && !this.isHopelessError(error);
+    // What ends the run, or is asked for wrongly, is no matter of one file; and what fails here names what it is about.
+    const isOfFile = !/^(usage|local-)/.test(error.code) && !this.isHopelessError(error);
     const place = isOfFile && !namesPlace(error.message, path) ? path : undefined;
     this.#context.terminal.failure(this.#command, error, path, place);
     if (error.code === 'forbidden') this.#asking ??= this.#askPermissions();
