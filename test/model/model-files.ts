@@ -67,6 +67,17 @@ export class ModelFiles {
     this.#place(path, { ...node, mode });
   }
 
+  /** Why what stands there does not let a file be published; undefined if it does. */
+  refusal(path: string, replacement: Replacement): Refusal | undefined {
+    try {
+      checkFileReplacement(this.standing(path), replacement);
+      return undefined;
+    } catch (error) {
+      if (error instanceof Refusal) return error;
+      throw error;
+    }
+  }
+
   makeDirectory(path: string, mode: number | undefined): boolean {
     const existing = this.find(path);
     if (existing !== undefined && existing.type !== 'directory') throw new Refusal('exists');

@@ -105,7 +105,7 @@ export class Model {
       case 'put': {
         const { path, mode } = act;
         const content = FILES.small[act.content] as Buffer;
-        this.#refuseBeyondQuota(by, act, told);
+        this.#refuseWithoutRoom(by, act, told, { path, replacement: this.#replacement(by, act) });
         files.publish(
           path,
           { type: 'file', content, mode: mode && mode | 0o400 },
@@ -217,7 +217,7 @@ export class Model {
     }
     const { path, ...live } = this.uploads.find(upload, owner);
     upload.users.add(by);
-    this.#refuseBeyondQuota(by, act, told);
+    this.#refuseWithoutRoom(by, act, told, { path, replacement: live });
     if (upload.size !== null && upload.size !== content.length) throw new Refusal('bad-request');
     this.uploads.reopen(upload);
     this.uploads.checkWhole(upload, content);
@@ -247,6 +247,18 @@ export class Model {
   }
 
   /** What lies where bob's quota counts. */
+  /** The same for a file that is published: where there is no room, what stands in its way is told before all else. */
+  #refuseWithoutRoom(
+    by: ClientName,
+    act: Act,
+    told: Told,
+    { path, replacement }: { path: string; replacement: Replacement },
+  ): void {
+    this.#refuseBeyondQuota(by, act, told);
+    if (by !== 'bob' || !this.#isNearlyFull(act)) return;
+    if (this.files.refusal(path, replacement)?.code === told.code) throw new Refusal(told.code);
+  }
+
   #lying(): { bytes: number; files: number } {
     const nodes = [...this.files.nodes].filter(([path]) => isWithin(path, BOBS)).map(([, node]) => node);
     const all = [...nodes, ...this.files.versions.filter(({ path }) => isWithin(path, BOBS))];
