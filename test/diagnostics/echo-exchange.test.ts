@@ -1,4 +1,5 @@
 import { Duplex, PassThrough, Readable } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 
 import { exchangeEcho } from '../../src/diagnostics/echo-exchange.ts';
@@ -27,7 +28,7 @@ function exchange(answer: (bytes: Buffer) => Buffer | null | undefined, input: R
 test('all that was sent comes back, and then it ends', async () => {
   const { result, output } = exchange((bytes) => bytes, Readable.from([Buffer.from('ab'), Buffer.from('c')]));
   expect(await result).toMatchObject({ bytes: 3 });
-  expect(String(output.read())).toBe('abc');
+  expect(await textOf(output.end())).toBe('abc');
 });
 
 test('nothing to send is no failure', async () => {

@@ -212,7 +212,8 @@ describe('trust', () => {
       expect(code).toBe(6);
       expect(events.at(-1)).toMatchObject({
         code: 'pin-mismatch',
-        details: { presented: pin, trusted: [OTHER_PIN] },
+        // A port may have been that of another server before.
+        details: { presented: pin, trusted: expect.arrayContaining([OTHER_PIN]) as string[] },
       });
     }
   });

@@ -1,6 +1,6 @@
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { nextTurn } from '../../src/clock.ts';
 import { SealiftError } from '../../src/errors.ts';
@@ -193,6 +193,7 @@ describe('over the wire', () => {
     test.each(Object.entries(make))('is not for its maker to change: %s', async (path, made) => {
       const root = await temporaryDirectory();
       const store = kind === 'memory' ? new MemoryStore() : await FileStore.open({ root });
+      onTestFinished(() => store[Symbol.asyncDispose]());
       const users: Record<string, TestUser> = { adder: { permissions: ['write', 'list'] }, owner: {} };
       const { login } = await startTestServer({ users, store });
       const [owner, adder] = [await login('owner'), await login('adder')];

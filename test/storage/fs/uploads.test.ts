@@ -79,7 +79,9 @@ describe('data that could not be brought to the disk is held no more, and has to
     files.failNamed('file.close', 'EIO', { path: KEY });
     expect(await codeOf(end(upload))).toBe('internal');
     files.heal();
-    expect((await subject.store.openUpload(KEY, options)).held.heldCount).toBe(0);
+    const again = await subject.store.openUpload(KEY, options);
+    expect(again.held.heldCount).toBe(0);
+    await again.discard();
   });
 
   test('also where it cannot be removed', async () => {
