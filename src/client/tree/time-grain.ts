@@ -1,10 +1,8 @@
+import { TIME_GRAINS_MS } from '../../storage/time-grains.ts';
 import type { TreeEntry } from './tree-entry.ts';
 
-/** Coarser than FAT no file system keeps times, whatever a server says. */
-export const MAX_GRAIN_MS = 2_000;
-
-/** What local file systems keep times to that keep them to no millisecond: FAT, ext with small inodes and some servers of files, exFAT. */
-const GRAINS_MS = [MAX_GRAIN_MS, 1_000, 10] as const;
+/** Coarser no file system keeps times, whatever a server says. */
+export const [MAX_GRAIN_MS] = TIME_GRAINS_MS;
 
 /**
  * What the file system of a local target keeps times to, in milliseconds. That all times in it happen to be whole seconds
@@ -16,7 +14,7 @@ export function localTimeGrain(
   target: ReadonlyMap<string, TreeEntry>,
 ): number {
   if (changedNs === undefined || changedNs % 10_000_000n !== 0n) return 1;
-  return GRAINS_MS.find((grain) => isKeptTo(target, grain)) ?? 1;
+  return TIME_GRAINS_MS.find((grain) => isKeptTo(target, grain)) ?? 1;
 }
 
 function isKeptTo(target: ReadonlyMap<string, TreeEntry>, grain: number): boolean {

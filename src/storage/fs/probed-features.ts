@@ -1,6 +1,7 @@
 import { floorMilliseconds } from '../../clock.ts';
 import type { Random } from '../../random.ts';
 import type { StoreFeatures } from '../store.ts';
+import { TIME_GRAINS_MS } from '../time-grains.ts';
 import type { Directory } from './directory.ts';
 import { statsAt, unlinkIfThere } from './entries.ts';
 import { OPEN, type FileSystem } from './file-system.ts';
@@ -26,16 +27,14 @@ export async function probedFeatures(
   };
 }
 
-/** To what file systems keep times that keep them to no millisecond: FAT, ext with small inodes and some servers of files, exFAT. */
-const GRAINS_MS = [2_000, 1_000, 10] as const;
-/** Each of them keeps something else of it. */
+/** Each of the grains keeps something else of it. */
 const PROBED_MS = 1_790_000_001_987;
 
 async function timeGrain(files: FileSystem, directory: Directory, name: string): Promise<number> {
   return withFile(files, directory, name, async (path) => {
     await files.setTimes(path, PROBED_MS, PROBED_MS);
     const keptMs = floorMilliseconds((await files.lstat(path)).mtimeNs);
-    return GRAINS_MS.find((grain) => keptMs === PROBED_MS - (PROBED_MS % grain)) ?? 1;
+    return TIME_GRAINS_MS.find((grain) => keptMs === PROBED_MS - (PROBED_MS % grain)) ?? 1;
   });
 }
 
