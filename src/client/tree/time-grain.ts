@@ -1,4 +1,4 @@
-import { TIME_GRAINS_MS } from '../../storage/time-grains.ts';
+import { TIME_GRAINS_MS } from '../../transfer/time-grains.ts';
 import type { TreeEntry } from './tree-entry.ts';
 
 /** Coarser no file system keeps times, whatever a server says. */

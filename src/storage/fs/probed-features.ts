@@ -1,7 +1,7 @@
 import { floorMilliseconds } from '../../clock.ts';
 import type { Random } from '../../random.ts';
+import { TIME_GRAINS_MS } from '../../transfer/time-grains.ts';
 import type { StoreFeatures } from '../store.ts';
-import { TIME_GRAINS_MS } from '../time-grains.ts';
 import type { Directory } from './directory.ts';
 import { statsAt, unlinkIfThere } from './entries.ts';
 import { OPEN, type FileSystem } from './file-system.ts';
