@@ -118,7 +118,7 @@ export class GetTree implements TreeDirection {
         if (error.code !== 'bad-name') onProblem(error, path);
       },
       onTemporary: (path) => {
-        if (this.#target.isOwnTemporary(path)) this.#leftOver.add(path);
+        if (this.#target.isOwnPartial(path)) this.#leftOver.add(path);
       },
     });
     try {

@@ -84,9 +84,10 @@ export class LocalTarget {
     return stats?.ctimeNs;
   }
 
-  /** Whether `path` is a temporary that a run for this source and target has left. */
-  isOwnTemporary(path: string): boolean {
-    return basename(path).startsWith(`.sealift-${this.#id}`);
+  /** Whether `path` is a partial file that a run for this source and target has left. Its lock is given back by who holds it. */
+  isOwnPartial(path: string): boolean {
+    const name = basename(path);
+    return name.startsWith(`.sealift-${this.#id}`) && name.endsWith('.part');
   }
 
   /** Makes the directory `path` and those above it. */

@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs';
-import { open, rm, stat, statfs, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rm, stat, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join, relative } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -7,7 +7,10 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { PartialFile } from '../../../src/client/partial-file.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
 import { planSync } from '../../../src/client/tree/plan-tree.ts';
+import { isTemporary } from '../../../src/client/tree/tree-entry.ts';
 import { MIN_PATHS, reportsLostWrites } from '../../../src/storage/fs/sync-file-system.ts';
+import { failureOf } from '../../support/failure.ts';
+import { directory } from '../../support/memory-direction.ts';
 import { contentsAt, LONG_AGO, plantTree } from '../../support/planted-tree.ts';
 import { temporaryDirectory } from '../../support/test-server.ts';
 import { MIB, noise } from '../setting.ts';
@@ -131,6 +134,25 @@ describe('a tree that was fetched', () => {
     expect(await contentsAt(trees.target)).toMatchObject({ 'd/b': 'mine' });
     expect(await contentsAt(trees.target)).not.toHaveProperty('d/e/a');
     expect(await timeOf(join(trees.target, 'd/b'))).toBe(5_000_000);
+  });
+
+  test('keeps other runs away until it is on the disk, also where one that was killed has left its lock', async () => {
+    const trees = await startTrees('get', TREE, {});
+    const killed = trees.direction();
+    await killed.begin();
+    const [lock = ''] = (await readdir(trees.target)).filter(isTemporary);
+    await killed[Symbol.asyncDispose]();
+    await writeFile(join(trees.target, lock), '');
+
+    const others: string[] = [];
+    await beforeSync(async () => void others.push((await failureOf(trees.direction().begin())).code));
+    const direction = trees.direction();
+    await direction.scanTarget(() => undefined);
+    await direction.begin();
+    await direction.makeDirectory(directory('new'));
+    await direction.end({ isComplete: true });
+    expect(others).toEqual(['locked']);
+    expect(await readdir(trees.target)).toEqual(['new']);
   });
 
   test('is synced as far as it came when the run is broken off', async () => {
