@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, statSync, type BigIntStats } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -79,8 +79,10 @@ async function* entriesIn(
 ): AsyncGenerator<TreeEntry[]> {
   const { onProblem, signal } = options;
   const directory = join(root, path);
+  let identity: string;
   let names: string[];
   try {
+    identity = identityOf(directory);
     names = utf8Names(directory, (error, name) => onProblem(error, joinPath(path, name)));
   } catch (cause) {
     onProblem(unreadable(directory, cause), path);
@@ -88,6 +90,7 @@ async function* entriesIn(
   }
   // In their order, so that two runs do the same in the same order.
   names.sort();
+  const gone: string[] = [];
   for (let start = 0; start < names.length; start += BATCH) {
     throwIfAborted(signal);
     const batch = names.slice(start, start + BATCH);
@@ -97,13 +100,29 @@ async function* entriesIn(
       await access(directory).catch(() => undefined);
     }
     yield batch
-      .map((name) => look(root, joinPath(path, name), options))
+      .map((name) => look(root, joinPath(path, name), options, gone))
       .filter((entry) => entry !== undefined);
+  }
+  // Of a file system that is taken away everything seems to be gone at once, and nothing may be removed for that.
+  if (gone.length > 0 && !isStill(directory, identity)) onProblem(takenAway(directory), path);
+}
+
+/** What tells a directory from any other that is found under its name. */
+function identityOf(directory: string): string {
+  const { dev, ino } = statSync(directory, { bigint: true });
+  return `${dev} ${ino}`;
+}
+
+function isStill(directory: string, identity: string): boolean {
+  try {
+    return identityOf(directory) === identity;
+  } catch {
+    return false;
   }
 }
 
 // Without waiting: to ask for many thousand entries one by one costs three times what the answers do.
-function look(root: string, path: string, options: ScanOptions): TreeEntry | undefined {
+function look(root: string, path: string, options: ScanOptions, gone: string[]): TreeEntry | undefined {
   const { filter, onProblem, onSpecial, onTemporary } = options;
   if (isTemporary(path)) onTemporary?.(path);
   if (isTemporary(path) || isOwnName(baseName(path))) return undefined;
@@ -121,7 +140,10 @@ function look(root: string, path: string, options: ScanOptions): TreeEntry | und
     return isUtf8(target) ? { ...entry, target: target.toString('utf8') } : entry;
   } catch (cause) {
     // Gone between the listing of the directory and now: it was never part of what is sent.
-    if (systemCode(cause) === 'ENOENT') return undefined;
+    if (systemCode(cause) === 'ENOENT') {
+      gone.push(path);
+      return undefined;
+    }
     onProblem(unreadable(file, cause), path);
     return undefined;
   }
@@ -146,6 +168,12 @@ function notUtf8(name: Buffer): SealiftError {
     'bad-name',
     `The name ${JSON.stringify(name.toString('latin1'))} is not UTF-8 (byte 0x${byte} at position ${position}), and cannot be sent.`,
   );
+}
+
+function takenAway(directory: string): SealiftError {
+  return new SealiftError('local-file', `${directory} was taken away while it was being looked at.`, {
+    hint: 'Is something not mounted any more? Look at it, and run this again.',
+  });
 }
 
 function unreadable(path: string, cause: unknown): SealiftError {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -176,6 +176,40 @@ test('what goes while the scan goes on is not there; what comes after is not mis
   expect(paths).toEqual(['', 'a', 'b', 'c', 'f', 'a/x', 'c/x']);
   // It was told of as a directory, so that nothing may be removed for what it lacks.
   expect(problems).toEqual(['b']);
+});
+
+describe('where files go while a flat directory is looked at', () => {
+  /** Scans a directory of more files than are looked at together, and calls `change` when the first of them are told. */
+  const scanChanging = async (change: (directory: string) => void) => {
+    const names = Array.from({ length: 700 }, (_, number) => `f${number}`);
+    const root = await planted({ ...Object.fromEntries(names.map((name) => [`d/${name}`, ''])), z: '' });
+    const problems: [path: string, code: string][] = [];
+    const paths: string[] = [];
+    const onProblem: ScanOptions['onProblem'] = ({ code }, path) => problems.push([path, code]);
+    for await (const batch of scanLocal(root, { filter: EVERYTHING, onProblem })) {
+      paths.push(...batch.map(({ path }) => path));
+      if (paths.at(-1)?.startsWith('d/') === true && paths.length < 400) change(join(root, 'd'));
+    }
+    return { problems, count: paths.length };
+  };
+
+  test('they are not there, if it stays', async () => {
+    const { problems, count } = await scanChanging((directory) => rmSync(join(directory, 'f9')));
+    expect([problems, count]).toEqual([[], 3 + 699]);
+  });
+
+  test.each<[name: string, change: (directory: string) => void]>([
+    ['is gone with them', (directory) => rmSync(directory, { recursive: true })],
+    [
+      'has another in its place, as where a file system is unmounted',
+      (directory) => {
+        renameSync(directory, `${directory}-before`);
+        mkdirSync(directory);
+      },
+    ],
+  ])('it is told if it %s', async (_, change) => {
+    expect((await scanChanging(change)).problems).toEqual([['d', 'local-file']]);
+  });
 });
 
 test('a filter says what is read and what is left out', async () => {
