@@ -83,7 +83,12 @@ async function syncActions(
   if (rules.delete)
     for (const [path, error] of source.unseenAtTarget)
       if (options.deleteExcluded || !filter.protects(path, true)) found.push(refusal(path, error));
-  const isRefused = found.some(({ kind }) => kind === 'refuse');
+  const refused = found.filter((action) => action.kind === 'refuse');
+  const isRefused = refused.length > 0;
+  // What the source has below, nobody knows; but a name that no path can say hides no other.
+  const unseenAtSource = new Map(
+    refused.filter(({ error }) => error.code !== 'bad-name').map(({ entry, error }) => [entry.path, error]),
+  );
   // What the source cannot have there, as the backup of earlier runs, is not its to remove; nor what it has in another
   // spelling, which the target takes for the same: it would be what was just sent.
   const protects: TreeFilter['protects'] = (path, isDirectory) =>
@@ -94,7 +99,10 @@ async function syncActions(
   const actions =
     rules.delete && options.detectRenames
       ? await detectRenames(found, target, direction, {
-          mayMove: ({ path }) => !protects(path, false) && !source.leftOut.has(path),
+          mayMove: ({ path }) =>
+            !protects(path, false) &&
+            !source.leftOut.has(path) &&
+            nearest(path, unseenAtSource) === undefined,
           grain,
         })
       : found;

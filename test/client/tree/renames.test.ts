@@ -90,6 +90,22 @@ describe('a file of another name', () => {
   });
 });
 
+test.each([
+  ['a directory', 'd', ['file new', 'directory d']],
+  ['a directory above', '', ['file new', 'directory d']],
+  ['the file itself', 'd/e/f', ['file new', 'directory d']],
+  ['something else', 'other', ['move new', 'directory d']],
+])(
+  'is not taken from where the source may still have it, since %s cannot be read',
+  async (_, path, expected) => {
+    const source = [TOP, directory('d', { mtimeMs: 2_000 }), file('new')];
+    const direction = new MemoryDirection(source, [TOP, directory('d'), directory('d/e'), file('d/e/f')]);
+    direction.problems = [[path, 'local-file']];
+    const actions = await planSync(direction, { ...PLAN, rules: SYNC, detectRenames: true });
+    expect(kinds(actions.filter(isChange)).sort()).toEqual(expected.toSorted());
+  },
+);
+
 test.each(WAYS)('%s: a moved file is not sent again, and has its new bits and place', async (way) => {
   const content = Buffer.alloc(3_000_000, 'large');
   const trees = await startTrees(
