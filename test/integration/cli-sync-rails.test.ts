@@ -23,6 +23,7 @@ describe.each(DIRECTIONS)('rails of sync %s', (direction) => {
   test.each([
     ['an empty source', {}, false, 'empty-source', []],
     ['a source that is gone', {}, true, 'empty-source', []],
+    ['a source that is gone, not empty', {}, true, 'empty-source', ['--allow-empty-source']],
     ['more deletions than --max-delete', { a: 'a' }, false, 'too-many-deletions', ['--max-delete', '8']],
     ['more deletions than a share of it', { a: 'a' }, false, 'too-many-deletions', ['--max-delete', '89%']],
   ])('%s: 13, and nothing is changed', async (_, from, isGone, code, flags) => {

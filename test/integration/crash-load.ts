@@ -172,6 +172,7 @@ export class CrashLoad {
     const root = join(this.#options.directory, top);
     while (!site.isOver) {
       rmSync(root, { recursive: true, force: true });
+      mkdirSync(root, { recursive: true });
       const changes: ChangeEnd[] = [];
       for (const name of TREE_PATHS) {
         const content = random.fraction() < 0.8 ? randomBytes(between(random, 0, 9 * KIB)) : undefined;

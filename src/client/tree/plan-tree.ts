@@ -129,10 +129,9 @@ async function sourceActions(
     found = (await Array.fromAsync(counted(source.actions(target), options))).flat();
   } catch (error) {
     if (!isSealiftError(error, 'local-not-found', 'not-found') || source.count > 0) throw error;
-    if (!options.allowEmptySource) checkSource(0, targetEntries, `The source ${source.name} does not exist`);
-    if (!options.allowEmptySource || targetEntries === 0) throw error;
-    target.delete('');
-    return [];
+    // That one that is there may be empty says nothing of one that is not: a disk may be missing.
+    checkSource(0, targetEntries, `The source ${source.name} does not exist`);
+    throw error;
   }
   if (!options.allowEmptySource)
     checkSource(source.count + source.leftOut.size, targetEntries, `The source ${source.name} is empty`);

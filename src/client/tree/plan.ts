@@ -109,6 +109,6 @@ export function checkSource(sourceEntries: number, targetEntries: number, what: 
   throw new SealiftError(
     'empty-source',
     `${what}, and the target has ${targetEntries} entries. Nothing was changed.`,
-    { hint: 'Is something not mounted? If the source is meant to be empty: --allow-empty-source.' },
+    { hint: 'Is something not mounted? If the source is there and meant to be empty: --allow-empty-source.' },
   );
 }

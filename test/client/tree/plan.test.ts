@@ -121,11 +121,18 @@ describe('safety rails', () => {
   ])('a source that is %s is no measure', async (_, source) => {
     for (const rules of [{ delete: true }, { delete: false }])
       expect(await failureOf(planned(source, FIVE, { rules }))).toMatchObject({ code: 'empty-source' });
+  });
+
+  test('an empty source is one where that is said, but a vanished one is none', async () => {
     const allowEmptySource = true;
-    expect(await planned(source, FIVE, { allowEmptySource })).toHaveLength(5);
+    expect(await planned([TOP], FIVE, { allowEmptySource })).toHaveLength(5);
     const maxDelete = { count: 4 };
-    const both = planned(source, FIVE, { allowEmptySource, maxDelete });
+    const both = planned([TOP], FIVE, { allowEmptySource, maxDelete });
     expect(await failureOf(both)).toMatchObject({ code: 'too-many-deletions' });
+    for (const rules of [{ delete: true }, { delete: false }]) {
+      const run = planned([], FIVE, { allowEmptySource, rules });
+      expect(await failureOf(run)).toMatchObject({ code: 'empty-source' });
+    }
   });
 
   test('what would not be removed anyway, because something is refused, is not counted', async () => {
