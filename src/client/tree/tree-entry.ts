@@ -58,7 +58,7 @@ export function nearest<T>(path: string, at: ReadonlyMap<string, T>): T | undefi
 
 /** In what names may differ that a file system takes for the same. */
 export interface NameFolding {
-  /** The case of letters. */
+  /** The case of letters. Where it makes no difference, dots and spaces at the end of a name are taken to make none, as with FAT. */
   case: boolean;
   /** Whether an accent is written with its letter or behind it (Unicode normalization forms). */
   forms: boolean;
@@ -89,16 +89,19 @@ export class NameClashes {
 
   #folded(path: string): string {
     const formed = this.#folding.forms ? path.normalize('NFC') : path;
-    return this.#folding.case ? formed.toLowerCase() : formed;
+    // FAT, exFAT and SMB leave them out of the names that they keep.
+    return this.#folding.case ? formed.toLowerCase().replace(/[. ]+(?=\/|$)/g, '') : formed;
   }
 }
 
 function clash(path: string, other: string): SealiftError {
-  const others = [...other];
-  const position = [...path].findIndex((character, index) => character !== others[index]);
-  const character = JSON.stringify([...path][position] ?? '');
+  const [characters, others] = [[...path], [...other]];
+  const found = characters.findIndex((character, index) => character !== others[index]);
+  // Where one is the beginning of the other, by what that has more.
+  const position = found === -1 ? characters.length : found;
+  const character = JSON.stringify(characters[position] ?? others[position]);
   return new SealiftError(
     'bad-name',
-    `${JSON.stringify(path)} and ${JSON.stringify(other)} are the same name for the target, which cannot hold both (${character} at position ${Math.max(0, position)}).`,
+    `${JSON.stringify(path)} and ${JSON.stringify(other)} are the same name for the target, which cannot hold both (${character} at position ${position}).`,
   );
 }

@@ -162,8 +162,15 @@ describe('safety rails', () => {
   });
 
   test('what the source has in another spelling is not removed where that is the same name', async () => {
-    const source = [TOP, directory('docs'), file('docs/kept', 'new'), file('Readme', 'new')];
-    const target = [TOP, directory('Docs'), file('Docs/Kept'), file('Docs/gone'), file('README')];
+    const source = [TOP, directory('docs'), file('docs/kept', 'new'), file('Readme', 'new'), file('etc. .')];
+    const target = [
+      TOP,
+      directory('Docs'),
+      file('Docs/Kept'),
+      file('Docs/gone'),
+      file('README'),
+      file('etc'),
+    ];
     const direction = new MemoryDirection(source, target);
     direction.folding = { case: true, forms: true };
     const actions = await planSync(direction, { ...PLAN, rules: SYNC });

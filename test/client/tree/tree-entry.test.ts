@@ -21,6 +21,12 @@ describe('names that a target cannot tell apart', () => {
     // The directories above are the same too, whether they were told of or not.
     [['Dir/a', 'dir/b'], CASE, '"dir" and "Dir"'],
     [['x', 'X/y/z'], CASE, '"X" and "x"'],
+    // What stands at the end of a name and is not kept.
+    [['etc', 'etc.'], CASE, '"etc\\." and "etc" .* \\("\\." at position 3\\)'],
+    [['etc. ', 'etc'], CASE, '"etc" and "etc\\. " .* \\("\\." at position 3\\)'],
+    [['d ./x', 'D/y'], CASE, '"D" and "d \\."'],
+    [['a.b', 'a b', '.ab', ' ab'], CASE, undefined],
+    [['etc', 'etc.'], FORMS, undefined],
   ])('%j', (paths, folding, clash) => {
     const clashes = new NameClashes(folding);
     for (const path of paths.slice(0, -1)) clashes.add(path);
