@@ -2,7 +2,8 @@
 // whether every content was right, and everything that was taken was given back.
 import { formatDuration } from '../src/units.ts';
 import { CliHome } from '../test/support/cli.ts';
-import { canMount, TinyDisk } from '../test/support/tiny-disk.ts';
+import { canMount } from '../test/support/mounted-disk.ts';
+import { TinyDisk } from '../test/support/tiny-disk.ts';
 import { parseSoakOptions, USAGE, type SoakOptions } from './soak/options.ts';
 import { Soak } from './soak/run.ts';
 import { findingsTable } from './soak/verdict.ts';

@@ -1,6 +1,7 @@
 import type { Connector } from '../client/connector.ts';
 import type { Rules } from '../client/tree/decide.ts';
 import type { DirectionOptions, TreeDirection } from '../client/tree/direction.ts';
+import { isDryRun } from './dry-run.ts';
 import { resumeKeysOf } from './resume-keys.ts';
 import type { RunContext } from './run-context.ts';
 import { streamSettings } from './stream-settings.ts';
@@ -39,7 +40,7 @@ export async function treeDirection(context: RunContext, parts: DirectionParts):
   };
   if (!isSending) {
     const { GetTree } = await import('../client/tree/get-tree.ts');
-    return new GetTree(options);
+    return new GetTree({ ...options, isDryRun: isDryRun(context) });
   }
   const { PutTree } = await import('../client/tree/put-tree.ts');
   return new PutTree({ ...options, resumeKeys: await resumeKeysOf(context) });

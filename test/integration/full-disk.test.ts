@@ -18,7 +18,8 @@ import { startHookService } from '../support/hook-service.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import type { Ended, RunOptions } from '../support/running-process.ts';
 import { between, pick, trialRandom } from '../support/seeded.ts';
-import { canMount, TinyDisk } from '../support/tiny-disk.ts';
+import { canMount } from '../support/mounted-disk.ts';
+import { TinyDisk } from '../support/tiny-disk.ts';
 
 const MIB = 2 ** 20;
 const TRIALS = effort(15, 1_500);

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Connector, openFileSource, upload } from '../../src/index.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import { failureOf } from '../support/failure.ts';
-import { canMount, TinyDisk } from '../support/tiny-disk.ts';
+import { canMount } from '../support/mounted-disk.ts';
+import { TinyDisk } from '../support/tiny-disk.ts';
 
 const MIB = 2 ** 20;
 

@@ -13,6 +13,7 @@ import { download } from '../download.ts';
 import type { Completion } from '../local-publish.ts';
 import { retrying, type TransferOptions } from '../transfer-options.ts';
 import type { SendAction } from './action.ts';
+import { distinguishesCase } from './case-probe.ts';
 import { localDigest, remoteDigest } from './content-digest.ts';
 import {
   backupNames,
@@ -37,6 +38,8 @@ export interface GetTreeOptions extends DirectionOptions, TransferOptions {
   top: string;
   /** Where it goes on this machine. */
   root: string;
+  /** The plan is only looked at: nothing is written, not even to try out what the target's file system does. Default false. */
+  isDryRun?: boolean;
 }
 
 /** Fetches a tree from a server. */
@@ -145,7 +148,8 @@ export class GetTree implements TreeDirection {
 
   // Where case makes no difference, as on a Mac, the form of accents makes none.
   async nameFolding(): Promise<NameFolding> {
-    const isFolding = !(await this.#target.distinguishesNames());
+    const mayWrite = this.#options.isDryRun !== true;
+    const isFolding = !(await distinguishesCase(this.#target.root, { mayWrite }));
     return { case: isFolding, forms: isFolding };
   }
 

@@ -18,7 +18,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
-import { floorMilliseconds, secondsOf, systemClock } from '../../clock.ts';
+import { secondsOf, systemClock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { KeyedMutex } from '../../storage/keyed-mutex.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
@@ -28,6 +28,7 @@ import { makeDirectories, syncFile } from '../local-sync.ts';
 import { explaining, publishContent, publishFile, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
 import type { Attributes } from './direction.ts';
+import { keepingTime } from './keeping-time.ts';
 import { treeLockName } from './tree-entry.ts';
 import { provisionalTime, UnsyncedChanges } from './unsynced-changes.ts';
 
@@ -65,17 +66,6 @@ export class LocalTarget {
     const path = join(directory, treeLockName(this.#id));
     this.#lock ??= await keepingTime(directory, () => claimProcessLock(path, this.root));
     this.#lockDirectory = directory;
-  }
-
-  /** Whether names that differ only in case lead to the same: asked of the nearest directory that stands. */
-  async distinguishesNames(): Promise<boolean> {
-    for (let path = this.root; path !== dirname(path); path = dirname(path)) {
-      const other = join(dirname(path), swapCase(basename(path)));
-      if (other === path) continue;
-      const [own, swapped] = await Promise.all([inodeOf(path), inodeOf(other)]);
-      if (own !== undefined) return own !== swapped;
-    }
-    return true;
   }
 
   /** When the root was changed last, as the system noted by itself; undefined where nothing stands. In nanoseconds. */
@@ -280,19 +270,6 @@ async function removeDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Runs `task`, which makes or removes what is no part of the tree, so that the directory does not look changed by it. */
-async function keepingTime<T>(directory: string, task: () => Promise<T>): Promise<T> {
-  const { mtimeNs } = await stat(directory, { bigint: true });
-  // To the microsecond below: the next would be another time for whoever reads milliseconds.
-  const mtimeMs = floorMilliseconds(1_000n * mtimeNs) / 1_000;
-  try {
-    return await task();
-  } finally {
-    // Who may write into a directory of somebody else may not set its time; nothing is lost by that.
-    await utimes(directory, secondsOf(systemClock.now()), secondsOf(mtimeMs)).catch(() => undefined);
-  }
-}
-
 // What replaces nothing needs no care for what it replaces.
 function isNew({ mustBeNew, isDurable, beforePublishing }: Omit<Completion, 'size'>): boolean {
   return !mustBeNew && isDurable === false && beforePublishing === undefined;
@@ -317,18 +294,6 @@ async function openNew(path: string): Promise<FileHandle> {
     await unlink(path);
     return open(path, flags, 0o600);
   }
-}
-
-async function inodeOf(path: string): Promise<string | undefined> {
-  return stat(path).then(
-    ({ dev, ino }) => `${dev} ${ino}`,
-    () => undefined,
-  );
-}
-
-function swapCase(text: string): string {
-  const upper = text.toUpperCase();
-  return upper === text ? text.toLowerCase() : upper;
 }
 
 function passOverGone(error: unknown): void {

@@ -51,6 +51,24 @@ test('who only looks at a target makes nothing there, not even itself', async ()
   expect(await readdir(join(trees.target, '..'))).toEqual([]);
 });
 
+test('whether case makes a difference is asked of the target itself, and leaves no trace', async () => {
+  const trees = await startTrees('get', { a: 'a', A: 'A' }, { '/': {} });
+  await symlink('local', trees.target.replace(/local$/, 'LOCAL'));
+  const before = await stat(trees.target, { bigint: true });
+  for (const isDryRun of [true, false]) {
+    const direction = trees.direction({ isDryRun });
+    expect(await direction.nameFolding()).toEqual({ case: false, forms: false });
+    await direction[Symbol.asyncDispose]();
+    const after = await stat(trees.target, { bigint: true });
+    expect(after.mtimeNs / 1_000n).toBe(before.mtimeNs / 1_000n);
+    // Of what only looks not even the system notes a change.
+    if (isDryRun) expect(after.ctimeNs).toBe(before.ctimeNs);
+    expect(await readdir(trees.target)).toEqual([]);
+  }
+  expect(await copy(trees.direction())).toMatchObject({ isComplete: true, told: { failed: {} } });
+  expect(await contentsAt(trees.target)).toEqual({ a: 'a', A: 'A' });
+});
+
 test('a target that is a link of the user is followed, and stays one', async () => {
   const trees = await startTrees('get', TREE);
   const real = await plantTree(join(trees.setting.directory, 'real'), {});
