@@ -59,6 +59,20 @@ describe.each(DIRECTIONS)('files that are named %s', (direction) => {
     expect(existsSync(to)).toBe(false);
   });
 
+  test.each([
+    ['--newer-than', '7d'],
+    ['--exclude', 'source'],
+    ['--files-from', 'names'],
+  ])('%s does not pass over a directory without -r', async (option, value) => {
+    const { source, target, from, to } = await twoSides(home, server, direction, FILES);
+    home.write('work/names', 'keep.txt\n');
+    await setTime(from, LONG_AGO);
+    const ended = await here.run([command, option, value, source, target]);
+    expect(ended).toMatchObject({ code: 2 });
+    expect(ended.stderr).toMatch(/source"? is a directory\..*--recursive or --archive\.\n$/);
+    expect(existsSync(to)).toBe(false);
+  });
+
   describe('-c', () => {
     const fileAt = async (to: string) => (await treeAt(join(to, '..')))['target'];
 

@@ -135,7 +135,7 @@ async function localJobs(
   return (await Promise.all(jobs)).flat();
 }
 
-/** Whether the filter takes a file. What cannot be looked at is taken, and fails. */
+/** Whether the filter takes a file. What cannot be looked at, or is none, is taken, and fails. */
 async function isTaken(context: RunContext, source: Source, filter: TreeFilter): Promise<boolean> {
   if (filter === EVERYTHING) return true;
   const stats = await standing(context, source);

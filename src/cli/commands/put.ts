@@ -101,11 +101,11 @@ async function put(context: RunContext, sourceTexts: readonly string[], targetTe
   return runJobs(context, 'put', connector, { jobs: (await Promise.all(jobs)).flat(), isSending: true });
 }
 
-/** Whether the filter takes a file. What cannot be looked at is taken, and fails. */
+/** Whether the filter takes a file. What cannot be looked at, or is none, is taken, and fails. */
 async function isTaken(context: RunContext, filter: TreeFilter, path: string): Promise<boolean> {
   if (filter === EVERYTHING) return true;
   const stats = await stat(path, { bigint: true }).catch(() => undefined);
-  if (stats === undefined) return true;
+  if (stats?.isFile() !== true) return true;
   const [size, mtimeMs] = [Number(stats.size), floorMilliseconds(stats.mtimeNs)];
   return takesFile(context, filter, { name: basename(resolve(path)), size, mtimeMs });
 }
