@@ -1,14 +1,13 @@
 import { planCopy } from '../client/tree/plan-tree.ts';
-import type { TreeFilter } from '../client/tree/tree-filter.ts';
+import { EVERYTHING, type TreeFilter } from '../client/tree/tree-filter.ts';
 import { isSealiftError } from '../errors.ts';
-import { disposing } from './disposing.ts';
 import type { TransferJob } from './file-jobs.ts';
 import type { RunContext } from './run-context.ts';
 import { treeDirection, type TreePlaces } from './tree-direction.ts';
 import { treeJob } from './tree-job.ts';
 import { rulesOf } from './tree-settings.ts';
 
-/** Copies one tree, as `put` and `get` do it; a file is a tree of one entry. What is shown of it is its local name. */
+/** Copies one tree, as `put` and `get` do it. What is shown of it is its local name. */
 export async function copyTreeJob(
   context: RunContext,
   places: TreePlaces,
@@ -25,15 +24,42 @@ export async function copyTreeJob(
   });
 }
 
-/** Whether a file has the same content on both sides; not if one of them has none. */
-export async function hasSameContent(context: RunContext, places: TreePlaces): Promise<boolean> {
-  const rules = rulesOf(context, { isArchive: false });
-  const direction = await treeDirection(context, { ...places, rules });
-  return disposing(direction, () =>
-    direction.hasSameContent('', '').catch((error: unknown) => {
-      if (isSealiftError(error, 'not-found', 'local-not-found', 'not-directory', 'is-directory'))
-        return false;
-      throw error;
-    }),
-  );
+/**
+ * The job of a file that is named by itself, for `--checksum`: where its content stands at the target already, that gets
+ * no more than the time, and with `--archive` the bits, as in a tree. Else, or where that cannot be known, `job` is done.
+ */
+export function unlessSame(context: RunContext, places: TreePlaces, job: TransferJob): TransferJob {
+  const rules = rulesOf(context, { isArchive: context.settings['archive'] === true });
+  const run: TransferJob['run'] = async (tally, display) => {
+    const direction = await treeDirection(context, { ...places, rules });
+    let isSame = false;
+    const tree = treeJob(context, {
+      name: places.local,
+      direction,
+      rules,
+      showsPlan: false,
+      plan: async function* (onCount) {
+        const planned = planCopy(direction, { rules, filter: EVERYTHING, signal: context.signal });
+        const actions = await Array.fromAsync(planned).catch(nothingKnown);
+        const same = actions.flat().filter(({ kind }) => kind === 'skip' || kind === 'attributes');
+        isSame = same.length > 0;
+        onCount({ files: isSame ? 0 : 1, bytes: isSame ? 0 : (job.bytes ?? 0), isExact: true });
+        yield same;
+      },
+    });
+    await tree.run(tally, display);
+    if (!isSame) await job.run(tally, display);
+  };
+  return { ...job, files: null, bytes: null, run };
+}
+
+/** What keeps two files from being compared, and is for whoever moves the one to tell, if it is in the way of that too. */
+const NOT_COMPARED = [
+  ...(['not-found', 'local-not-found', 'not-directory', 'is-directory'] as const),
+  ...(['forbidden', 'local-file', 'bad-request', 'invalid-argument'] as const),
+];
+
+function nothingKnown(error: unknown): never[] {
+  if (!isSealiftError(error, ...NOT_COMPARED)) throw error;
+  return [];
 }

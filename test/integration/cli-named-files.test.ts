@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { inThisProcess } from '../cli/run-here.ts';
 import type { ServeProcess } from '../support/cli.ts';
-import { contentsAt, LONG_AGO, setTime, treeAt } from '../support/planted-tree.ts';
+import { contentsAt, LONG_AGO, plantTree, setTime, treeAt } from '../support/planted-tree.ts';
+import { tokenOf, usersToml } from '../support/test-server.ts';
 import { NobodysHome } from './nobodys-home.ts';
 import { DIRECTIONS, twoSides } from './two-sides.ts';
 
@@ -104,8 +105,24 @@ describe.each(DIRECTIONS)('files that are named %s', (direction) => {
       const { source, target, to } = await twoSides(home, server, direction, FILES);
       const args = [command, '-c', '--if-exists', 'rename', `${source}/keep.txt`, target];
       expect((await here.runJson(args)).events.at(-1)).toMatchObject({ files: 1 });
-      expect((await here.runJson(args)).events.at(-1)).toMatchObject({ files: 0, skipped: 1, exitCode: 0 });
+      expect((await here.runJson(args)).events.at(-1)).toMatchObject({ files: 0, unchanged: 1, exitCode: 0 });
       expect(readdirSync(join(to, '..')).filter((name) => name.startsWith('target'))).toEqual(['target']);
+    });
+
+    test('does with a link that has the name what is done without', async () => {
+      const outcomes = await Promise.all(
+        [[], ['-c']].map(async (flags) => {
+          const sides = await twoSides(home, server, direction, FILES);
+          const directory = join(sides.to, '..');
+          await plantTree(directory, { mine: 'mine', target: { link: 'mine' } });
+          home.giveAway(directory);
+          const { code } = await home.run([command, ...flags, `${sides.source}/keep.txt`, sides.target]);
+          const { mine, target } = await contentsAt(directory);
+          return { code, mine, target };
+        }),
+      );
+      expect(outcomes[0]).toMatchObject({ code: 0 });
+      expect(outcomes[1]).toEqual(outcomes[0]);
     });
 
     test('without -r a directory is refused as ever', async () => {
@@ -116,6 +133,18 @@ describe.each(DIRECTIONS)('files that are named %s', (direction) => {
       expect(existsSync(to)).toBe(false);
     });
   });
+});
+
+test('-c sends what somebody cannot compare who may only write', async () => {
+  const usersFile = home.write('users.toml', usersToml({ writer: { permissions: ['write'] } }));
+  home.giveAway(usersFile);
+  const guarded = await home.serve(['--users', usersFile], home.at('guarded'));
+  const login = ['--token-file', home.write('token', tokenOf('writer'))];
+  const file = home.write('work/mine', 'mine');
+  const args = ['put', '-c', '--if-exists', 'rename', ...login, file, guarded.place('mine')];
+  for (let run = 0; run < 2; run += 1)
+    expect((await here.runJson(args)).events.at(-1)).toMatchObject({ files: 1, exitCode: 0 });
+  expect(await contentsAt(home.at('guarded'))).toMatchObject({ mine: 'mine', 'mine-1': 'mine' });
 });
 
 describe.each(DIRECTIONS)('a tree that is to have a new name %s', (direction) => {

@@ -93,11 +93,13 @@ describe('a source that does not stand still', () => {
   });
 
   test.concurrent.each([
-    ['fail', 16],
-    ['retry', 0],
-  ])('a file alone that changes, --on-change %s: %i', async (what, code) => {
+    [['--on-change', 'fail'], 16],
+    [['--on-change', 'retry'], 0],
+    [[], 16],
+    [['-c'], 16],
+  ])('a file alone that changes, %j: %i', async (flags, code) => {
     const { source, target, from } = await twoSides(home, server, 'to a server', { a: large });
-    const put = ['put', '--on-change', what, `${source}/a`, `${target}/a`];
+    const put = ['put', ...flags, `${source}/a`, `${target}/a`];
     const ended = await meanwhile(put, () => appendFileSync(`${from}/a`, 'more'));
     expect(ended.code).toBe(code);
   });

@@ -14,7 +14,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { begunJob, isBegun } from '../begun-tree.ts';
-import { copyTreeJob, hasSameContent } from '../copy-tree.ts';
+import { copyTreeJob, unlessSame } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
 import { filterOf, takesFile } from '../filter-settings.ts';
@@ -152,13 +152,10 @@ async function localJob(
   const { local } = places;
   const isChecked = context.settings['checksum'] === true;
   const isCompared = isChecked && !(await isRemoteDirectory(context, source));
-  // As the one entry of a tree, which is given no other name.
-  if (isCompared && context.settings['ifExists'] !== 'rename')
-    return copyTreeJob(context, places, EVERYTHING);
-  return fileJob(context, { name: local, target: local, bytes: null }, async (hooks) => {
-    if (isCompared && (await hasSameContent(context, places))) return 'unchanged';
-    return getFile(context, connector, { ...source, target: local }, hooks).catch(hintAtTrees);
-  });
+  const job = fileJob(context, { name: local, target: local, bytes: null }, (hooks) =>
+    getFile(context, connector, { ...source, target: local }, hooks).catch(hintAtTrees),
+  );
+  return isCompared ? unlessSame(context, places, job) : job;
 }
 
 /**

@@ -16,7 +16,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import { checkPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { begunJob, isBegun } from '../begun-tree.ts';
-import { copyTreeJob, hasSameContent } from '../copy-tree.ts';
+import { copyTreeJob, unlessSame } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
 import { filterOf, takesFile } from '../filter-settings.ts';
@@ -139,20 +139,17 @@ async function putJob(
   const name = source.kind === 'stdio' ? target.path : source.path;
   const isChecked = source.kind === 'local' && context.settings['checksum'] === true;
   const isCompared = isChecked && !(await isDirectory(name));
-  const places = { connector, remote: target.path, local: name, isSending: true };
-  // As the one entry of a tree, which is given no other name.
-  if (isCompared && context.settings['ifExists'] !== 'rename')
-    return copyTreeJob(context, places, EVERYTHING);
   const bytes = source.kind === 'stdio' ? null : await sizeOf(source.path);
-  return fileJob(context, { name, target: target.path, bytes }, (hooks) =>
+  const job = fileJob(context, { name, target: target.path, bytes }, (hooks) =>
     untilSteady(onChangeOf(context.settings) === 'retry' && source.kind !== 'stdio', async () => {
-      if (isCompared && (await hasSameContent(context, places))) return 'unchanged';
       const { openFileSource, streamSource } = await import('../../client/block-source.ts');
       const opened =
         source.kind === 'stdio' ? streamSource(standardInput()) : await openFileSource(source.path);
       return disposing(opened, () => putFile(context, connector, { opened, source, target }, hooks));
     }),
   );
+  if (!isCompared) return job;
+  return unlessSame(context, { connector, remote: target.path, local: name, isSending: true }, job);
 }
 
 async function sizeOf(path: string): Promise<number | null> {
