@@ -1,27 +1,30 @@
 import { planCopy } from '../client/tree/plan-tree.ts';
 import { EVERYTHING, type TreeFilter } from '../client/tree/tree-filter.ts';
 import { isSealiftError } from '../errors.ts';
+import { forgettingBegun, noteBegun } from './begun-tree.ts';
 import type { TransferJob } from './file-jobs.ts';
 import type { RunContext } from './run-context.ts';
 import { treeDirection, type TreePlaces } from './tree-direction.ts';
 import { treeJob } from './tree-job.ts';
 import { rulesOf } from './tree-settings.ts';
 
-/** Copies one tree, as `put` and `get` do it. What is shown of it is its local name. */
+/** Copies one tree, as `put` and `get` do it. What is shown of it is its local name. `isNewName`: it becomes a name that nothing had. */
 export async function copyTreeJob(
   context: RunContext,
   places: TreePlaces,
-  filter: TreeFilter,
+  { filter, isNewName }: { filter: TreeFilter; isNewName: boolean },
 ): Promise<TransferJob> {
   const rules = rulesOf(context, { isArchive: context.settings['archive'] === true });
   const direction = await treeDirection(context, { ...places, rules });
-  return treeJob(context, {
+  const job = treeJob(context, {
     name: places.local,
     direction,
     rules,
     showsPlan: false,
     plan: (onCount) => planCopy(direction, { rules, filter, onCount, signal: context.signal }),
+    onBegin: isNewName ? () => noteBegun(context, places) : undefined,
   });
+  return forgettingBegun(context, { ...places, isNewName }, job);
 }
 
 /**

@@ -27,6 +27,8 @@ export interface TreeJobParts {
   plan: (onCount: (totals: Totals) => void) => AsyncIterable<readonly Action[]>;
   /** Show the plan while it is carried out, instead of what became of each file. */
   showsPlan: boolean;
+  /** Awaited before the first change. */
+  onBegin?: (() => Promise<void>) | undefined;
 }
 
 /** Brings one tree from one side to the other, or, with `--dry-run`, only tells what that would be. */
@@ -43,7 +45,8 @@ export function treeJob(context: RunContext, parts: TreeJobParts): TransferJob {
             for (const action of batch) tellPlanned(context, action, tally, parts);
         } else {
           const observer = new TreeReport(context, parts, tally, display);
-          await runActions(parts.direction, actions, runSettings(context, parts.rules, tally), observer);
+          const options = { ...runSettings(context, parts.rules, tally), onBegin: parts.onBegin };
+          await runActions(parts.direction, actions, options, observer);
         }
       }),
   };

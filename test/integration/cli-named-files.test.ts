@@ -173,17 +173,43 @@ describe.each(DIRECTIONS)('a tree that is to have a new name %s', (direction) =>
     },
   );
 
-  test('is gone on with where a file of it failed', async () => {
-    const { source, target, from, to } = await twoSides(home, server, direction, { a: 'a', 'sub/b': 'b' });
-    chmodSync(join(from, 'sub/b'), 0);
-    for (const side of [from, to]) {
+  /** Both sides, of which the target has nothing yet. */
+  async function bothSides() {
+    const sides = await twoSides(home, server, direction, { a: 'a', 'sub/b': 'b' });
+    for (const side of [sides.from, sides.to]) {
       mkdirSync(join(side, '..'), { recursive: true });
       home.giveAway(join(side, '..'));
     }
-    const args = [command, '-r', source, target];
+    return { ...sides, args: [command, '-r', sides.source, sides.target] };
+  }
+
+  test('is gone on with where a file of it failed', async () => {
+    const { args, from, to } = await bothSides();
+    chmodSync(join(from, 'sub/b'), 0);
     expect(await home.run(args)).toMatchObject({ code: 3 });
     chmodSync(join(from, 'sub/b'), 0o600);
     expect(await home.run(args)).toMatchObject({ code: 0 });
     expect(await contentsAt(to)).toEqual({ a: 'a', 'sub/': '', 'sub/b': 'b' });
+  });
+
+  test('goes into a directory that somebody made after nothing of it came to stand', async () => {
+    const { args, to } = await bothSides();
+    chmodSync(join(to, '..'), 0o555);
+    expect((await home.run(args)).code).not.toBe(0);
+    chmodSync(join(to, '..'), 0o755);
+    mkdirSync(to);
+    home.giveAway(to);
+    expect(await home.run(args)).toMatchObject({ code: 0 });
+    expect(readdirSync(to)).toEqual(['source']);
+  });
+
+  test.each([['sync'], [command, '-r']])('is done where %s has completed it', async (...other) => {
+    const { args, source, target, from, to } = await bothSides();
+    chmodSync(join(from, 'sub/b'), 0);
+    expect(await home.run(args)).toMatchObject({ code: 3 });
+    chmodSync(join(from, 'sub/b'), 0o600);
+    expect(await home.run([...other, `${source}/`, target])).toMatchObject({ code: 0 });
+    expect(await home.run(args)).toMatchObject({ code: 0 });
+    expect(readdirSync(to).sort()).toEqual(['a', 'source', 'sub']);
   });
 });

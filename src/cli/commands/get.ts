@@ -13,7 +13,7 @@ import { floorMilliseconds } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { begunJob, isBegun } from '../begun-tree.ts';
+import { isBegun } from '../begun-tree.ts';
 import { copyTreeJob, unlessSame } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
@@ -125,9 +125,9 @@ async function localJobs(
     const local = isIn ? join(target, baseName(source.path)) : target;
     const places = placesOf(source, local);
     if (wantsTrees(context) && (await isRemoteDirectory(context, source))) {
-      const job = await copyTreeJob(context, places, filter);
       const isNewName = !isInto && !isContents(source);
-      return [await notThroughNewLink(local, isNewName ? begunJob(context, places, job) : job)];
+      const job = await copyTreeJob(context, places, { filter, isNewName });
+      return [await notThroughNewLink(local, job)];
     }
     if (!(await isTaken(context, source, filter))) return [];
     return [await notThroughNewLink(local, await localJob(context, connector, { source, places }))];

@@ -15,7 +15,7 @@ import { floorMilliseconds } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { checkPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
-import { begunJob, isBegun } from '../begun-tree.ts';
+import { isBegun } from '../begun-tree.ts';
 import { copyTreeJob, unlessSame } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
@@ -91,9 +91,8 @@ async function put(context: RunContext, sourceTexts: readonly string[], targetTe
   const jobs = sources.map(async (source, index) => {
     const path = paths[index] ?? '';
     if (source.kind === 'tree') {
-      const places = placesOf(source, path);
-      const job = await copyTreeJob(context, places, filter);
-      return isInto || isContents(source) ? [job] : [begunJob(context, places, job)];
+      const isNewName = !isInto && !isContents(source);
+      return [await copyTreeJob(context, placesOf(source, path), { filter, isNewName })];
     }
     if (source.kind === 'local' && !(await isTaken(context, filter, source.path))) return [];
     return [await putJob(context, connector, source, { ...target, path })];

@@ -5,6 +5,7 @@ import type { MaxDelete } from '../../client/tree/plan.ts';
 import { planSync, type SyncOptions } from '../../client/tree/plan-tree.ts';
 import { SealiftError } from '../../errors.ts';
 import { formatAddress } from '../../transport/address.ts';
+import { forgettingBegun } from '../begun-tree.ts';
 import { isDryRun } from '../dry-run.ts';
 import { exitCodeOf } from '../exit-codes.ts';
 import { runJobs } from '../file-jobs.ts';
@@ -79,11 +80,9 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
   const ends = await treeEnds(context, sourceText, targetText);
   if (!ends.isSending) await assertNoPattern(context, ends.remote);
   const connector = await context.connector(ends.remote.server);
+  const places = { connector, remote: ends.remote.path, local: ends.local, isSending: ends.isSending };
   const direction = await treeDirection(context, {
-    connector,
-    remote: ends.remote.path,
-    local: ends.local,
-    isSending: ends.isSending,
+    ...places,
     rules,
     backupDirectory: await backupDirectory(context, connector, ends),
   });
@@ -109,7 +108,7 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
     },
   });
   return runJobs(context, 'sync', connector, {
-    jobs: [job],
+    jobs: [forgettingBegun(context, { ...places, isNewName: false }, job)],
     isSending: ends.isSending,
     // A dry run counts what it shows, and that is no part of the run it stands for.
     judge: (code) => (refusal === undefined ? code : exitCodeOf(refusal, context.hasConnected)),

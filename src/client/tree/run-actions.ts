@@ -37,6 +37,8 @@ export interface RunOptions {
   skipsExisting: boolean;
   /** Whether a failure means that everything else would fail too. */
   isHopeless: (error: SealiftError) => boolean;
+  /** Awaited before the first change. What it throws ends the run. */
+  onBegin?: (() => Promise<void>) | undefined;
   /** Keeps further steps from being taken; those under way end by the signal of the direction. */
   signal?: AbortSignal | undefined;
 }
@@ -176,6 +178,7 @@ class ActionRun {
 
   async #begin(): Promise<void> {
     try {
+      await this.#options.onBegin?.();
       await this.#directories.openTop();
       await this.#direction.begin();
     } catch (error) {
