@@ -140,7 +140,7 @@ export class PutTree implements TreeDirection {
       const options: UploadOptions = { ...this.#options, ...hooks, durability: 'memory' };
       if (source.mode !== undefined) options.mode = archive ? source.mode : source.mode & ~process.umask();
       if (mustBeNew && existing === undefined && !again) options.if = 'absent';
-      if (existing !== undefined) options.beforePublishing = (on) => this.#keepBackup(on, existing.path);
+      if (existing !== undefined) options.beforePublishing = this.#keeping(existing.path);
       if (isLarge && usesDelta(this.#options, action) && (await this.#mayRead())) options.base = 'existing';
       if (isLarge && resumeKeys !== undefined)
         options.resume = { keys: resumeKeys, name: this.#resumeName(local, remote) };
@@ -168,12 +168,12 @@ export class PutTree implements TreeDirection {
 
   link({ entry, to, existing }: SendAction): Promise<Client | undefined> {
     const path = this.#remote(to);
-    let toKeep = existing?.path;
+    let keep = existing === undefined ? undefined : this.#keeping(existing.path);
     let takeBack: TakeBack | undefined;
     return this.#ask(async (client) => {
       // Asked again, it would take what was made meanwhile for what stood before, and put that in the place of the backup.
-      if (toKeep !== undefined) takeBack = await this.#keepBackup(client, toKeep);
-      toKeep = undefined;
+      if (keep !== undefined) takeBack = await keep(client);
+      keep = undefined;
       await client.symlink(path, entry.target ?? '').catch(async (error: unknown) => {
         if (hasNoPlace(error)) await takeBack?.(client).catch(() => undefined);
         throw error;
@@ -205,8 +205,9 @@ export class PutTree implements TreeDirection {
   }
 
   async remove({ path, type }: TreeEntry): Promise<void> {
+    const keep = this.#keeping(path);
     await this.#ask(async (client) => {
-      if (type !== 'directory' && (await this.#keepBackup(client, path)) !== undefined) return;
+      if (type !== 'directory' && (await keep(client)) !== undefined) return;
       await client.remove(this.#remote(path)).catch(passOverGone).catch(explainNotEmpty);
     });
   }
@@ -239,25 +240,40 @@ export class PutTree implements TreeDirection {
     return joinPath(this.#options.top, path);
   }
 
-  /** Moves what stands under `path` into the backup directory, and tells how to take that back; undefined if there is none. */
-  async #keepBackup(client: Client, path: string): Promise<TakeBack | undefined> {
+  /**
+   * What moves what stands under `path` into the backup directory, and may be asked again until it has. It tells how to
+   * take that back; undefined if there is no such directory.
+   */
+  #keeping(path: string): (client: Client) => Promise<TakeBack | undefined> {
     const { backupDirectory, top } = this.#options;
-    if (backupDirectory === undefined) return undefined;
     const wanted = path === '' ? baseName(top) : path;
-    let inTheWay: unknown;
-    for (const name of backupNames(wanted)) {
-      const condition = name === wanted ? {} : ({ if: 'absent' } as const);
-      try {
-        // Where nothing stands any more, it is there already: an answer was lost.
+    /** Where it is if it was moved, and the answer to that lost. */
+    let mayBeAt: string | undefined;
+    const takeBackFrom = (kept: string | undefined): TakeBack => {
+      // What an earlier run kept there is not what stood here.
+      if (kept === undefined) return () => Promise.resolve();
+      return (client) => client.move(kept, this.#remote(path), { if: 'absent' });
+    };
+    return async (client) => {
+      if (backupDirectory === undefined) return undefined;
+      let inTheWay: unknown;
+      for (const name of backupNames(wanted)) {
+        const condition = name === wanted ? {} : ({ if: 'absent' } as const);
         const kept = joinPath(backupDirectory, name);
-        await client.move(this.#remote(path), kept, condition).catch(passOverGone);
-        return (on) => on.move(kept, this.#remote(path), { if: 'absent' });
-      } catch (error) {
-        if (!isSealiftError(error, 'is-directory', 'not-directory', 'exists')) throw error;
-        inTheWay ??= error;
+        try {
+          await client.move(this.#remote(path), kept, condition);
+          return takeBackFrom(kept);
+        } catch (error) {
+          if (isSealiftError(error, 'not-found')) return takeBackFrom(mayBeAt);
+          if (!isSealiftError(error, 'is-directory', 'not-directory', 'exists')) {
+            mayBeAt = kept;
+            throw error;
+          }
+          inTheWay ??= error;
+        }
       }
-    }
-    throw inTheWay;
+      throw inTheWay;
+    };
   }
 
   #ask<T>(question: (client: Client) => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -110,24 +110,67 @@ describe.each(WAYS)('%s: an earlier backup that has the name as something else',
   });
 });
 
-test('what the server then has no place for leaves what it was to replace where it was', async () => {
-  const token = tokenOf('alice');
-  const usersFile = join(await temporaryDirectory(), 'users.toml');
-  // The tree with the three of it, and the directory of the backup.
-  await writeFile(usersFile, usersToml({ alice: { limits: 'quota-files = 5' } }), { mode: 0o600 });
-  const setting = await startSetting({}, { usersFile });
-  const source = { file: 'new', large: noise(2 * MIB, 2), link: { link: 'new' } };
-  const target = {
-    file: { content: 'old', mtimeMs: 1 },
-    large: { content: noise(2 * MIB, 1), mtimeMs: 1 },
-    link: { link: 'old' },
-  };
-  const trees = await startTrees('put', source, target, { setting });
-  const before = await contentsAt(trees.target);
-  const connector = setting.connector({ token });
-  const { told } = await copy(trees.direction({ connector, backupDirectory: 'backup' }));
-  const refused = 'quota-exceeded';
-  expect(told.failed).toEqual({ file: refused, large: refused, link: refused });
-  expect(await contentsAt(trees.target)).toEqual(before);
-  expect(await contentsAt(join(trees.target, '../backup'))).toEqual({});
+describe('what the server then has no place for', () => {
+  /** A tree on a server with room for so many files, to be replaced with a backup. */
+  async function fullServer(
+    quotaFiles: number,
+    source: Record<string, Planted>,
+    target: Record<string, Planted>,
+  ) {
+    const token = tokenOf('alice');
+    const usersFile = join(await temporaryDirectory(), 'users.toml');
+    const limits = `quota-files = ${quotaFiles}`;
+    await writeFile(usersFile, usersToml({ alice: { limits } }), { mode: 0o600 });
+    const setting = await startSetting({}, { usersFile });
+    const trees = await startTrees('put', source, target, { setting });
+    const connector = setting.connector({ token });
+    const direction = trees.direction({ connector, backupDirectory: 'backup' });
+    return { setting, trees, direction, backup: join(trees.target, '../backup') };
+  }
+  const OLD = { content: 'old', mtimeMs: 1 };
+
+  test('leaves what it was to replace where it was', async () => {
+    const source = { file: 'new', large: noise(2 * MIB, 2), link: { link: 'new' } };
+    const target = {
+      file: OLD,
+      large: { content: noise(2 * MIB, 1), mtimeMs: 1 },
+      link: { link: 'old' },
+    };
+    // The tree with the three of it, and the directory of the backup.
+    const { trees, direction, backup } = await fullServer(5, source, target);
+    const before = await contentsAt(trees.target);
+    const { told } = await copy(direction);
+    const refused = 'quota-exceeded';
+    expect(told.failed).toEqual({ file: refused, large: refused, link: refused });
+    expect(await contentsAt(trees.target)).toEqual(before);
+    expect(await contentsAt(backup)).toEqual({});
+  });
+
+  test('leaves it there also where the answer to its backup was lost', async () => {
+    const { setting, trees, direction, backup } = await fullServer(3, { file: 'new' }, { file: OLD });
+    const onBegin = () => {
+      setting.proxy.faults = { cut: { afterBytes: 0, direction: 'down', mode: 'fin', times: 1 } };
+      return Promise.resolve();
+    };
+    const { told } = await copy(direction, { run: { onBegin } });
+    expect(told.failed).toEqual({ file: 'quota-exceeded' });
+    expect(await contentsAt(trees.target)).toEqual({ file: 'old' });
+    expect(await contentsAt(backup)).toEqual({});
+  });
+
+  test('brings no older backup into the place of what is gone meanwhile', async () => {
+    const source = { file: 'new', link: { link: 'new' } };
+    const target = { file: OLD, link: { link: 'old' } };
+    // The tree with the two of it, and the backup with as many.
+    const { trees, direction, backup } = await fullServer(6, source, target);
+    const older = { file: 'older', link: { link: 'older' } };
+    await plantTree(backup, older);
+    const onBegin = async () => {
+      for (const name of Object.keys(older)) await rm(join(trees.target, name));
+    };
+    const { told } = await copy(direction, { run: { onBegin } });
+    expect(told.failed).toEqual({ file: 'quota-exceeded', link: 'quota-exceeded' });
+    expect(await contentsAt(trees.target)).toEqual({});
+    expect(await contentsAt(backup)).toEqual({ file: 'older', link: '-> older' });
+  });
 });
