@@ -22,8 +22,8 @@ export interface TransferOptions {
   streams?: number | undefined;
   /** Called when one of several connections was given up; the others go on. */
   onStreamLost?: ((error: SealiftError) => void) | undefined;
-  /** Waits until so many bytes may be moved: a limit of the rate. Of a file of more than a block, as they travel. */
-  throttle?: ((bytes: number) => Promise<void>) | undefined;
+  /** Waits until so many bytes may be moved: a limit of the rate. Of a file of more than a block, as they travel. With `signal` they will not be. */
+  throttle?: ((bytes: number, signal?: AbortSignal) => Promise<void>) | undefined;
   clock?: Clock;
   random?: Random;
   /** Of all transfers that share a link, as the files of a tree do. */

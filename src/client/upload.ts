@@ -165,7 +165,7 @@ class UploadRun {
     try {
       await workOverStreams(
         {
-          tasks: (over) => this.#encoded(this.#missing(held, digests, over), client),
+          tasks: (over) => this.#encoded(this.#missing(held, digests, over), client, over),
           carry: (block, on) =>
             this.#send(block, { ...on, id, held, algorithm: digests.algorithm, progressed }),
         },
@@ -234,8 +234,13 @@ class UploadRun {
   }
 
   /** The same as they will travel. Some are compressed ahead, unless that meant to wait until a stream brings them. */
-  async *#encoded(blocks: AsyncIterable<ReadBlock>, client: Client): AsyncGenerator<Block> {
-    const { signal, throttle } = this.#options;
+  async *#encoded(
+    blocks: AsyncIterable<ReadBlock>,
+    client: Client,
+    over: AbortSignal,
+  ): AsyncGenerator<Block> {
+    const { throttle } = this.#options;
+    const signal = anySignal(over, this.#options.signal);
     const compressor = client.compressor();
     const ahead = compressor.isActive && this.#source.isRepeatable ? BLOCKS_AHEAD : 1;
     const encoded = mapConcurrently(blocks, ahead, async (block) => ({
@@ -243,7 +248,7 @@ class UploadRun {
       encoded: await compressor.compress(block.bytes),
     }));
     for await (const block of encoded) {
-      await abortable(throttle?.(block.encoded.content.length), signal);
+      await abortable(throttle?.(block.encoded.content.length, signal), signal);
       yield block;
     }
   }

@@ -106,6 +106,23 @@ test('a download of 20 blocks that is reset after every third block ends', async
   expect(result.retries).toBeGreaterThan(1);
 });
 
+test('an upload that is cut while it waits for its rate waits no longer', async () => {
+  const { connector, local, root, proxy } = await startSetting({
+    cut: { afterBytes: MIB / 2, direction: 'up', times: 1 },
+  });
+  const waits: (AbortSignal | undefined)[] = [];
+  let blocks = 0;
+  const throttle = (_bytes: number, signal?: AbortSignal) => {
+    blocks += 1;
+    if (blocks === 1 || proxy.connections > 1) return Promise.resolve();
+    waits.push(signal);
+    return new Promise<void>(() => undefined);
+  };
+  expect(await send(connector(), await local(content), 'file', { throttle })).toMatchObject({ retries: 1 });
+  expect((await readFile(join(root, 'file'))).equals(content)).toBe(true);
+  expect(waits.map((signal) => signal?.aborted)).toEqual([true]);
+});
+
 describe('without progress', () => {
   test('an upload gives up after the retries that it has, and publishes nothing', async () => {
     const { connector, local, root, proxy } = await startSetting({
