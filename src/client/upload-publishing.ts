@@ -1,5 +1,6 @@
 import { isSealiftError, type SealiftError } from '../errors.ts';
 import type { Receipt } from '../protocol/responses.ts';
+import { abortable } from './abortable.ts';
 import type { Client, PutOptions } from './client.ts';
 
 /** How it is published. */
@@ -98,7 +99,8 @@ export class UploadPublishing {
     publish: () => Promise<Receipt>,
   ): Promise<Receipt> {
     const isRepeated = this.#unanswered !== undefined;
-    if (!isRepeated) this.#takeBack = await this.#options.beforePublishing?.(client);
+    const { beforePublishing, signal } = this.#options;
+    if (!isRepeated) this.#takeBack = await abortable(beforePublishing?.(client), signal);
     try {
       const receipt = await publish();
       this.#unanswered = undefined;

@@ -5,6 +5,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { formatAddress } from '../../transport/address.ts';
+import { abortable } from '../abortable.ts';
 import { openFileSource, readFileSource } from '../block-source.ts';
 import type { Client } from '../client.ts';
 import type { Connector } from '../connector.ts';
@@ -278,7 +279,10 @@ export class PutTree implements TreeDirection {
 
   #ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
     const { connector, signal } = this.#options;
-    return retrying(this.#options, { retries: 0 }, async () => question(await connector.use(signal)));
+    // A server may take as long as it says that it is at it.
+    return retrying(this.#options, { retries: 0 }, async () =>
+      abortable(question(await connector.use(signal)), signal),
+    );
   }
 }
 

@@ -2,6 +2,7 @@ import { throwIfAborted } from '../../clock.ts';
 import { isSealiftError, SealiftError, toSealiftError } from '../../errors.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { Budget } from '../../transport/budget.ts';
+import { abortable } from '../abortable.ts';
 import type { RetryEvent } from '../retry.ts';
 import type { TransferProgress } from '../transfer-progress.ts';
 import { isChange, type Action, type SendAction, type SkipReason } from './action.ts';
@@ -86,7 +87,10 @@ class ActionRun {
       this.#done(action, unsynced),
     );
     this.#receipts = new UnsyncedReceipts(
-      ({ action, outcome }) => observer.onDone?.(action, outcome && onDisk(outcome)),
+      ({ action, outcome }) => {
+        // Of a run that was ended, the sum may have been told already.
+        if (options.signal?.aborted !== true) observer.onDone?.(action, outcome && onDisk(outcome));
+      },
       (item, reason) => this.#notSettled(item.action, reason),
     );
   }
@@ -240,8 +244,7 @@ class ActionRun {
     let fruitlessRounds = 0;
     let before = Infinity;
     for (;;) {
-      await this.#receipts.settle();
-      throwIfAborted(this.#options.signal);
+      await abortable(this.#receipts.settle(), this.#options.signal);
       const again = this.#void;
       this.#void = [];
       if (again.length === 0) return;

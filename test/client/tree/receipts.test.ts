@@ -3,17 +3,24 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import type { Client } from '../../../src/client/client.ts';
+import type { Action } from '../../../src/client/tree/action.ts';
 import { PutTree, type PutTreeOptions } from '../../../src/client/tree/put-tree.ts';
 import { UnsyncedReceipts } from '../../../src/client/tree/unsynced-receipts.ts';
 import { SealiftError } from '../../../src/errors.ts';
 import { certificatePin } from '../../../src/trust/pins.ts';
 import { loopbackCertificate } from '../../support/certificates.ts';
+import { failureOf } from '../../support/failure.ts';
 import { GatedStore } from '../../support/gated-store.ts';
 import { directory, file, MemoryDirection } from '../../support/memory-direction.ts';
 import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
 import { startTestServer, temporaryDirectory, tokenOf } from '../../support/test-server.ts';
 import { AT_ONCE, connectorTo, MIB, noise } from '../setting.ts';
 import { copy, startTrees } from './tree-setting.ts';
+
+/** How a file is put into a store, whatever stands there. */
+function publicationOf(path: string) {
+  return { path, durability: 'disk', condition: { if: 'any' }, mayReplace: true } as const;
+}
 
 describe('receipts that are good only when they are synced', () => {
   /** A client whose syncs end when the test says so. */
@@ -204,6 +211,31 @@ describe('a tree on its way to a server', () => {
   );
 });
 
+test.each(['mkdir', 'symlink', 'set', 'remove', 'move', 'sync'] as const)(
+  'an abort ends a put also while the server is at %s, however long',
+  async (step) => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const backupDirectory = step === 'move' ? 'backup' : undefined;
+    const { store, direction } = await gatedTrees(
+      { a: 'new', 'd/b': 'b', l: { link: 'a' } },
+      { signal, backupDirectory },
+    );
+    await store.mkdir('tree', {});
+    for (const name of ['a', 'extra']) await store.put(publicationOf(`tree/${name}`), Buffer.from('old'));
+    const stuck = Promise.withResolvers<never>();
+    store[step] = () => {
+      controller.abort();
+      return stuck.promise;
+    };
+    const done: string[] = [];
+    const observer = { onDone: ({ kind }: Action) => void done.push(kind) };
+    expect((await failureOf(copy(direction, { run: { signal }, observer }))).code).toBe('aborted');
+    expect(done).not.toContain(step === 'sync' ? 'file' : step);
+    stuck.reject(new SealiftError('internal', 'It took too long.'));
+  },
+);
+
 test('what is sent again leaves what really was there in the backup', async () => {
   const trees = await startTrees(
     'put',
@@ -237,13 +269,7 @@ test('a link of which the answer was lost leaves what stood before in the backup
     { backupDirectory: 'backup' },
   );
   await store.mkdir('tree', {});
-  const publication = {
-    path: 'tree/l',
-    durability: 'disk',
-    condition: { if: 'any' },
-    mayReplace: true,
-  } as const;
-  await store.put(publication, Buffer.from('old'));
+  await store.put(publicationOf('tree/l'), Buffer.from('old'));
   const symlink = store.symlink.bind(store);
   let made = 0;
   store.symlink = async (...link) => {
