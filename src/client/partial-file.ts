@@ -25,7 +25,7 @@ export class PartialFile implements AsyncDisposable {
   readonly #handle: FileHandle;
   readonly #lock: ProcessLock | undefined;
   #isOpen = true;
-  /** Whether what it holds is to go in the end: it is nothing, or it met a full disk, which it would keep full. */
+  /** Whether what it holds is to go in the end: it is nothing, of no use, or it met a full disk, which it would keep full. */
   #isInTheWay = false;
 
   private constructor(target: string, path: string, handle: FileHandle, lock?: ProcessLock) {
@@ -108,8 +108,8 @@ export class PartialFile implements AsyncDisposable {
 
   /** Removes what was fetched. */
   async discard(): Promise<void> {
+    this.#isInTheWay = true;
     await this[Symbol.asyncDispose]();
-    await unlink(this.#path).catch(() => undefined);
   }
 
   /** Ends the work on it; what it holds stays for the next run, unless the disk was full. May be called again. */

@@ -237,7 +237,10 @@ async function getFile(
         mustBeNew: ifExists !== 'overwrite',
       });
     } catch (error) {
-      if (ifExists === 'skip' && isSealiftError(error, 'local-exists')) return 'exists';
+      if (ifExists === 'overwrite' || !isSealiftError(error, 'local-exists')) throw error;
+      // It will not get this name: what was fetched would only lie there.
+      await partial.discard();
+      if (ifExists === 'skip') return 'exists';
       throw error;
     }
     return outcomeOf(chosen, result);
