@@ -10,7 +10,7 @@ export interface Clock {
   schedule(delayMs: number, callback: () => void): () => void;
 }
 
-/** The longest delay that a Node timer takes (2^31 - 1 ms); longer ones fire at once. */
+/** The longest delay that a Node timer takes (2^31 - 1 ms, 24.8 days); longer ones fire at once. */
 const MAX_TIMER_MS = 2_147_483_647;
 
 /** The time of this machine. */
@@ -18,7 +18,12 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
   schedule(delayMs, callback) {
-    const timer = setTimeout(callback, Math.min(delayMs, MAX_TIMER_MS));
+    let timer: NodeJS.Timeout;
+    const wait = (leftMs: number) => {
+      const next = leftMs > MAX_TIMER_MS ? () => wait(leftMs - MAX_TIMER_MS) : callback;
+      timer = setTimeout(next, Math.min(leftMs, MAX_TIMER_MS));
+    };
+    wait(delayMs);
     return () => clearTimeout(timer);
   },
 };
