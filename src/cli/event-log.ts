@@ -1,9 +1,10 @@
-import { closeSync, fstatSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeFileSync } from 'node:fs';
 
 import { systemClock, type Clock } from '../clock.ts';
 import { systemCode } from '../errors.ts';
 import { systemRandom, type Random } from '../random.ts';
 import { localFileError } from '../trust/local-file-error.ts';
+import { EXIT } from './exit-codes.ts';
 import { jsonLine, type EventFields, type Terminal } from './terminal.ts';
 import { endsMidLine } from './torn-line.ts';
 
@@ -24,7 +25,8 @@ export function logEvents(
   path: string,
   { clock = systemClock, random = systemRandom }: LogSources = {},
 ): EventFile {
-  const file = new EventFile(terminal, path, 'a');
+  const file = new EventFile(terminal, path);
+  file.goOn();
   const run = random.bytes(4).toString('hex');
   terminal.addListener((type, fields) => {
     if (type === 'progress') return;
@@ -35,19 +37,33 @@ export function logEvents(
 
 /**
  * `--report`: writes `path` anew, with every file, every error and the summary, until it is closed. Throws
- * `local-file` or `local-no-space`; what fails later is a warning, and `hasFailed`.
+ * `local-file` or `local-no-space`; what fails later is a warning, and `hasFailed`. With `mayBeKeptOut` a run that has
+ * nothing to tell but that another one is at work leaves the file as it is: it may be the report of that.
  */
-export function reportEvents(terminal: Terminal, path: string): EventFile {
-  const file = new EventFile(terminal, path, 'w');
+export function reportEvents(
+  terminal: Terminal,
+  path: string,
+  { mayBeKeptOut = false }: { mayBeKeptOut?: boolean } = {},
+): EventFile {
+  const file = new EventFile(terminal, path);
+  const waiting: EventFields[] = [];
+  let isWaiting = mayBeKeptOut;
+  if (!isWaiting) file.clear();
   terminal.addListener((type, fields) => {
-    if (REPORTED.includes(type)) file.write({ type, ...fields });
+    const isReported = REPORTED.includes(type);
+    if (!isReported && type !== 'progress') return;
+    if (isReported) waiting.push({ type, ...fields });
+    if (isWaiting && (fields['code'] === 'locked' || fields['exitCode'] === EXIT.locked)) return;
+    if (isWaiting) file.clear();
+    isWaiting = false;
+    for (const line of waiting.splice(0)) file.write(line);
   });
   return file;
 }
 
 /**
- * A file of JSON lines. Each is written at once, so that what was said last is there after a crash, and nothing is
- * kept in memory.
+ * A file of JSON lines. Each is written at once, so that what was said last is there after a crash, and behind all that
+ * is there, so that it stays whole where others write to the file too.
  */
 export class EventFile {
   readonly #terminal: Terminal;
@@ -56,21 +72,31 @@ export class EventFile {
   #hasFailed = false;
   #lead = '';
 
-  constructor(terminal: Terminal, path: string, flags: 'a' | 'w') {
+  constructor(terminal: Terminal, path: string) {
     this.#terminal = terminal;
     this.#path = path;
     try {
-      this.#descriptor = openSync(path, flags);
+      this.#descriptor = openSync(path, 'a');
     } catch (cause) {
       throw localFileError('write', path, cause);
     }
-    // What an earlier run could not finish stays a line of its own.
-    if (flags === 'a' && isTorn(path, this.#descriptor)) this.#lead = '\n';
   }
 
   /** Whether something could not be written. Nothing more is written then. */
   get hasFailed(): boolean {
     return this.#hasFailed;
+  }
+
+  /** Lets what an earlier run could not finish be a line of its own. */
+  goOn(): void {
+    if (this.#descriptor !== undefined && isTorn(this.#path, this.#descriptor)) this.#lead = '\n';
+  }
+
+  /** Drops what the file had, if it is one. */
+  clear(): void {
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined || !fstatSync(descriptor).isFile()) return;
+    this.#attempt(() => ftruncateSync(descriptor));
   }
 
   write(fields: EventFields): void {

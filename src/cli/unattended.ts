@@ -139,7 +139,8 @@ class UnattendedRun {
     const lease = await this.#lease(context, server);
     lease?.signal.addEventListener('abort', () => this.#stop.abort(lease.signal.reason), { once: true });
     try {
-      this.#openReport();
+      // Whoever has the lock writes the report; without one, the run may still find another at work.
+      this.#openReport({ mayBeKeptOut: lease === undefined });
       const exitCode = await work(context);
       // Work that ends in good order when its signal fires has still failed for the reason of that.
       if (exitCode !== EXIT.done) this.#stop.signal.throwIfAborted();
@@ -171,15 +172,15 @@ class UnattendedRun {
       });
     } catch (error) {
       // While another run has the lock the report may be its own.
-      if (!isSealiftError(error, 'locked')) this.#openReport();
+      if (!isSealiftError(error, 'locked')) this.#openReport({ mayBeKeptOut: false });
       throw error;
     }
   }
 
-  #openReport(): void {
+  #openReport({ mayBeKeptOut }: { mayBeKeptOut: boolean }): void {
     const { terminal, settings } = this.#context;
     if (typeof settings['report'] !== 'string' || this.#isDry) return;
-    this.#report = reportEvents(terminal, settings['report']);
+    this.#report = reportEvents(terminal, settings['report'], { mayBeKeptOut });
   }
 
   #amended(fields: EventFields): EventFields {

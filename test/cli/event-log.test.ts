@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { logEvents, reportEvents } from '../../src/cli/event-log.ts';
+import { logEvents, reportEvents, type EventFile } from '../../src/cli/event-log.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { SealiftError } from '../../src/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -76,6 +76,53 @@ test('the report has files, errors and the summary, in the place of what was the
   sayAll();
   expect(readFileSync(path, 'utf8')).toBe(lines);
   expect(report.hasFailed).toBe(false);
+});
+
+test('of two runs that write one report at once every line stays whole', () => {
+  const terminals = [new Terminal(SILENT), new Terminal(SILENT)];
+  const reports: EventFile[] = [];
+  for (const each of terminals) {
+    reports.push(reportEvents(each, path));
+    each.event('file', { path: 'a name of some length' });
+    terminals[0]?.event('file', { path: 'a' });
+  }
+  for (const each of reports) each.close();
+  expect(events(readFileSync(path, 'utf8'))).toMatchObject([{ path: 'a name of some length' }, { path: 'a' }]);
+});
+
+describe('the report of a run that another one may keep out', () => {
+  const locked = { type: 'error', code: 'locked', path: 'a' };
+  let report: EventFile;
+  beforeEach(() => {
+    writeFileSync(path, 'of the other\n');
+    report = reportEvents(terminal, path, { mayBeKeptOut: true });
+  });
+
+  test('is left to that', () => {
+    terminal.event('start', { command: 'get' });
+    terminal.event('error', locked);
+    terminal.event('summary', { exitCode: 12 });
+    report.close();
+    expect(readFileSync(path, 'utf8')).toBe('of the other\n');
+  });
+
+  test('has all that failed where something else is done', () => {
+    terminal.event('error', locked);
+    sayAll();
+    expect(events(readFileSync(path, 'utf8'))).toMatchObject([
+      locked,
+      { type: 'file' },
+      { type: 'error', code: 'not-found' },
+      { type: 'summary', exitCode: 3 },
+    ]);
+  });
+
+  test('is begun with the first that is moved', () => {
+    terminal.event('progress', { doneBytes: 1 });
+    expect(readFileSync(path, 'utf8')).toBe('');
+    terminal.event('error', locked);
+    expect(events(readFileSync(path, 'utf8'))).toEqual([locked]);
+  });
 });
 
 test('what an earlier run could not finish stays a line of its own', () => {

@@ -8,7 +8,7 @@ import { REFUSING_PORT } from '../support/refusing-port.ts';
 import { events } from '../support/running-process.ts';
 import { startScriptedServer, type Script } from '../support/scripted-server.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
-import { endless, ends, runUnattended, type Work } from './unattended-setting.ts';
+import { endless, ends, fails, runUnattended, type Work } from './unattended-setting.ts';
 
 let report: string;
 
@@ -52,6 +52,12 @@ test('the lock of another run: 12, with nothing done, and its report as it was',
     { type: 'summary', exitCode: 12 },
   ]);
   expect(work).not.toHaveBeenCalled();
+  expect(readFileSync(report, 'utf8')).toBe('of the other run');
+});
+
+test('a run that finds another at work leaves it its report', async () => {
+  writeFileSync(report, 'of the other run');
+  expect((await runUnattended({ report }, fails('locked'))).code).toBe(12);
   expect(readFileSync(report, 'utf8')).toBe('of the other run');
 });
 
