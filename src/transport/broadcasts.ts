@@ -3,6 +3,7 @@ import { once } from 'node:events';
 
 import type { Clock } from '../clock.ts';
 import { SealiftError, systemCode } from '../errors.ts';
+import { FIRST_CLIENT_PORT } from './datagrams.ts';
 import { isNeighbour, type LocalNetwork } from './local-networks.ts';
 
 /** Answers in a second, to whomever: neighbours who look for servers are few. */
@@ -23,6 +24,8 @@ export async function answerBroadcasts(
   let cancel: (() => void) | undefined;
   socket.on('message', (question, { address, port: from }) => {
     if (left === 0 || !networks.some((network) => isNeighbour(address, network))) return;
+    // No client asks from there; and port 0, which a forged datagram may come from, cannot be sent to at all.
+    if (from < FIRST_CLIENT_PORT) return;
     const bytes = answer(question);
     if (bytes === undefined || bytes.length > question.length) return;
     left -= 1;

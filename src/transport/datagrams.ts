@@ -10,7 +10,7 @@ import { resolveHost } from './resolve-host.ts';
 /** Bytes of a datagram that any network carries in one piece: 1,280 of IPv6 (RFC 8200), less the headers. */
 export const MAX_DATAGRAM_BYTES = 1_232;
 /** Below it are services that answer by themselves: with one of them an echo, once started by a forged sender, would talk for ever. */
-const FIRST_CLIENT_PORT = 1_024;
+export const FIRST_CLIENT_PORT = 1_024;
 
 export interface DatagramEchoOptions {
   host: string;

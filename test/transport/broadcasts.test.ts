@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createSocket } from 'node:dgram';
 import { expect, onTestFinished, test } from 'vitest';
@@ -6,6 +7,7 @@ import { answerBroadcasts } from '../../src/transport/broadcasts.ts';
 import { isNeighbour, localNetworks, type LocalNetwork } from '../../src/transport/local-networks.ts';
 import { failureOf } from '../support/failure.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { isInstalled } from '../support/installed.ts';
 import { freeUdpPort } from '../support/udp-port.ts';
 
 const HERE = localNetworks('127.0.0.1');
@@ -15,6 +17,16 @@ const ELSEWHERE: LocalNetwork = {
   broadcast: '203.0.113.255',
   addresses: ['203.0.113.1'],
 };
+
+// No ordinary socket sends from port 0.
+const OPEN_RAW = `
+import socket, struct, sys
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+`;
+const SEND_FROM_PORT_0 = `${OPEN_RAW}
+port = int(sys.argv[1])
+raw.sendto(struct.pack('!HHHH', 0, port, 8 + 6, 0) + b'forged', ('127.0.0.1', 0))
+`;
 
 /** Answers each question with `answer`, and takes down those that it got. */
 async function answering(networks: readonly LocalNetwork[], answer: string) {
@@ -43,6 +55,20 @@ test('who is no neighbour is not answered, and nobody gets more than was sent', 
   expect(answers).toEqual(['ok']);
   expect([far.questions, long.questions]).toEqual([[], ['question']]);
 });
+
+test.skipIf(!isInstalled('python3', '-c', OPEN_RAW))(
+  'a forged datagram from port 0 is passed over, and those after it are answered',
+  async () => {
+    const { port, questions } = await answering(HERE, 'ok');
+    expect(spawnSync('python3', ['-c', SEND_FROM_PORT_0, String(port)]).status).toBe(0);
+    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    onTestFinished(() => void socket.close());
+    socket.send('question', port, '127.0.0.1');
+    const [answer] = (await once(socket, 'message')) as [Buffer];
+    expect(answer.toString()).toBe('ok');
+    expect(questions).toEqual(['question']);
+  },
+);
 
 test('a port that cannot be had is told', async () => {
   const socket = createSocket('udp4').bind(0);
