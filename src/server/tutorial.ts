@@ -3,7 +3,7 @@ import type { Message } from '../protocol/decoder.ts';
 import { CONTENT_TYPE } from '../protocol/header.ts';
 import { MAX_CONTENT_BYTES, MAX_QUERY_CHARACTERS } from '../protocol/limits.ts';
 import type { Store } from '../storage/store.ts';
-import { matchesSearch } from './glob.ts';
+import { matchingFiles } from './glob.ts';
 import type { Answer } from './exchange.ts';
 
 /** Bytes of JSON of the file names in one answer: the dialect has no pages, and the answer must fit a content. */
@@ -57,12 +57,11 @@ function textOf(value: unknown): string {
 async function matchingNames(value: string, store: Store): Promise<string[]> {
   const names: string[] = [];
   let bytes = 0;
-  for await (const entry of store.list('', { recursive: true })) {
-    if (entry.type !== 'file' || !matchesSearch(entry.path, value)) continue;
+  for await (const path of matchingFiles(store.list('', { recursive: true }), value)) {
     // Escaped as JSON, because that is how it travels.
-    bytes += Buffer.byteLength(JSON.stringify(entry.path));
+    bytes += Buffer.byteLength(JSON.stringify(path));
     if (bytes > MAX_NAMES_BYTES) break;
-    names.push(entry.path);
+    names.push(path);
   }
   return names;
 }

@@ -2,8 +2,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import { putText } from '../contract/store/samples.ts';
 import { startAttackedServer } from '../support/attacked-server.ts';
 import type { RawClient } from '../support/raw-client.ts';
+import { startTestServer } from '../support/test-server.ts';
 
 const NAME = 'a'.repeat(255);
 /** Stands for a list in a list in a list, which cannot be written by `JSON.stringify`. */
@@ -35,6 +38,21 @@ describe('hazard 23: searches that cost more than they are worth', () => {
     const matches = await found(client, query);
     expect(matches.length === 0 || query.startsWith('**a')).toBe(true);
     await assertAlive();
+  });
+
+  test('are no burden to others: each has its turns, and they have theirs', async () => {
+    const store = new MemoryStore();
+    for (let index = 0; index < 50; index += 1) await putText(store, `${deepPath(15)}/${index}`, '');
+    const { login } = await startTestServer({ store });
+    const [searching, witness] = [await login(), await login()];
+    const state = { areOver: false };
+    const query = '**a'.repeat(340) + 'b';
+    const searches = [found(searching, query), found(searching, query)];
+    const over = Promise.all(searches).then(() => (state.areOver = true));
+    let answered = 0;
+    for (; !state.areOver; answered += 1) await witness.ask('ping');
+    await over;
+    expect(answered).toBeGreaterThan(10);
   });
 
   test('what is longer than a thousand characters is refused, in the tutorial dialect too', async () => {

@@ -5,7 +5,7 @@ import { LISTING_PAGE_BYTES } from '../../protocol/limits.ts';
 import type { Action } from '../../protocol/requests.ts';
 import type { Unlisted } from '../../protocol/responses.ts';
 import type { Answer, Exchange } from '../exchange.ts';
-import { matchesSearch } from '../glob.ts';
+import { matchingFiles } from '../glob.ts';
 import { visibleEntries } from '../visible-entries.ts';
 
 /** `list`: what a directory holds, or the versions that are kept, in pages. */
@@ -29,13 +29,9 @@ export async function list(exchange: Exchange<'list'>): Promise<Answer> {
 export async function search(exchange: Exchange<'search'>): Promise<Answer> {
   const { fields, state } = exchange;
   const pages = new Pages(exchange, 'result');
-  for await (const entry of visibleEntries(state.store, state.grant.prefixes, '', {
-    recursive: true,
-  })) {
-    throwIfAborted(exchange.signal);
-    if (entry.type === 'file' && matchesSearch(entry.path, fields.query) && pages.add(entry.path))
-      await pages.send();
-  }
+  const entries = visibleEntries(state.store, state.grant.prefixes, '', { recursive: true });
+  for await (const path of matchingFiles(entries, fields.query, exchange.signal))
+    if (pages.add(path)) await pages.send();
   return pages.last();
 }
 
