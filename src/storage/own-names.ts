@@ -9,6 +9,11 @@ import { checkPath } from '../transfer/remote-path.ts';
 export const STATE_DIRECTORY = '.sealift';
 
 const PLAIN = /^[\x20-\x7e]*$/;
+/**
+ * The name in any case of letters, and its short forms, as FAT and NTFS make them (`SEALIF~1`, and `SE4F2A~1` once the
+ * first are taken). They and SMB leave out dots and spaces at the end, and what follows a colon is a stream.
+ */
+const OWN = /^(?:\.sealift|sealif~\d+|se[0-9a-f]{4}~\d)[. ]*(?::|$)/i;
 
 /** Throws `bad-name` unless a store may be asked for `path`: by the grammar, and because it is not its own. */
 export function checkStorePath(path: string, options: { allowRoot: boolean }): void {
@@ -18,12 +23,12 @@ export function checkStorePath(path: string, options: { allowRoot: boolean }): v
 }
 
 /**
- * Whether some file system might take `name` for that of a state directory: in any case of letters, in
- * compatibility forms, and with characters that are not seen, which HFS+ leaves out when it compares.
+ * Whether some file system might take `name` for that of a state directory: as above, in compatibility forms, and with
+ * characters that are not seen, which HFS+ leaves out when it compares.
  */
 export function isOwnName(name: string): boolean {
   // Nearly every name is plain ASCII, which has no other forms.
-  if (PLAIN.test(name)) return name.toLowerCase() === STATE_DIRECTORY;
+  if (PLAIN.test(name)) return OWN.test(name);
   const seen = name.replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '');
-  return seen.normalize('NFKC').toLowerCase() === STATE_DIRECTORY;
+  return OWN.test(seen.normalize('NFKC'));
 }

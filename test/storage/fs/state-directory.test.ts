@@ -34,7 +34,16 @@ const OWN_NAMES = [
   '.ſealift',
   '.sea\u200blift',
   '\ufeff.sealift',
+  '.sealift.',
+  '.sealift. .',
+  '.Sealift ',
+  '.sealift\u2024',
+  '.sealift::$INDEX_ALLOCATION',
+  'SEALIF~1',
+  'sealif~12.',
+  'SE4F2A~1',
 ];
+const NO_OWN_NAMES = ['.sealift2', '.sealift.old', 'sealift', 'SEALIF~', 'SEALIF~A', 'SEALIFT~1', 'SE4F2~1'];
 
 test('nobody but the service may look into the state directory', () => {
   expect(statSync(subject.root.at('.sealift')).mode & 0o777).toBe(0o700);
@@ -62,6 +71,11 @@ describe.each(OWN_NAMES)('%j', (name) => {
     writeFileSync(subject.root.at(name, 'file'), '');
     expect(await pathsIn(subject.store, '', true)).toEqual([]);
   });
+});
+
+test.each(NO_OWN_NAMES)('%j is a name like any other', async (name) => {
+  await putText(subject.store, name, '');
+  expect(await pathsIn(subject.store, '')).toEqual([name]);
 });
 
 describe('a directory that was served by itself before', () => {
