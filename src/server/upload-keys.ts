@@ -10,6 +10,11 @@ export function belongsTo(key: string, owner: string): boolean {
   return key.startsWith(`${hashed(owner).slice(0, OWNER_CHARACTERS)}-`);
 }
 
+/** Under what the store remembers what an upload has published, with the owner in the same place. */
+export function publicationId({ owner, id }: { owner: string; id: string }): string {
+  return `${hashed(owner).slice(0, OWNER_CHARACTERS)}-${id}`;
+}
+
 const OWNER_CHARACTERS = 16;
 
 function hashed(text: string): string {

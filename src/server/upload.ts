@@ -18,6 +18,7 @@ import {
   type UploadFacts,
   type UploadRequest,
 } from './upload-checks.ts';
+import { publicationId } from './upload-keys.ts';
 
 export interface UploadParts {
   id: string;
@@ -276,7 +277,7 @@ export class Upload {
     // Publishing closes it, whether it succeeds or not.
     this.#stored = undefined;
     const { path, durability } = this.request;
-    const record = { id: this.id, owner: this.owner, path, size, digest, durability };
+    const record = { id: publicationId(this), owner: this.owner, path, size, digest, durability };
     const publication = { ...this.request, mayReplace: this.request.mayReplace && mayReplace };
     try {
       return receiptOf(await stored.publish(publication, size, record), digest, durability);

@@ -9,11 +9,13 @@ import type { OpenUploadOptions, Store } from '../storage/store.ts';
 import type { BlockMap } from '../transfer/block-map.ts';
 import { noSuchUpload, receiptOf, takenOver } from './upload-answers.ts';
 import type { CommitRequest, UploadRequest } from './upload-checks.ts';
-import { uploadKey } from './upload-keys.ts';
+import { publicationId, uploadKey } from './upload-keys.ts';
 import { Upload } from './upload.ts';
 
 /** How long a publication is remembered for a commit that is said again, in milliseconds: longer than any client retries. */
 const PUBLISHED_MEMORY_MS = 86_400_000;
+/** How many publications of an owner are remembered for each upload that it may have: others may publish many between a commit and its repetition. */
+const PUBLISHED_PER_UPLOAD = 10;
 /** The least time between two sweeps, in milliseconds, however many uploads begin. */
 const SWEEP_INTERVAL_MS = 600_000;
 /** Ids that were taken over or given up, remembered so that their users are told; and uploads that nobody works with. */
@@ -59,6 +61,8 @@ export class Uploads {
   /** What to tell whoever wants something of an upload that is no more. */
   readonly #ended = new Map<string, { owner: string; reason: SealiftError }>();
   readonly #keys = new KeyedMutex();
+  /** How many publications of each owner the store has come to remember since it forgot those that were too many. */
+  readonly #publishedCounts = new Map<string, number>();
   #lastSweepMs = -Infinity;
   #sweeping = Promise.resolve();
 
@@ -121,6 +125,7 @@ export class Uploads {
     this.#touch(upload);
     const receipt = await this.takingRoom(upload, () => upload.commit(commit));
     this.#forget(upload);
+    this.#countPublished(owner);
     return receipt;
   }
 
@@ -167,7 +172,7 @@ export class Uploads {
         .run(key, () => this.#discardAbandoned(key))
         .catch((error: unknown) => logger.error({ err: error, key }, 'removing an abandoned upload failed'));
     }
-    await store.forgetPublished(clock.now() - PUBLISHED_MEMORY_MS);
+    await this.#forgetPublished();
   }
 
   /** Closes all data files; what is held stays on the disk. */
@@ -272,16 +277,37 @@ export class Uploads {
   }
 
   async #publishedReceipt(owner: string, id: string, digest: string): Promise<Receipt | undefined> {
-    const record = await this.#options.store.published(id);
+    const record = await this.#options.store.published(publicationId({ owner, id }));
     if (record?.entry === undefined || record.owner !== owner || record.digest !== digest) return undefined;
     return receiptOf(record.entry, digest, record.durability);
   }
 
   #sweepNowAndThen(): void {
-    const { clock, logger } = this.#options;
-    if (clock.monotonicMs() - this.#lastSweepMs < SWEEP_INTERVAL_MS) return;
-    this.#sweeping = this.sweep().catch((error: unknown) =>
-      logger.error({ err: error }, 'removing abandoned uploads failed'),
+    if (this.#options.clock.monotonicMs() - this.#lastSweepMs < SWEEP_INTERVAL_MS) return;
+    this.#alsoSweep(this.sweep());
+  }
+
+  // Those of a day may be very many, each a file.
+  #countPublished(owner: string): void {
+    const count = (this.#publishedCounts.get(owner) ?? 0) + 1;
+    this.#publishedCounts.set(owner, count);
+    if (count === this.#maxPublished) this.#alsoSweep(this.#forgetPublished());
+  }
+
+  async #forgetPublished(): Promise<void> {
+    const { store, clock } = this.#options;
+    this.#publishedCounts.clear();
+    await store.forgetPublished(clock.now() - PUBLISHED_MEMORY_MS, this.#maxPublished);
+  }
+
+  get #maxPublished(): number {
+    return this.#options.caps.maxCountPerOwner * PUBLISHED_PER_UPLOAD;
+  }
+
+  #alsoSweep(sweep: Promise<void>): void {
+    const told = sweep.catch((error: unknown) =>
+      this.#options.logger.error({ err: error }, 'removing abandoned uploads failed'),
     );
+    this.#sweeping = Promise.all([this.#sweeping, told]).then(() => undefined);
   }
 }

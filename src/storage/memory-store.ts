@@ -105,8 +105,8 @@ export class MemoryStore implements Store {
     return this.#uploads.published(publicationId);
   }
 
-  async forgetPublished(beforeMs: number): Promise<void> {
-    await this.#uploads.forgetPublished(beforeMs);
+  async forgetPublished(beforeMs: number, maxPerOwner?: number): Promise<void> {
+    await this.#uploads.forgetPublished(beforeMs, maxPerOwner);
   }
 
   async expireVersions(): Promise<void> {

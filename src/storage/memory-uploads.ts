@@ -4,6 +4,7 @@ import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES } from '../transfer/blocks.ts';
 import { blocksStillHeld, copyPublished, hashBlocks } from './held-blocks.ts';
 import { UploadData } from './memory-upload-data.ts';
+import { oldPublications } from './old-publications.ts';
 import type {
   Entry,
   OpenUploadOptions,
@@ -70,8 +71,9 @@ export class MemoryUploads implements Pick<
     return this.#published.get(publicationId)?.record;
   }
 
-  async forgetPublished(beforeMs: number): Promise<void> {
-    for (const [id, { atMs }] of this.#published) if (atMs < beforeMs) this.#published.delete(id);
+  async forgetPublished(beforeMs: number, maxPerOwner = Infinity): Promise<void> {
+    const published = [...this.#published].map(([id, { atMs }]) => ({ id, writtenMs: atMs }));
+    for (const id of oldPublications(published, beforeMs, maxPerOwner)) this.#published.delete(id);
   }
 
   #opened(key: string, data: UploadData, base: StoredUpload['base'], held: BlockMap): StoredUpload {

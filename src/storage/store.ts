@@ -54,8 +54,8 @@ export interface Store extends AsyncDisposable {
   /** What was published with `publicationId`, if that is known still; also after a restart, unless it was in memory (a loss of power may have taken its bytes). */
   published(publicationId: string): Promise<PublishedRecord | undefined>;
 
-  /** Forgets publications older than `beforeMs`. */
-  forgetPublished(beforeMs: number): Promise<void>;
+  /** Forgets publications older than `beforeMs`, and of each owner, which stands before the first `-` of an id, the oldest beyond `maxPerOwner` (default: as many as there are). */
+  forgetPublished(beforeMs: number, maxPerOwner?: number): Promise<void>;
 
   /** Removes the versions that are older than they are to be kept, by the time at which they were retired; nothing happens where none are kept. `signal` ends it early. */
   expireVersions(options?: { signal?: AbortSignal | undefined }): Promise<void>;

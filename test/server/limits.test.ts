@@ -1,10 +1,14 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { SealiftError } from '../../src/errors.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { startAttackedServer } from '../support/attacked-server.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { beginUpload, bytesOf, sendBlock } from '../support/raw-upload.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import { beginUpload, bytesOf, commit, sendBlock } from '../support/raw-upload.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 const DAY_MS = 86_400_000;
@@ -127,4 +131,30 @@ describe('uploads that nobody goes on with', () => {
     expect(commit.header['code']).toBe('digest-mismatch');
     await server.close();
   });
+});
+
+test('publications are remembered for a while, ten for each upload that their owner may have', async () => {
+  const { login, root } = await startAttackedServer({
+    users: { many: {}, one: {} },
+    abandonedUploads: { maxCountPerOwner: 1 },
+  });
+  const content = bytesOf(3);
+  const [many, one] = [await login('many'), await login('one')];
+  const publish = async (client: RawClient, path: string) => {
+    const { upload } = await beginUpload(client, path, content.length);
+    await sendBlock(client, upload, 0, content);
+    return { upload, receipt: (await commit(client, upload, content)).header };
+  };
+  const only = await publish(one, 'only');
+  const first = await publish(many, 'first');
+  for (let n = 0; n < 25; n += 1) await publish(many, `${n}`);
+  const last = await publish(many, 'last');
+  while (readdirSync(join(root, '.sealift/published')).length > 20) await new Promise(setImmediate);
+  const again = async (client: RawClient, { upload }: { upload: string }) => {
+    const { header } = await commit(client, upload, content);
+    return header['code'] ?? header['etag'];
+  };
+  expect(await again(one, only)).toBe(only.receipt['etag']);
+  expect(await again(many, last)).toBe(last.receipt['etag']);
+  expect(await again(many, first)).toBe('unknown-upload');
 });

@@ -191,8 +191,8 @@ export class FileStore implements Store {
     return explaining('', () => this.#publications.find(publicationId));
   }
 
-  async forgetPublished(beforeMs: number): Promise<void> {
-    await explaining('', () => this.#publications.forget(beforeMs));
+  async forgetPublished(beforeMs: number, maxPerOwner?: number): Promise<void> {
+    await explaining('', () => this.#publications.forget(beforeMs, maxPerOwner));
   }
 
   async expireVersions({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {

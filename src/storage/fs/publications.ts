@@ -1,5 +1,6 @@
 import { SealiftError } from '../../errors.ts';
 import { writeFully } from '../../write-fully.ts';
+import { oldPublications } from '../old-publications.ts';
 import type { Entry, Publication, PublishedRecord } from '../store.ts';
 import { entryFromStats, statsAt, unlinkIfThere } from './entries.ts';
 import { closingFile } from './file-bytes.ts';
@@ -81,16 +82,17 @@ export class Publications {
     return entry && { ...intent.record, entry };
   }
 
-  /** Removes the records that were last written before `beforeMs`. */
-  async forget(beforeMs: number): Promise<void> {
+  /** Removes records by when they were last written; see `Store.forgetPublished`. */
+  async forget(beforeMs: number, maxPerOwner = Infinity): Promise<void> {
     const { files } = this.#publisher;
     const { published } = this.#state;
-    for await (const name of files.names(published.self)) {
-      if (!ID.test(name)) continue;
-      const stats = await statsAt(files, published.child(name));
-      if (stats?.isFile() === true && stats.mtimeMs < beforeMs)
-        await unlinkIfThere(files, published.child(name));
+    const records: { id: string; writtenMs: number }[] = [];
+    for await (const id of files.names(published.self)) {
+      const stats = ID.test(id) ? await statsAt(files, published.child(id)) : undefined;
+      if (stats?.isFile() === true) records.push({ id, writtenMs: Number(stats.mtimeNs) / 1e6 });
     }
+    for (const id of oldPublications(records, beforeMs, maxPerOwner))
+      await unlinkIfThere(files, published.child(id));
   }
 
   // The process that published died before it could say so, and perhaps before it had synced the directory.

@@ -193,6 +193,14 @@ export function uploadEndsContract(subject: Subject): void {
     expect((await subject.store.stat('a/file')).size).toBe(SIZE);
   });
 
+  test('of each owner the oldest publications are forgotten, where they are too many', async () => {
+    for (const id of ['many-1', 'one-1', 'many-2', 'many-3']) await publish({}, id);
+    await subject.store.forgetPublished(0, 2);
+    const known = async (id: string) => (await subject.store.published(id)) !== undefined;
+    expect(await known('many-1')).toBe(false);
+    for (const id of ['one-1', 'many-2', 'many-3']) expect(await known(id), id).toBe(true);
+  });
+
   test('an id that is none is of no publication', async () => {
     for (const id of ['', '..', '../uploads/x', 'a/b', 'x'.repeat(500)])
       expect(await subject.store.published(id)).toBeUndefined();
