@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { Store } from '../../src/storage/store.ts';
 import { startAttackedServer } from '../support/attacked-server.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { replaceSync } from '../support/replaced-sync.ts';
 import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
 import {
   startDirectoryServer,
@@ -78,6 +79,19 @@ test('roots that are one directory, however written, are served as one', async (
   expect(await fetched(b, 'file')).toEqual(bytesOf(3));
   await putInline(whole, 'here', bytesOf(4));
   expect(await readFile(join(root, 'here'))).toEqual(bytesOf(4));
+});
+
+test('what was moved from another root is on the disk when that is said', async () => {
+  const { login } = await serveUsers({
+    outer: { limits: 'root = "homes"' },
+    inner: { limits: 'root = "homes/inner"' },
+  });
+  const [outer, inner] = [await login('outer'), await login('inner')];
+  await putInline(inner, 'file', bytesOf(3), { durability: 'memory' });
+  await outer.askOk('move', { path: 'inner/file', to: 'taken' });
+  const calls = replaceSync('exit 0');
+  await inner.askOk('sync');
+  expect(calls()).toHaveLength(1);
 });
 
 test('the name of a lease is taken in all roots at once, and stays so after its holder has left the root', async () => {

@@ -45,8 +45,7 @@ import { StagingArea } from './staging-area.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
 import { cannotServe, explaining, storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
-import { MIN_PATHS, syncFileSystem } from './sync-file-system.ts';
-import { syncFiles } from './synced-files.ts';
+import { syncPaths } from './synced-files.ts';
 import { Tree, type Place } from './tree.ts';
 import { openFileUpload } from './upload.ts';
 import { expireVersions } from './version-expiry.ts';
@@ -298,10 +297,7 @@ export class FileStore implements Store {
 
   async sync(paths: readonly string[]): Promise<void> {
     for (const path of paths) checkStorePath(path, { allowRoot: true });
-    const isForAll = this.#files === systemFiles && paths.length >= MIN_PATHS && !this.#lost.areAny;
-    if (isForAll && (await syncFileSystem(this.#root))) return;
-    await syncFiles({ files: this.#files, tree: this.#tree, lost: this.#lost }, paths);
-    await this.#tree.syncAbove(paths);
+    await syncPaths({ files: this.#files, tree: this.#tree, lost: this.#lost, root: this.#root }, paths);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { release } from 'node:os';
 import { promisify } from 'node:util';
 
+import { SealiftError } from '../../errors.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import { fileSystemType } from './file-system.ts';
 
@@ -27,6 +28,21 @@ export async function syncFileSystem(path: string): Promise<boolean> {
   if (process.platform !== 'linux') return false;
   const type = await fileSystemType(path);
   if (type === undefined || !reportsLostWrites(release(), type)) return false;
+  return syncInTurn(path);
+}
+
+/**
+ * The same for the sake of `gone`, which was put in the file system of `path` and stands there under no name that is known:
+ * it cannot be asked for its losses, so that a file system that says nothing of them will do. Only Linux has such a call.
+ * Throws `internal` where it fails.
+ */
+export async function syncUnnamed(path: string, gone: string): Promise<void> {
+  if (process.platform !== 'linux' || (await syncInTurn(path))) return;
+  const message = `${JSON.stringify(gone)} is not there any more, and whether it is on the disk, wherever it is, cannot be said: put it again. The server needs the program "sync" for that, and a disk without faults.`;
+  throw new SealiftError('internal', message);
+}
+
+function syncInTurn(path: string): Promise<boolean> {
   return turns.run('sync', async () => {
     if (hasFailed) return false;
     hasFailed = !(await runSync(path));

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { release } from 'node:os';
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { MIN_PATHS, reportsLostWrites } from '../../../src/storage/fs/sync-file-system.ts';
-import { putText } from '../../contract/store/samples.ts';
+import { codeOf, putText } from '../../contract/store/samples.ts';
+import { replaceSync } from '../../support/replaced-sync.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 import { watchSyncs } from './watched-syncs.ts';
 
@@ -31,20 +32,6 @@ beforeEach(async () => {
   synced = await watchSyncs(root.path);
 });
 
-/** Puts a program in the place of `sync`, which notes each call and then does what `lines` say. */
-function replaceSync(lines: string): void {
-  mkdirSync(outside.at('bin'));
-  const script = `#!/bin/sh\necho "$@" >> '${outside.at('calls')}'\n${lines}\n`;
-  writeFileSync(outside.at('bin', 'sync'), script, { mode: 0o755 });
-  vi.stubEnv('PATH', `${outside.at('bin')}:${process.env['PATH']}`);
-  onTestFinished(() => void vi.unstubAllEnvs());
-}
-
-/** The calls of the program in the place of `sync`. */
-function calls(): string[] {
-  return existsSync(outside.at('calls')) ? readFileSync(outside.at('calls'), 'utf8').trim().split('\n') : [];
-}
-
 /** As many new files as are synced together. */
 async function putMany(directory: string): Promise<string[]> {
   const paths = Array.from({ length: MIN_PATHS }, (_, index) => `${directory}/${index}`);
@@ -55,7 +42,7 @@ async function putMany(directory: string): Promise<string[]> {
 const systemPaths = (paths: string[]) => paths.map((path) => `/${path}`);
 
 test('many files are synced by one call for their file system', async () => {
-  replaceSync('exit 0');
+  const calls = replaceSync('exit 0');
   const paths = await putMany('a');
   await store.sync(paths);
   await store.sync(paths.slice(1));
@@ -64,9 +51,22 @@ test('many files are synced by one call for their file system', async () => {
   expect(synced).toEqual(expect.arrayContaining(systemPaths(paths.slice(1))));
 });
 
+test('what was moved behind the back of the store is synced with its file system, and nothing else is', async () => {
+  const calls = replaceSync('exit 0');
+  for (const path of ['here', 'a/moved', 'b/below', 'b/c']) await putText(store, path, '');
+  await store.sync(['here', 'a/moved']);
+  expect(calls()).toEqual([]);
+  renameSync(root.at('a/moved'), root.at('elsewhere'));
+  await store.sync(['here', 'a/moved']);
+  expect(calls()).toEqual([`-f -- ${root.path}`]);
+  renameSync(root.at('b'), root.at('directory elsewhere'));
+  await store.sync(['b/below', 'b/c']);
+  expect(calls()).toHaveLength(2);
+});
+
 test('once that call has failed each file is synced, also for whoever was not told of it', async () => {
   // The system says once that something was lost, and does not know whose it was.
-  replaceSync(`[ -e '${outside.at('failed')}' ] || { : > '${outside.at('failed')}'; exit 1; }`);
+  const calls = replaceSync(`[ -e '${outside.at('failed')}' ] || { : > '${outside.at('failed')}'; exit 1; }`);
   const [first, atOnce, later] = [await putMany('a'), await putMany('b'), await putMany('c')];
   await Promise.all([store.sync(first), store.sync(atOnce)]);
   const other = await FileStore.open({ root: root.path });
@@ -74,6 +74,14 @@ test('once that call has failed each file is synced, also for whoever was not to
   await other[Symbol.asyncDispose]();
   expect(calls()).toHaveLength(timesUsed(1));
   expect(synced).toEqual(expect.arrayContaining(systemPaths([...first, ...atOnce, ...later])));
+});
+
+test('so it is for whoever looks for what is gone, and then fails', async () => {
+  replaceSync('exit 1');
+  await putText(store, 'here', '');
+  await store.sync(['here']);
+  expect(await codeOf(store.sync(['here', 'gone']))).toBe('internal');
+  expect(await codeOf(store.sync(['no directory/gone']))).toBe('internal');
 });
 
 test.each([
