@@ -2,9 +2,8 @@ import { access, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { systemClock } from '../clock.ts';
-import { isDiskFull, SealiftError, systemCode, toSealiftError } from '../errors.ts';
+import { systemCode, toSealiftError, type SealiftError } from '../errors.ts';
 import { silentLogger } from '../logger.ts';
-import { makeMissingDirectories } from '../missing-directories.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { systemRandom } from '../random.ts';
 import { FileStore } from '../storage/fs/fs-store.ts';
@@ -17,6 +16,7 @@ import { closeInTurn } from './close-in-turn.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import type { FileWatch } from './file-watch.ts';
 import { announceListening, withdrawListening } from './listening-file.ts';
+import { makePlace, pathOf, placeOf, type RootPlace } from './root-places.ts';
 import type { RootDirectories } from './served-roots.ts';
 import { assertGoTogether, ServerFiles, type ServerFilesOptions } from './server-files.ts';
 import { Server, type ServerOptions } from './server.ts';
@@ -114,7 +114,7 @@ class DirectoryServer implements CreatedServer {
     assertGoTogether(given);
     const options = { clock: systemClock, random: systemRandom, logger: silentLogger, ...given };
     const names = new KeyedMutex();
-    const opened = await openDirectory(options, options.root, names);
+    const opened = await openDirectory(options, { top: options.root, below: [] }, names);
     try {
       const files = await ServerFiles.load(options);
       const server = await Server.start({
@@ -250,14 +250,16 @@ interface OpenedDirectory {
 /** Opens the store in a directory for this process alone: two would not know of each other's uploads, and one would sweep the other's away. */
 async function openDirectory(
   options: Options,
-  directory: string,
+  place: RootPlace,
   names: KeyedMutex,
 ): Promise<OpenedDirectory> {
   const { clock, random, keepVersionsMs, decorateStore = (plain: Store) => plain } = options;
-  await makeDirectory(directory);
-  const store = await FileStore.open({ root: directory, names, clock, random, beginThread, keepVersionsMs });
+  const { top: root, below } = place;
+  await makePlace(place);
+  const store = await FileStore.open({ root, below, names, clock, random, beginThread, keepVersionsMs });
   const closeStore = () => store[Symbol.asyncDispose]();
   try {
+    const directory = pathOf(place);
     const lock = await claimProcessLock(statePaths(directory).lock, `the directory ${directory}`);
     // Whoever lists first finds it working.
     void store.startThread();
@@ -269,45 +271,38 @@ async function openDirectory(
 }
 
 function directoriesOf(options: Options, names: KeyedMutex, files: ServerFiles): RootDirectories {
-  const nameOf = async (directory: string) => {
-    const [real, main] = await Promise.all([realpath(directory), realpath(options.root)]);
+  const place = (root: string) => placeOf(resolve(options.root, root), options.root);
+  const nameOf = async ({ top, below }: RootPlace) => {
+    if (below.length > 0) return pathOf({ top, below });
+    const [real, main] = await Promise.all([realpath(top), realpath(options.root)]);
     return real === main ? undefined : real;
   };
-  const nameOfUsed = async (directory: string) => {
+  const nameOfUsed = async (root: string) => {
+    const found = await place(root);
     try {
       // One that nobody came to yet, or whose disk is not mounted, stays as it is.
-      await access(statePaths(directory).own);
-      return await nameOf(directory);
+      await access(statePaths(pathOf(found)).own);
+      return await nameOf(found);
     } catch (error) {
       // What else is wrong with it shows when it is opened.
-      return systemCode(error) === 'ENOENT' ? undefined : directory;
+      return systemCode(error) === 'ENOENT' ? undefined : pathOf(found);
     }
   };
   return {
     async locate(root) {
-      const directory = resolve(options.root, root);
-      await makeDirectory(directory);
-      return nameOf(directory);
+      const found = await place(root);
+      await makePlace(found);
+      return nameOf(found);
     },
     async used() {
       const roots = [...files.clientTrust.principals].flatMap(({ root = [] }) => root);
-      const used = await Promise.all(roots.map((root) => nameOfUsed(resolve(options.root, root))));
+      const used = await Promise.all(roots.map(nameOfUsed));
       return [...new Set(used)].filter((directory) => directory !== undefined);
     },
-    open: (directory) => openDirectory(options, directory, names),
+    open: async (directory) => openDirectory(options, await place(directory), names),
   };
 }
 
 function addressOf({ socketPath, host = '', port = DEFAULT_PORT }: CreateServerOptions): Address {
   return socketPath === undefined ? { host, port } : { path: socketPath };
-}
-
-async function makeDirectory(directory: string): Promise<void> {
-  try {
-    await makeMissingDirectories(directory);
-  } catch (cause) {
-    const code = isDiskFull(cause) ? 'local-no-space' : 'bad-configuration';
-    const reason = systemCode(cause) ?? String(cause);
-    throw new SealiftError(code, `The directory ${directory} cannot be made (${reason}).`, { cause });
-  }
 }

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
@@ -79,6 +79,56 @@ test('roots that are one directory, however written, are served as one', async (
   expect(await fetched(b, 'file')).toEqual(bytesOf(3));
   await putInline(whole, 'here', bytesOf(4));
   expect(await readFile(join(root, 'here'))).toEqual(bytesOf(4));
+});
+
+describe('a link that a client makes', () => {
+  test.each([
+    ['where a root lies, into the state directory', 'homes/bob', '../.sealift'],
+    ['where a root lies, to all that is served', 'homes/bob', '..'],
+    ['on the way to a root', 'homes', 'OUTSIDE'],
+  ])('%s, is not followed', async (_, path, to) => {
+    const outside = await temporaryDirectory();
+    const { login, connect, root, log } = await startAttackedServer({
+      users: { mallory: {}, bob: { limits: 'root = "homes/bob"' } },
+    });
+    const mallory = await login('mallory');
+    await mallory.askOk('symlink', { path, target: to.replace('OUTSIDE', outside) });
+    const { header } = await (await connect()).hello({ token: tokenOf('bob') });
+    expect(header).toMatchObject({ status: 'error', code: 'internal' });
+    expect(log()).toContain(`The directory ${join(root, 'homes/bob')} cannot be made`);
+    expect(log()).toContain('absolute path');
+    expect(readdirSync(outside)).toEqual([]);
+    expect(existsSync(join(root, '.sealift/.sealift'))).toBe(false);
+    await mallory.askOk('remove', { path });
+    await putInline(await login('bob'), 'file', bytesOf(3));
+    expect(await readFile(join(root, 'homes/bob/file'))).toEqual(bytesOf(3));
+  });
+});
+
+test('the links of the operator are followed: to what is served, and to a root outside', async () => {
+  const [real, outside] = [await temporaryDirectory(), await temporaryDirectory()];
+  const links = await temporaryDirectory();
+  await symlink(real, join(links, 'served'));
+  await symlink(outside, join(links, 'outside'));
+  const { login } = await serveUsers(
+    {
+      a: { limits: 'root = "of-a"' },
+      again: { limits: `root = ${JSON.stringify(join(real, 'of-a'))}` },
+      b: { limits: `root = ${JSON.stringify(join(links, 'outside'))}` },
+    },
+    { root: join(links, 'served') },
+  );
+  await putInline(await login('a'), 'file', bytesOf(3));
+  expect(await readFile(join(real, 'of-a/file'))).toEqual(bytesOf(3));
+  expect(await fetched(await login('again'), 'file')).toEqual(bytesOf(3));
+  await putInline(await login('b'), 'file', bytesOf(4));
+  expect(await readFile(join(outside, 'file'))).toEqual(bytesOf(4));
+});
+
+test('what is the service’s own is nobody’s root', async () => {
+  const { connect } = await serveUsers({ alice: { limits: 'root = ".sealift/identity"' } });
+  const { header } = await (await connect()).hello({ token: tokenOf('alice') });
+  expect(header).toMatchObject({ status: 'error', code: 'internal' });
 });
 
 test('what was moved from another root is on the disk when that is said', async () => {

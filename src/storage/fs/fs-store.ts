@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { systemClock, type Clock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
@@ -55,6 +57,8 @@ import { Versions } from './versions.ts';
 export interface FileStoreOptions {
   /** The directory whose files are served; it must exist. */
   root: string;
+  /** The names that lead from there to the one that is served, if that lies below: none of them may be a link. */
+  below?: readonly string[];
   files?: FileSystem;
   clock?: Clock;
   random?: Random;
@@ -104,26 +108,27 @@ export class FileStore implements Store {
     this.#publications = new Publications(this.#publisher, state, uniqueName(this.#random));
     const isOfThisMachine = this.#files === systemFiles && this.#publisher.clock === systemClock;
     if (options.beginThread !== undefined && isOfThisMachine)
-      this.#smallFiles = new SmallFiles(options.root, tree, options.beginThread);
+      this.#smallFiles = new SmallFiles(tree.self, tree, options.beginThread);
   }
 
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to, and `local-no-space` where the disk is full. */
   static async open(options: FileStoreOptions): Promise<FileStore> {
-    const { files = systemFiles, random = systemRandom, keepVersionsMs = 0 } = options;
+    const { files = systemFiles, random = systemRandom, below = [], keepVersionsMs = 0 } = options;
     const keepsVersions = keepVersionsMs > 0;
-    let state: StateDirectory | undefined;
+    let [tree, state]: [Tree?, StateDirectory?] = [];
     try {
       // The operator's own links are followed, once: whatever becomes of them, the store stays what was opened.
-      const root = await files.realpath(options.root);
-      state = await StateDirectory.open(files, root, { keepsVersions });
+      const top = await files.realpath(options.root);
+      tree = await Tree.open(files, top, { below });
+      state = await StateDirectory.open(files, tree.self, { keepsVersions });
       // Probed where an earlier process that died at it has its leavings deleted.
       const probed = await probedFeatures(files, state.removed, random);
-      const tree = await Tree.open(files, root);
       const features = { symlinks: true, ...probed, versions: keepsVersions };
-      return new FileStore({ ...options, root }, features, tree, state);
+      return new FileStore({ ...options, root: join(top, ...below) }, features, tree, state);
     } catch (cause) {
       await state?.close();
-      throw cannotServe(options.root, cause);
+      await tree?.close();
+      throw cannotServe(join(options.root, ...below), cause);
     }
   }
 

@@ -32,7 +32,7 @@ const ENTRIES_PER_PAGE = 512;
  */
 export async function serveSmallFiles(port: MessagePort, root: string): Promise<void> {
   const made: string[] = [];
-  const tree = await Tree.open(blockingFiles, root, (node) => made.push(node));
+  const tree = await Tree.open(blockingFiles, root, { onMade: (node) => made.push(node) });
   const service = new SmallFileService(port, tree, made);
   port.on('message', (request: ThreadRequest) => service.take(request));
   port.postMessage('ready');

@@ -35,13 +35,23 @@ export class Tree {
     this.#onMade = onMade;
   }
 
-  /** Opens the tree under the directory `root`, which must exist. `onMade` is told of the directories in which it makes others, by their nodes. */
+  /**
+   * Opens the tree under the directory `root`, which must exist, or that under the one at `below` in it, of which no name may
+   * be a link. `onMade` is told of the directories in which it makes others, by their nodes.
+   */
   static async open(
     files: FileSystem,
     root: string,
-    onMade: (node: string) => void = nothing,
+    { below = [], onMade = nothing }: { below?: readonly string[]; onMade?: (node: string) => void } = {},
   ): Promise<Tree> {
-    return new Tree(files, await Directory.open(files, root), onMade);
+    const top = await Directory.open(files, root);
+    if (below.length === 0) return new Tree(files, top, onMade);
+    return new Tree(files, await top.descend(below).finally(() => top.close()), onMade);
+  }
+
+  /** The path by which file-system calls reach its root, whatever becomes of the names that lead there. */
+  get self(): string {
+    return this.#root.self;
   }
 
   /**

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
+import { beginThread } from '../../../src/storage/fs/small-files.ts';
 import type { Store } from '../../../src/storage/store.ts';
 import {
   ABSENT,
@@ -151,6 +152,23 @@ describe('links that somebody planted, to a directory outside', () => {
     symlinkSync(outside.path, other.at('.sealift'));
     expect(await codeOf(FileStore.open({ root: other.path }))).toBe('bad-configuration');
     other.remove();
+  });
+
+  test('one on the way down to a root is not followed, also where it comes to stand there later', async () => {
+    const { root } = subject;
+    mkdirSync(root.at('a/directory'), { recursive: true });
+    symlinkSync(outside.path, root.at('link'));
+    const below = (...names: string[]) => ({ root: root.path, below: names, beginThread });
+    expect(await codeOf(FileStore.open(below('link')))).toBe('bad-configuration');
+    expect(await codeOf(FileStore.open(below('link', 'directory')))).toBe('bad-configuration');
+    const store = await FileStore.open(below('a', 'directory'));
+    renameSync(root.at('a'), root.at('was'));
+    symlinkSync(outside.path, root.at('a'));
+    await store.startThread();
+    await putText(store, 'file', '');
+    await store[Symbol.asyncDispose]();
+    expect(readdirSync(root.at('was/directory')).sort()).toEqual(['.sealift', 'file']);
+    expect(readdirSync(outside.at('directory'))).toEqual(['file']);
   });
 });
 
