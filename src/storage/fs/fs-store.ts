@@ -239,9 +239,8 @@ export class FileStore implements Store {
           // What is replaced must not be lost together with its successor, if that is not on disk yet.
           if (existing && moved.type === 'file') await this.#lost.sync(this.#files, from, moved);
           const node = await target.directory.node();
-          await replacing(this.#publisher, target, existing, () =>
-            renamePlace(this.#files, from, target, { moved, existing }),
-          ).catch(async (error: unknown) => {
+          const renaming = renamePlace(this.#publisher, from, target, { moved, existing });
+          await renaming.catch(async (error: unknown) => {
             // What was to be moved is gone, or, if it stands, the directory that it was to come to.
             if (systemCode(error) === 'ENOENT') await this.#existing(from, path);
             throw systemCode(error) === 'ENOENT' ? error : storeError(error, to);

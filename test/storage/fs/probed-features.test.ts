@@ -1,31 +1,13 @@
-import { readdirSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { expect, test } from 'vitest';
+import { linkSync, readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { systemFiles, type FileSystem } from '../../../src/storage/fs/file-system.ts';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
-import { ANY, putText, textOf } from '../../contract/store/samples.ts';
+import { ANY, pathsIn, putText, textOf, versionTexts } from '../../contract/store/samples.ts';
 import { FaultyFiles } from '../../support/faulty-files.ts';
+import { composed, foldingFiles, upperCase } from '../../support/folding-files.ts';
 import { useFileStore } from './file-store.ts';
 
 const subject = useFileStore();
-
-const upperCase = (name: string) => name.toUpperCase();
-const composed = (name: string) => name.normalize('NFC');
-
-/** The file system of this machine, in whose directories names are the same that are after `fold`. */
-function foldingFiles(fold: (name: string) => string): FileSystem {
-  // Only what is reached through an open directory: the path of the root is this machine's.
-  const folded = (path: string) =>
-    path.startsWith('/proc/') ? `${dirname(path)}/${fold(basename(path))}` : path;
-  return {
-    ...systemFiles,
-    open: (path, ...rest) => systemFiles.open(folded(path), ...rest),
-    mkdir: (path, mode) => systemFiles.mkdir(folded(path), mode),
-    lstat: (path) => systemFiles.lstat(folded(path)),
-    unlink: (path) => systemFiles.unlink(folded(path)),
-    rename: (from, to) => systemFiles.rename(folded(from), folded(to)),
-  };
-}
 
 test.each<[string, (name: string) => string, boolean, boolean]>([
   ['nothing', (name) => name, true, true],
@@ -41,14 +23,47 @@ test.each<[string, (name: string) => string, boolean, boolean]>([
   expect(names.filter((name) => !/^(uploads|removed|published)$/i.test(name))).toEqual([]);
 });
 
-test('a file whose name is spelt in another way by a move stays', async () => {
-  const store = await FileStore.open({ root: subject.root.path, files: foldingFiles(upperCase) });
-  await putText(store, 'd/file', 'text');
-  await store.move('d/file', 'd/FILE', ANY);
-  await store.move('d/FILE', 'D/FILE', ANY);
-  expect(await textOf(store, 'd/file')).toBe('text');
-  await store[Symbol.asyncDispose]();
-});
+describe.each([0, 60_000])(
+  'where case does not count, and versions are kept for %i ms,',
+  (keepVersionsMs) => {
+    const cannotLink = () => Promise.reject(Object.assign(new Error('no links'), { code: 'EPERM' }));
+
+    test.each([true, false])('what a move spells in another way stays (with links: %s)', async (hasLinks) => {
+      const folding = foldingFiles(upperCase);
+      const files = hasLinks ? folding : { ...folding, link: cannotLink };
+      const store = await FileStore.open({ root: subject.root.path, files, keepVersionsMs });
+      await putText(store, 'd/file', 'text');
+      await putText(store, 'd/UPPER', 'other text');
+      for (const [path, to] of [
+        ['d/file', 'd/FILE'],
+        ['d/FILE', 'd/file'],
+        ['d/File', 'D/file'],
+        ['d/UPPER', 'D/upper'],
+        ['d', 'D'],
+      ] as const)
+        await store.move(path, to, ANY);
+      expect(await textOf(store, 'd/file')).toBe('text');
+      expect(await textOf(store, 'd/upper')).toBe('other text');
+      expect((await pathsIn(store, '', true)).sort()).toEqual(['d', 'd/UPPER', 'd/file']);
+      if (keepVersionsMs > 0) expect(await versionTexts(store, '', true)).toEqual([]);
+      await store[Symbol.asyncDispose]();
+    });
+
+    test('a move onto another name of the same file leaves that alone', async () => {
+      const store = await FileStore.open({
+        root: subject.root.path,
+        files: foldingFiles(upperCase),
+        keepVersionsMs,
+      });
+      await putText(store, 'd/file', 'text');
+      linkSync(subject.root.at('d/file'), subject.root.at('d/again'));
+      await store.move('d/file', 'd/again', ANY);
+      expect(await pathsIn(store, '', true)).toEqual(['d', 'd/again']);
+      expect(await textOf(store, 'd/again')).toBe('text');
+      await store[Symbol.asyncDispose]();
+    });
+  },
+);
 
 test.each([2_000, 1_000, 10, 1])('where times are kept to %i ms', async (grain) => {
   const kept = (ms: number) => Math.floor(ms / grain) * grain;
