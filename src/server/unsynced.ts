@@ -1,3 +1,4 @@
+import { SealiftError } from '../errors.ts';
 import type { Store } from '../storage/store.ts';
 import { checkPath, isWithin } from '../transfer/remote-path.ts';
 
@@ -6,6 +7,8 @@ import { checkPath, isWithin } from '../transfer/remote-path.ts';
  * not fill the memory, and one that does at the end of a large tree finds nearly all of it on disk.
  */
 const MAX_REMEMBERED = 4_096;
+/** Places to which something on its way may have been moved, before nothing is promised of it any more. */
+const MAX_PLACES = 64;
 
 /** What stands under `from` comes to stand under `to`. */
 interface Move {
@@ -13,10 +16,12 @@ interface Move {
   to: string;
 }
 
-/** What is on its way to `path`, and to where that was moved meanwhile. */
+/** What is on its way to `path`. */
 interface Publishing {
   path: string;
-  movedTo: string[];
+  /** Where it comes to stand, or has come: there, or where what it comes into was moved meanwhile. */
+  places: ReadonlySet<string>;
+  isLost: boolean;
   ended: Promise<void>;
 }
 
@@ -95,11 +100,12 @@ export class Unsynced {
   /** Runs `publish`, by which something comes to stand under `path`, and remembers that. A sync that is asked for meanwhile waits for it. */
   async publishing<T>(path: string, publish: () => Promise<T>): Promise<T> {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    const own: Publishing = { path, movedTo: [], ended };
+    const own: Publishing = { path, places: new Set([path]), isLost: false, ended };
     this.#publishing.add(own);
     try {
       const result = await publish();
-      for (const name of own.movedTo) this.#rememberMoved(name);
+      for (const place of own.places) this.#rememberMoved(place);
+      if (own.isLost) this.#failure ??= { error: movedTooOften(path) };
       await this.add(path);
       return result;
     } finally {
@@ -120,17 +126,20 @@ export class Unsynced {
   }
 
   /** What stood under `from` has to be synced where it stands now. The move was the one of that `number`. */
-  moved({ from, to }: Move, number: number): void {
+  moved(move: Move, number: number): void {
     for (const [path, movesBefore] of [...this.#paths]) {
-      if (!isWithin(path, from)) continue;
+      if (!isWithin(path, move.from)) continue;
       // What was published under the old name while the move was under way stands there, if it came after the move.
       if (movesBefore < number) this.#paths.delete(path);
-      this.#rememberMoved(`${to}${path.slice(from.length)}`);
+      this.#rememberMoved(placeAfter(move, path));
     }
-    // What is on its way into a directory that was moved may come to stand under the new name, or have done so.
-    for (const { path, movedTo } of this.#publishing)
-      for (const name of [path, ...movedTo])
-        if (isWithin(name, from)) movedTo.push(`${to}${name.slice(from.length)}`);
+    // What has found its directory already goes where that was moved; what has not, comes to its own path still.
+    for (const own of this.#publishing) {
+      own.places = new Set([own.path, ...[...own.places].map((place) => placeAfter(move, place))]);
+      if (own.places.size <= MAX_PLACES) continue;
+      own.places = new Set([own.path]);
+      own.isLost = true;
+    }
   }
 
   /**
@@ -178,6 +187,16 @@ export class Unsynced {
 
 async function allEnded(works: Iterable<{ ended: Promise<void> }>): Promise<void> {
   await Promise.all([...works].map(({ ended }) => ended));
+}
+
+function movedTooOften(path: string): SealiftError {
+  const message = `${JSON.stringify(path)} was moved too often while it was put, and has to be put again.`;
+  return new SealiftError('internal', message, { retryable: false });
+}
+
+/** Where what stood at `path` stands after a move. */
+function placeAfter({ from, to }: Move, path: string): string {
+  return isWithin(path, from) ? `${to}${path.slice(from.length)}` : path;
 }
 
 /** Whether one moves something from, or to, where the other does. */

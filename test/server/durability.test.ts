@@ -127,6 +127,42 @@ test('what is published while its directory is moved away is synced under both n
   expect(store.synced).toEqual([['done/after', 'done/again', 'done/before', 'in/after', 'in/again']]);
 });
 
+/** Puts `in/a`, whose directory is moved meanwhile, each time one deeper; answers where it can have come to. */
+async function putInto(movedTimes: number): Promise<string[]> {
+  await store.mkdir('in', {});
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const put = store.put.bind(store);
+  store.put = async (...args) => {
+    begun.resolve();
+    await gate.promise;
+    return put(...args);
+  };
+  const putting = putInline(client, 'in/a', CONTENT, MEMORY);
+  await begun.promise;
+  const other = await server.login();
+  const places = ['in/a'];
+  for (let times = 0; times < movedTimes; times += 1) {
+    await other.askOk('move', { path: 'in', to: 'out' });
+    await other.askOk('move', { path: 'out', to: `in/${times}` });
+    places.push('in/a', ...places.splice(0).map((path) => path.replace('in', `in/${times}`)));
+  }
+  gate.resolve();
+  await putting;
+  return places;
+}
+
+test('what is on its way while its directory is moved to and fro is synced wherever it can have come to, and nowhere else', async () => {
+  const places = await putInto(10);
+  await client.askOk('sync');
+  expect(store.synced).toEqual([places.sort()]);
+});
+
+test('what its directory was moved very often for is not told to be on disk', async () => {
+  await putInto(70);
+  expect((await client.ask('sync')).header).toMatchObject({ code: 'internal', retryable: false });
+  await client.askOk('sync');
+});
+
 test('what is moved to where no path leads is not told to be on disk', async () => {
   const far = Array<string>(15).fill('n'.repeat(250)).join('/');
   await putInline(client, `in/${far}`, CONTENT, MEMORY);
