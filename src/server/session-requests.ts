@@ -33,6 +33,9 @@ export interface SessionRequestsParts {
 
 const ACCEPTED = { accepted: CONTENT_ENCODINGS, code: 'bad-request' } as const;
 
+/** What depends on the contents that were sent before. */
+const ORDERED: ReadonlySet<Action> = new Set(['block', 'commit', 'sync']);
+
 /** What an operator wants to find in the log: what was fetched, and what changed. */
 const LOGGED: ReadonlySet<Action> = new Set([
   'put',
@@ -183,8 +186,8 @@ export class SessionRequests {
     const isEncoded = (action === 'put' || action === 'block') && header['content-encoding'] !== 'binary';
     const before = this.#decoding;
     const content = isEncoded ? await this.#decoded(rest) : rest.content;
-    // A block and a commit come behind the blocks that were sent before, as they do where nothing has to be decoded.
-    if (before !== undefined && (action === 'block' || action === 'commit')) await before;
+    // They come behind what was sent before, as they do where nothing has to be decoded.
+    if (before !== undefined && ORDERED.has(action)) await before;
     const part: Exchange<A>['part'] = async (status, answer) => {
       onSent(answer);
       await this.#paceSent(answer, abort);

@@ -1,22 +1,55 @@
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 
 import { GatedStore } from '../support/gated-store.ts';
-import { bytesOf, putInline } from '../support/raw-upload.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import { beginUpload, bytesOf, commit, digestOf, putInline } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
 
-test('a sync that is sent behind a put is answered behind it', async () => {
+const CONTENT = bytesOf(10);
+const MEMORY = { durability: 'memory' };
+const COMPRESSED = { content: gzipSync(CONTENT), contentEncoding: 'gzip' };
+const DECODED = { digest: digestOf(CONTENT), 'decoded-length': CONTENT.length };
+
+test.each<[string, string, (client: RawClient) => Promise<() => Promise<unknown>>]>([
+  ['a put', 'put f', (client) => Promise.resolve(() => putInline(client, 'f', CONTENT, MEMORY))],
+  [
+    'a compressed put',
+    'put f',
+    (client) => {
+      const fields = { path: 'f', size: CONTENT.length, ...DECODED, ...MEMORY };
+      return Promise.resolve(() => client.askOk('put', fields, COMPRESSED));
+    },
+  ],
+  [
+    'the commit of a compressed block',
+    'write 0',
+    async (client) => {
+      const { upload } = await beginUpload(client, 'f', CONTENT.length, MEMORY);
+      return () => {
+        client.send({ action: 'block', upload, index: 0, ...DECODED }, COMPRESSED);
+        return commit(client, upload, CONTENT);
+      };
+    },
+  ],
+])('a sync that is sent behind %s is answered behind it', async (_, step, prepare) => {
   const store = new GatedStore();
   const { login } = await startTestServer({ store });
   const client = await login();
-  const gate = store.hold('put f');
+  const send = await prepare(client);
+  const gate = store.hold(step);
   const answered: string[] = [];
-  const put = putInline(client, 'f', bytesOf(10), { durability: 'memory' }).then(() => answered.push('put'));
+  // In one piece, so that nothing is decoded in between.
+  client.socket.cork();
+  const publishing = send().then(() => answered.push('published'));
   const sync = client.ask('sync', {}).then(() => answered.push('sync'));
+  client.socket.uncork();
+  await gate.reached();
   await client.ask('ping', {});
   await client.ask('ping', {});
   expect(answered).toEqual([]);
 
   gate.open();
-  await Promise.all([put, sync]);
-  expect(answered).toEqual(['put', 'sync']);
+  await Promise.all([publishing, sync]);
+  expect(answered).toEqual(['published', 'sync']);
 });
