@@ -53,3 +53,35 @@ test.each<[string, string, (client: RawClient) => Promise<() => Promise<unknown>
   await Promise.all([publishing, sync]);
   expect(answered).toEqual(['published', 'sync']);
 });
+
+test.each<[string, (client: RawClient) => Promise<() => Promise<unknown>>]>([
+  ['mkdir', (client) => Promise.resolve(() => client.ask('mkdir', { path: 'f' }))],
+  [
+    'symlink',
+    (client) => Promise.resolve(() => client.ask('symlink', { path: 'f', target: 'x', if: 'absent' })),
+  ],
+  [
+    'commit',
+    async (client) => {
+      const { upload } = await beginUpload(client, 'f', 0, { ...MEMORY, if: 'absent' });
+      return () => commit(client, upload, bytesOf(0));
+    },
+  ],
+])('a sync is not behind the digest of what stands in the way of a %s', async (_, prepare) => {
+  const store = new GatedStore();
+  const { login } = await startTestServer({ store });
+  const client = await login();
+  const send = await prepare(client);
+  await store.put({ path: 'f', durability: 'disk', condition: { if: 'any' }, mayReplace: true }, CONTENT);
+  const digest = store.hold('open f');
+  const answered: string[] = [];
+  const refused = send().then(() => answered.push('refused'));
+  await digest.reached();
+  const sync = client.ask('sync', {}).then(() => answered.push('sync'));
+  await client.ask('ping', {});
+  await client.ask('ping', {});
+  expect(answered).toEqual(['sync']);
+
+  digest.open();
+  await Promise.all([refused, sync]);
+});

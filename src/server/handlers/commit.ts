@@ -19,19 +19,19 @@ export async function commit(exchange: Exchange<'commit'>): Promise<Answer> {
   }
   const publish = async () => {
     if (upload !== undefined) await state.blocks.settled(upload);
-    return tellingWhatStands(exchange, upload?.request.path ?? '', () =>
-      changing(exchange, upload, () =>
-        state.uploads.commit(state.owner, id, {
-          size,
-          digest,
-          mayReplace: state.grant.permissions.has('delete'),
-        }),
-      ),
+    return changing(exchange, upload, () =>
+      state.uploads.commit(state.owner, id, {
+        size,
+        digest,
+        mayReplace: state.grant.permissions.has('delete'),
+      }),
     );
   };
   try {
     const isUnsynced = upload?.request.durability === 'memory';
-    const receipt = await (isUnsynced ? state.unsynced.publishing(upload.request.path, publish) : publish());
+    const receipt = await tellingWhatStands(exchange, upload?.request.path ?? '', () =>
+      isUnsynced ? state.unsynced.publishing(upload.request.path, publish) : publish(),
+    );
     // One that was published before may not have been synced either.
     if (upload === undefined && receipt.durability === 'memory') await state.unsynced.add(receipt.path);
     if (upload !== undefined) {

@@ -59,8 +59,8 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
       state.quotas.change(state, { type: 'make', path: fields.path }, () =>
         state.store.mkdir(fields.path, fields),
       );
-    const made = await state.unsynced.publishing(fields.path, () =>
-      tellingWhatStands(exchange, fields.path, make),
+    const made = await tellingWhatStands(exchange, fields.path, () =>
+      state.unsynced.publishing(fields.path, make),
     );
     if (made !== undefined) noteMade(state, made);
     return {};
@@ -73,7 +73,7 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
       state.quotas.change(state, { type: 'put', path, bytes }, () =>
         state.store.symlink(path, target, replaceOptions(fields, state)),
       );
-    const made = await state.unsynced.publishing(path, () => tellingWhatStands(exchange, path, make));
+    const made = await tellingWhatStands(exchange, path, () => state.unsynced.publishing(path, make));
     noteMade(state, made);
     return {};
   },
