@@ -119,8 +119,10 @@ export class Quotas {
     const end = tally.reserve();
     try {
       const done = await task();
-      end(replaced === undefined || etagOf(done) !== replaced.etag);
-      this.#uploads.changed(pathsOf(change));
+      const isChanged = replaced === undefined || etagOf(done) !== replaced.etag;
+      end(isChanged);
+      // A directory that is made takes the place of nothing.
+      if (isChanged && change.type !== 'make') this.#uploads.changed(pathsOf(change));
       return [done];
     } catch (error) {
       end(false);

@@ -31,6 +31,16 @@ describe('of several uploads of one path', () => {
     expect(await outcome(sendBlock(client, open.upload, 1, bytesOf(1)))).toBe('ok');
   });
 
+  test('one still does where its directory was to be made again', async () => {
+    const { login } = await withQuota(3 * BLOCK_BYTES);
+    const client = await login();
+    await putBlocks(client, 'd/a', bytesOf(size));
+    await beginUpload(client, 'd/a', size);
+    expect(await outcome(client.ask('mkdir', { path: 'd' }))).toBe('ok');
+    expect(await outcome(client.ask('put', { path: 'c', size: BLOCK_BYTES + 1 }))).toBe('quota-exceeded');
+    expect(await outcome(client.ask('put', { path: 'c', size: BLOCK_BYTES }))).toBe('ok');
+  });
+
   test.each([
     ['removed', BLOCK_BYTES + 1, (client: RawClient) => client.ask('remove', { path: 'd', recursive: true })],
     ['moved away', 1, (client: RawClient) => client.ask('move', { path: 'd/a', to: 'd/b' })],
