@@ -1,3 +1,4 @@
+import { nodeOf } from '../storage/same-node.ts';
 import type { Entry, Store } from '../storage/store.ts';
 import { parentPath } from '../transfer/remote-path.ts';
 import type { Tally } from './usage.ts';
@@ -41,9 +42,13 @@ export async function tallyEffects(store: Store, change: Change, tally: Tally): 
   const place = placeOf(change);
   const replaced = await whatStands(store, place);
   if (change.type === 'make' && replaced !== undefined) return replaced;
+  const moved = change.type === 'move' ? await whatStands(store, change.path) : undefined;
+  // Two names of one file, or two spellings of one name, of which nothing goes: what that counts too much is counted anew.
+  if (replaced !== undefined && moved !== undefined && nodeOf(replaced.etag) === nodeOf(moved.etag))
+    return replaced;
   if (replaced === undefined) await tallyParents(store, place, tally);
   else tallyLoss(store, replaced, tally);
-  if (change.type === 'move') await tallyMove(store, change, tally);
+  if (change.type === 'move') await tallyMove(store, change, moved, tally);
   else tally.add(place, change.type === 'put' ? change.bytes : 0);
   return replaced;
 }
@@ -80,11 +85,10 @@ async function tallyRemoval(
 async function tallyMove(
   store: Store,
   { path, to }: Extract<Change, { type: 'move' }>,
+  moved: Entry | undefined,
   tally: Tally,
 ): Promise<void> {
-  if (tally.isSameAt(path, to)) return;
-  const moved = await whatStands(store, path);
-  if (moved === undefined) return;
+  if (moved === undefined || tally.isSameAt(path, to)) return;
   const tallyOne = (entry: Entry) => {
     tally.add(entry.path, entry.size, -1);
     tally.add(`${to}${entry.path.slice(path.length)}`, entry.size);

@@ -1,9 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { foldingFiles, upperCase } from '../support/folding-files.ts';
 import type { RawAnswer, RawClient } from '../support/raw-client.ts';
 import { beginUpload, bytesOf, digestOf, putBlocks, putInline, sendBlock } from '../support/raw-upload.ts';
-import { startTestServer } from '../support/test-server.ts';
+import { startTestServer, temporaryDirectory } from '../support/test-server.ts';
 
 /** What was answered: `ok`, or the code of the error. */
 async function outcome(answer: Promise<RawAnswer>): Promise<unknown> {
@@ -66,4 +68,15 @@ test.each([
   expect(await outcome(sendBlock(client, upload, 1, bytesOf(BLOCK_BYTES), fields))).toBe(code);
   expect(await outcome(putInline(client, 'b', bytesOf(BLOCK_BYTES)))).toBe('ok');
   expect(await outcome(putInline(client, 'c', bytesOf(BLOCK_BYTES)))).toBe('ok');
+});
+
+test('a move to the own name in other letters makes no room', async () => {
+  const root = await temporaryDirectory();
+  const store = await FileStore.open({ root, files: foldingFiles(upperCase) });
+  onTestFinished(() => store[Symbol.asyncDispose]());
+  const { login } = await startTestServer({ store, users: { tester: { limits: 'quota = 100' } } });
+  const client = await login();
+  expect(await outcome(putInline(client, 'a', bytesOf(60)))).toBe('ok');
+  expect(await outcome(client.ask('move', { path: 'a', to: 'A' }))).toBe('ok');
+  expect(await outcome(putInline(client, 'b', bytesOf(60)))).toBe('quota-exceeded');
 });
