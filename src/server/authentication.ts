@@ -132,11 +132,14 @@ function byCertificate(options: AuthenticationOptions, peer: Peer): Identity | u
   const names = certificateNames(certificate);
   const pin = certificatePin(certificate);
   const found = principals.byCertificate({ pin, names, caVerified });
-  // A pin says nothing of dates, and names are vouched for until the first on the way to who vouches ends.
-  const endsMs = caVerified ? firstEndMs(certificate, authorities, options.clock) : Infinity;
-  if (found !== undefined) return identityOf(options, peer, found, endsMs);
+  // A pin says nothing of dates.
+  if (found?.isPinned === true) return identityOf(options, peer, found.principal, Infinity);
+  if (!caVerified) return undefined;
+  // Names are vouched for until the first on the way to who vouches ends.
+  const endsMs = firstEndMs(certificate, authorities, options.clock);
+  if (found !== undefined) return identityOf(options, peer, found.principal, endsMs);
   const name = names[0];
-  if (trustsAuthorities !== true || !caVerified || name === undefined) return undefined;
+  if (trustsAuthorities !== true || name === undefined) return undefined;
   return identityOf(options, peer, { name, ...unlimitedGrant(PERMISSIONS) }, endsMs);
 }
 

@@ -62,15 +62,22 @@ export class Principals implements Iterable<Principal> {
 
   /**
    * The principal that a client certificate belongs to: by its key; else, if an authority vouches for it, the first
-   * in the file that has one of its names. Names are compared without regard to letter case.
+   * in the file that has one of its names. Names are compared without regard to letter case. `isPinned` tells which it was.
    */
-  byCertificate({ pin, names, caVerified }: PresentedCertificate): Principal | undefined {
+  byCertificate({
+    pin,
+    names,
+    caVerified,
+  }: PresentedCertificate): { principal: Principal; isPinned: boolean } | undefined {
     const entries = [...this.#entries.values()];
     const byPin = entries.find(({ credentials }) => credentials.pins.includes(pin));
-    if (byPin || !caVerified) return byPin?.principal;
+    if (byPin !== undefined) return { principal: byPin.principal, isPinned: true };
+    if (!caVerified) return undefined;
     const presented = names.map((name) => name.toLowerCase());
-    return entries.find(({ credentials }) => credentials.names.some((name) => presented.includes(name)))
-      ?.principal;
+    const byName = entries.find(({ credentials }) =>
+      credentials.names.some((name) => presented.includes(name)),
+    );
+    return byName && { principal: byName.principal, isPinned: false };
   }
 
   *[Symbol.iterator](): IterableIterator<Principal> {

@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { expect, test } from 'vitest';
 
+import { certificatePin } from '../../src/trust/pins.ts';
 import { issueAuthority, issueCertificate } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startTestServer, tokenOf } from '../support/test-server.ts';
@@ -45,6 +47,25 @@ test.each([
   server.judgeAgain();
   await first.ended();
   await second.ended();
+});
+
+test('a login by a pinned certificate does not end with it, whoever signed it', async () => {
+  const clock = new FakeClock(Date.now());
+  const ca = await issueAuthority();
+  const notAfter = new Date(clock.now() + HOUR_MS);
+  const pair = await issueCertificate({ commonName: 'alice', ca, notAfter });
+  const { server, connect } = await startTestServer({
+    users: { alice: { pins: [certificatePin(new X509Certificate(pair.cert))], names: ['alice'] } },
+    tls: { clientCa: ca.cert },
+    idleTimeoutMs: 10 * DAY_MS,
+    clock,
+  });
+  const client = await connect(pair);
+  expect((await client.hello()).header['principal']).toBe('alice');
+  clock.advance(2 * HOUR_MS);
+  expect((await client.ask('ping')).header['status']).toBe('ok');
+  server.judgeAgain();
+  expect((await client.ask('ping')).header['status']).toBe('ok');
 });
 
 test('a login that ends in the far future waits no shorter than it should', async () => {

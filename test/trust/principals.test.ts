@@ -51,20 +51,26 @@ describe('a sound file', () => {
 
   test('finds the principal of a client certificate by its key, whoever signed it', () => {
     for (const caVerified of [true, false]) {
-      expect(principals.byCertificate({ pin: pin(1), names: [], caVerified })?.name).toBe('backup');
-      expect(principals.byCertificate({ pin: pin(1), names: ['John Doe'], caVerified })?.name).toBe('backup');
+      for (const names of [[], ['John Doe'], ['backup.example']])
+        expect(principals.byCertificate({ pin: pin(1), names, caVerified })).toMatchObject({
+          principal: { name: 'backup' },
+          isPinned: true,
+        });
     }
   });
 
   test('finds it by name only if an authority vouches for the name', () => {
     for (const name of ['backup.example', 'BACKUP.example', 'me@example.org']) {
       const names = ['other.example', name];
-      expect(principals.byCertificate({ pin: pin(9), names, caVerified: true })?.name, name).toBe('backup');
+      expect(principals.byCertificate({ pin: pin(9), names, caVerified: true }), name).toMatchObject({
+        principal: { name: 'backup' },
+        isPinned: false,
+      });
       expect(principals.byCertificate({ pin: pin(9), names, caVerified: false }), name).toBeUndefined();
     }
-    expect(principals.byCertificate({ pin: pin(9), names: ['john doe'], caVerified: true })?.name).toBe(
-      'reader@home',
-    );
+    expect(
+      principals.byCertificate({ pin: pin(9), names: ['john doe'], caVerified: true })?.principal.name,
+    ).toBe('reader@home');
     for (const name of ['x.backup.example', 'backup', 'nobody', '*']) {
       expect(
         principals.byCertificate({ pin: pin(9), names: [name], caVerified: true }),
@@ -75,7 +81,7 @@ describe('a sound file', () => {
 
   test('gives a certificate with the names of two to the first in the file', () => {
     const names = ['John Doe', 'backup.example'];
-    expect(principals.byCertificate({ pin: pin(9), names, caVerified: true })?.name).toBe('backup');
+    expect(principals.byCertificate({ pin: pin(9), names, caVerified: true })?.principal.name).toBe('backup');
   });
 });
 
