@@ -208,9 +208,10 @@ export class Upload {
   /** Closes the data file; the next block opens it again. */
   async close(): Promise<void> {
     // Looked at again after each wait: the file must not be closed under a block that came meanwhile.
-    while (this.#writing.size > 0 || this.#state === 'committing') {
+    while (this.#writing.size > 0 || this.#state === 'committing' || this.#opening !== undefined) {
       await this.#writesSettled();
       await this.#committing;
+      await this.#opening?.catch(nothing);
     }
     await (this.#stored === undefined ? this.#closing : this.#closeStored(this.#stored));
   }

@@ -1,3 +1,4 @@
+import { connect as connectSocket } from 'node:net';
 import { zstdCompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 
@@ -17,7 +18,7 @@ import {
   heldIn,
   sendBlock,
 } from '../support/raw-upload.ts';
-import { startTestServer, type TestServerOptions } from '../support/test-server.ts';
+import { startTestServer, tokenOf, type TestServerOptions } from '../support/test-server.ts';
 
 const FILE = bytesOf(2.5 * BLOCK_BYTES);
 const BLOCKS = blocksOf(FILE) as [Buffer, Buffer, Buffer];
@@ -28,10 +29,12 @@ const BROKEN = new SealiftError('internal', 'The disk is broken.');
 class WatchedStore extends MemoryStore {
   readonly opened = new Set<StoredUpload>();
   maxOpened = 0;
+  beforeOpen = async (_signal: AbortSignal | undefined): Promise<void> => undefined;
   beforeWrite = async (_index: number): Promise<void> => undefined;
   beforePublish = async (): Promise<void> => undefined;
 
   override async openUpload(...args: Parameters<MemoryStore['openUpload']>): Promise<StoredUpload> {
+    await this.beforeOpen(args[1].signal);
     const upload = await super.openUpload(...args);
     this.opened.add(upload);
     this.maxOpened = Math.max(this.maxOpened, this.opened.size);
@@ -99,6 +102,42 @@ test('a take-over waits for a commit that came while another one was failing', a
   // Nothing was left to go on with.
   expect((await beginning).base).toBe('none');
   expect((await fetched(client, 'a'))?.equals(FILE)).toBe(true);
+});
+
+test('a take-over waits for data that is being opened though nobody writes any more', async () => {
+  const { store, client, other: watcher, address, connect, login } = await start();
+  const { upload } = await beginUpload(client, 'a', FILE.length, KEY);
+  await client.destroy();
+  while (store.opened.size > 0) await watcher.askOk('ping');
+  const socket = connectSocket((address as { port: number }).port, '127.0.0.1');
+  const other = await connect({ socket });
+  await other.hello({ token: tokenOf('tester') });
+  const [third, fourth] = [await login(), await login()];
+  const [first, second] = [step(), step()];
+  const steps = [first, second];
+  let isGivenUp = false;
+  store.beforeOpen = (signal) => {
+    signal?.addEventListener('abort', () => (isGivenUp = true));
+    return steps.shift()?.pass() ?? Promise.resolve();
+  };
+  other.send({ action: 'block', upload, index: 0, digest: digestOf(BLOCKS[0]) }, { content: BLOCKS[0] });
+  await first.reached;
+  // A client that only ended its side would still wait for its answer.
+  socket.resetAndDestroy();
+  while (!isGivenUp) await third.askOk('ping');
+  const refused = await sendBlock(third, upload, 0, BLOCKS[0], { digest: digestOf(BLOCKS[1]) });
+  expect(refused.header['code']).toBe('digest-mismatch');
+  // It was given up since its client had gone, and is begun again for the one that has come.
+  first.fail(new SealiftError('cancelled', 'Nobody works with the upload any more.'));
+  await second.reached;
+  const beginning = beginUpload(fourth, 'a', FILE.length, KEY);
+  await fourth.askOk('ping');
+  await fourth.askOk('ping');
+  second.open();
+  const { upload: taken } = await beginning;
+  await sendAll(fourth, taken);
+  expect((await commit(fourth, taken, FILE)).header['status']).toBe('ok');
+  expect(store.opened.size).toBe(0);
 });
 
 test('of commits said at once each gets the receipt', async () => {

@@ -17,7 +17,7 @@ export type RawContent = Omit<OutgoingMessage, 'fields'>;
 
 export interface RawClientOptions extends Pick<
   ConnectionOptions,
-  'cert' | 'key' | 'minVersion' | 'maxVersion' | 'session'
+  'cert' | 'key' | 'minVersion' | 'maxVersion' | 'session' | 'socket'
 > {
   address: Address;
   /** What is offered; default the protocol's own id, `[]` offers nothing. */
