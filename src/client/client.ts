@@ -158,7 +158,7 @@ export class Client implements AsyncDisposable {
     return readAnswer(STAT_ANSWER, (await this.request('stat', fields, { signal })).header);
   }
 
-  /** What a directory holds; with `versions` the former versions of its files instead, or those of the file `path`. `onUnlisted` is told of directories that hold names which no path can say. */
+  /** What a directory holds; with `versions` the former versions of its files instead, or those of the file `path`. `onUnlisted` is told of directories that hold names which no path can say, or at which the server may not look. */
   async *list(path: string, options: ListOptions = {}): AsyncGenerator<ListEntry> {
     for await (const page of this.listPages(path, options)) yield* page;
   }

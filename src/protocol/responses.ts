@@ -109,7 +109,7 @@ export const LIST_ENTRY = {
 } as const satisfies Shape;
 export type ListEntry = FieldsOf<typeof LIST_ENTRY>;
 
-/** A directory of a listing that holds names which no path can say: `""` is the root. */
+/** A directory of a listing that holds names which no path can say, or at which the server may not look: `""` is the root. */
 export const UNLISTED = {
   path: (value) => (value === '' ? value : path(value)),
   count: integer(1),
@@ -150,7 +150,7 @@ export function readListing<T>(content: Buffer, key: string, read: (item: unknow
   return items.map(read);
 }
 
-/** The directories with names that no path can say, of a page that tells of any. Throws `protocol-violation`. */
+/** The directories with names that are not listed, of a page that tells of any. Throws `protocol-violation`. */
 export function readUnlisted(content: Buffer): Unlisted[] {
   // Hardly a page does, and to read each twice would cost.
   if (!content.includes('"unlisted"')) return [];

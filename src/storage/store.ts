@@ -94,7 +94,7 @@ export interface StoreFeatures {
 
 export interface ListOptions {
   recursive: boolean;
-  /** Told of each directory that holds names which no path can say, and of how many; not of versions. */
+  /** Told of each directory that holds names which no path can say, or under which nobody may see what stands, and of how many; not of versions. */
   onUnlisted?: ((directory: string, count: number) => void) | undefined;
   /** List, instead of what stands, the versions that are kept: of the file `path` and of the files in the directory `path`, whether or not either stands any more. Nothing is listed where there are none. Default false. */
   versions?: boolean | undefined;

@@ -10,7 +10,7 @@ const MAX_ASKED_AT_ONCE = 32;
 /**
  * Everything that stands on a server at and below `top`, the top itself first as `""`, in no promised order, page by page.
  * A server that names anything else, or a path twice, is refused: what it says decides what is written here.
- * `onProblem` is told of directories that hold names which no path can say.
+ * `onProblem` is told of directories that hold names which no path can say, or at which the server may not look.
  * Throws `not-found`, `forbidden` (without the permission to list) and `protocol-violation`.
  */
 export async function* scanRemote(
@@ -47,7 +47,7 @@ function unlistedNames(path: string, count: number): SealiftError {
   const names = count === 1 ? 'a name' : `${count} names`;
   return new SealiftError(
     'bad-name',
-    `${JSON.stringify(path)} holds ${names} that no path can say (no UTF-8, a control character, or too long), which cannot be fetched.`,
+    `${JSON.stringify(path)} holds ${names} that no path can say (no UTF-8, a control character, or too long), or at which the server may not look; they cannot be fetched.`,
   );
 }
 

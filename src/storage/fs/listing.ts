@@ -1,4 +1,4 @@
-import { isSealiftError } from '../../errors.ts';
+import { isSealiftError, systemCode } from '../../errors.ts';
 import { baseName, joinPath, pathProblem } from '../../transfer/remote-path.ts';
 import type { Entry, ListOptions } from '../store.ts';
 import type { Directory } from './directory.ts';
@@ -6,7 +6,7 @@ import { entryAt, entryFromStats, statsAt } from './entries.ts';
 import type { FileSystem } from './file-system.ts';
 import { KeptDirectory, type SpareHandles } from './kept-directory.ts';
 import { storeError } from './store-errors.ts';
-import { placeIn, type Tree } from './tree.ts';
+import { placeIn, type Place, type Tree } from './tree.ts';
 
 /** How many entries of a directory are looked at together. */
 const BATCH = 256;
@@ -35,7 +35,7 @@ interface Subdirectory {
 /** What is noticed while a directory is read. */
 interface Noticed {
   subdirectories: Subdirectory[];
-  /** Names that no path can say. */
+  /** Names that no path can say, or under which nobody may see what stands. */
   unlisted: number;
   /** Names in which something could not be decoded, or that hold the character which shows that rightfully. */
   doubtful: Set<string>;
@@ -76,16 +76,23 @@ export async function* listTree(
   begin({ path, isSmall: false }, 0);
   try {
     for (let current = readings[0]; current !== undefined; readAhead(), current = readings[0]) {
+      let isBegun = false;
       try {
         let batch = await current.first;
-        for (; batch.done !== true; batch = await current.reading.next()) yield* batch.value;
+        for (; batch.done !== true; batch = await current.reading.next()) {
+          isBegun = true;
+          yield* batch.value;
+        }
         readAhead();
         yield* batch.value;
       } catch (error) {
         // Below the top a directory may vanish while the listing is under way, and is then no part of it; and one
-        // that this process may not read must not keep everybody from all the others.
-        if (current.path === path || !isSealiftError(error, 'not-found', 'not-directory', 'forbidden'))
-          throw error;
+        // that this process may not read must not keep everybody from all the others. It seems empty then, which whoever
+        // wants to know can ask for; one of which a part was told would seem whole.
+        const isPassedOver =
+          isSealiftError(error, 'not-found', 'not-directory') ||
+          (isSealiftError(error, 'forbidden') && !isBegun);
+        if (current.path === path || !isPassedOver) throw error;
       }
       readings.shift();
     }
@@ -153,20 +160,37 @@ async function entriesOf(
       noticed.unlisted += 1;
       return undefined;
     }
-    const place = placeIn(directory, name);
-    const stats = await statsAt(files, place.systemPath);
-    // Under what became of a name that is no UTF-8, nothing stands.
-    if (stats === undefined && name.includes(REPLACEMENT)) noticed.unlisted += 1;
-    const entry = stats && entryFromStats(stats, child);
-    if (entry?.type === 'symlink') return entryAt(files, place, child);
-    if (entry?.type === 'directory') {
-      // Some file systems say 0 of every directory.
-      const isSmall = stats !== undefined && stats.size > 0n && stats.size <= SMALL_BYTES;
-      noticed.subdirectories.push({ path: child, isSmall });
+    try {
+      return await entryIn(files, placeIn(directory, name), child, noticed);
+    } catch (error) {
+      if (!['EACCES', 'EPERM'].includes(systemCode(error) ?? '')) throw error;
+      // What is mounted for somebody else alone must not hide all that stands beside it; where the directory itself is the
+      // reason, this fails as well.
+      await files.lstat(directory.self);
+      noticed.unlisted += 1;
+      return undefined;
     }
-    return entry;
   });
   return (await Promise.all(entries)).filter((entry) => entry !== undefined);
+}
+
+async function entryIn(
+  files: FileSystem,
+  place: Place,
+  path: string,
+  noticed: Noticed,
+): Promise<Entry | undefined> {
+  const stats = await statsAt(files, place.systemPath);
+  // Under what became of a name that is no UTF-8, nothing stands.
+  if (stats === undefined && place.name.includes(REPLACEMENT)) noticed.unlisted += 1;
+  const entry = stats && entryFromStats(stats, path);
+  if (entry?.type === 'symlink') return entryAt(files, place, path);
+  if (entry?.type === 'directory') {
+    // Some file systems say 0 of every directory.
+    const isSmall = stats !== undefined && stats.size > 0n && stats.size <= SMALL_BYTES;
+    noticed.subdirectories.push({ path, isSmall });
+  }
+  return entry;
 }
 
 /** Whether another name of the directory was decoded to the same: then at most one of them is really this one. */

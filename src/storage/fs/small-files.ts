@@ -36,7 +36,7 @@ export type ThreadRequest = SmallFileBatch | ListRequest | { next: number } | { 
 export interface ListingPage {
   listing: number;
   entries: Entry[];
-  /** Directories that hold names which no path can say, and how many. */
+  /** Directories that hold what is not listed; see `ListOptions`. */
   unlisted: [directory: string, count: number][];
   isOver: boolean;
   error?: ToldError;

@@ -9,10 +9,12 @@ import { GetTree } from '../../../src/client/tree/get-tree.ts';
 import { copyTree } from '../../../src/client/tree/sync-tree.ts';
 import { EVERYTHING, treeFilter } from '../../../src/client/tree/tree-filter.ts';
 import { SealiftError } from '../../../src/errors.ts';
+import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { MemoryStore } from '../../../src/storage/memory-store.ts';
-import type { Entry, ListOptions } from '../../../src/storage/store.ts';
+import type { Entry, ListOptions, Store } from '../../../src/storage/store.ts';
 import { certificatePin } from '../../../src/trust/pins.ts';
 import { loopbackCertificate } from '../../support/certificates.ts';
+import { FaultyFiles } from '../../support/faulty-files.ts';
 import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
 import { startTestServer, temporaryDirectory, tokenOf } from '../../support/test-server.ts';
 import { useNobodysRights } from '../../storage/fs/nobodys-rights.ts';
@@ -41,6 +43,11 @@ async function startStore() {
       Buffer.from(path),
     );
   await store.mkdir('tree/empty', {});
+  return { store, ...(await fetchingFrom(store)) };
+}
+
+/** A local place, empty still, and what fetches the `tree` of a store to it. */
+async function fetchingFrom(store: Store) {
   const { server } = await startTestServer({ store });
   const pin = certificatePin(new X509Certificate((await loopbackCertificate()).cert));
   const root = join(await temporaryDirectory(), 'local');
@@ -57,7 +64,7 @@ async function startStore() {
     onTestFinished(() => tree[Symbol.asyncDispose]());
     return tree;
   };
-  return { store, root, direction };
+  return { root, direction };
 }
 
 test('a directory that the server may not read is a failure, and nothing is deleted for it', async () => {
@@ -101,6 +108,31 @@ test('a check does not take what is in it for too much', async () => {
   expect(problems).toEqual({ b: 'forbidden' });
   expect(differences.map(({ path, kind }) => [path, kind])).toEqual([['extra', 'extra']]);
 });
+
+test.each([
+  ['lstat', 'a mount of another user'],
+  ['readlink', 'a link'],
+])(
+  'of what may not be looked at (%s of %s) nothing is deleted, nor of what stands beside it',
+  async (call, name) => {
+    const served = await temporaryDirectory();
+    const many = Object.fromEntries(Array.from({ length: 600 }, (_, number) => [`d/${number}`, `${number}`]));
+    await plantTree(join(served, 'tree'), { ...many, 'd/e/below': 'x', [`d/${name}`]: { link: '0' } });
+    const files = new FaultyFiles();
+    const store = await FileStore.open({ root: served, files });
+    onTestFinished(() => store[Symbol.asyncDispose]());
+    const { root, direction } = await fetchingFrom(store);
+    const first = await copy(direction(), { rules: SYNC });
+    expect([first.told.failed, first.isComplete]).toEqual([{}, true]);
+    const before = await contentsAt(root);
+    await plantTree(join(served, 'tree'), { 'd/e/new': 'new' });
+    files.heal((each) => (each.name === call && each.path.endsWith(`/d/${name}`) ? 'EACCES' : undefined));
+    const { told, isComplete } = await copy(direction(), { rules: SYNC });
+    expect([told.failed, isComplete]).toEqual([{ d: 'bad-name' }, false]);
+    expect(told.errors[0]?.message).toContain('may not look');
+    expect(await contentsAt(root)).toEqual({ ...before, 'd/e/new': 'new' });
+  },
+);
 
 test('one that is empty is none', async () => {
   const { root, direction } = await startStore();

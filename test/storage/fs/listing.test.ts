@@ -1,5 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { systemFiles, type FileSystem } from '../../../src/storage/fs/file-system.ts';
+import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { SpareHandles } from '../../../src/storage/fs/kept-directory.ts';
 import { listTree } from '../../../src/storage/fs/listing.ts';
 import { Tree } from '../../../src/storage/fs/tree.ts';
@@ -99,6 +101,27 @@ test('a failure in the middle ends a listing, and leaves nothing open', async ()
     expect(await codeOf(pathsIn(subject.store, '', true))).toBe('internal');
     expect(files.openCount).toBe(handles);
   }
+});
+
+test.each([
+  ['EACCES', 'forbidden'],
+  ['EIO', 'internal'],
+])('a directory of which a part was listed does not seem whole when %s ends that', async (errno, code) => {
+  mkdirSync(subject.root.at('many'));
+  for (let index = 0; index < 600; index += 1) writeFileSync(subject.root.at('many', `${index}`), '');
+  let named = 0;
+  const breaking: FileSystem = {
+    ...systemFiles,
+    names: async function* (...args) {
+      for await (const name of systemFiles.names(...args)) {
+        if (/^\d+$/.test(name) && (named += 1) > 300) throw Object.assign(new Error(errno), { code: errno });
+        yield name;
+      }
+    },
+  };
+  const store = await FileStore.open({ root: subject.root.path, files: breaking });
+  expect(await codeOf(pathsIn(store, '', true))).toBe(code);
+  await store[Symbol.asyncDispose]();
 });
 
 test('what vanishes while it is listed is passed over, with all in it', async () => {
