@@ -14,6 +14,8 @@ const MIN_AGE_MS = 2_000;
 
 interface KnownDigest {
   digest: string;
+  /** Whether the file was left alone long enough for a later change to show in its etag. */
+  isSettled: boolean;
   /** The principal that put the file, if that is known. */
   writer?: string | undefined;
 }
@@ -44,9 +46,11 @@ export class FileDigests {
     try {
       const { entry } = file;
       const known = this.#remembered(entry, algorithm);
-      if (known !== undefined) return { entry, digest: known.digest };
+      if (known?.isSettled === true) return { entry, digest: known.digest };
+      const isSettled = this.#isSettled(entry);
       const digest = await digestOf(file, algorithm, signal);
-      this.remember(entry, digest, algorithm);
+      const writer = known?.digest === digest ? known.writer : undefined;
+      if (isSettled) this.remember(entry, digest, algorithm, writer);
       return { entry, digest };
     } finally {
       await file.close();
@@ -71,7 +75,7 @@ export class FileDigests {
     const key = memoryKey({ path, etag }, algorithm);
     // A map takes room page by page.
     const room = Math.ceil(blockCount(size) / PAGE_DIGESTS) * PAGE_DIGESTS;
-    if (room > MAX_REMEMBERED_BLOCKS || this.#clock.now() - mtimeMs < MIN_AGE_MS) return undefined;
+    if (room > MAX_REMEMBERED_BLOCKS || !this.#isSettled({ mtimeMs })) return undefined;
     const found = this.#blocks.get(key) ?? { held: new BlockMap(), room };
     if (!this.#blocks.delete(key)) this.#blocksRoom += room;
     this.#blocks.set(key, found);
@@ -85,10 +89,15 @@ export class FileDigests {
 
   /** Takes note of a digest that was computed elsewhere, and of who put the file. */
   remember(entry: Entry, digest: string, algorithm: DigestAlgorithm, writer?: string): void {
-    this.#known.set(memoryKey(entry, algorithm), { digest, writer });
+    const isSettled = this.#isSettled(entry);
+    this.#known.set(memoryKey(entry, algorithm), { digest, isSettled, writer });
     if (this.#known.size < MAX_REMEMBERED) return;
     this.#knownBefore = this.#known;
     this.#known = new Map();
+  }
+
+  #isSettled({ mtimeMs }: Pick<Entry, 'mtimeMs'>): boolean {
+    return this.#clock.now() - mtimeMs >= MIN_AGE_MS;
   }
 
   #remembered(entry: Pick<Entry, 'path' | 'etag'>, algorithm: DigestAlgorithm): KnownDigest | undefined {

@@ -1,6 +1,11 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
+import { systemFiles, type FileStats, type FileSystem } from '../../src/storage/fs/file-system.ts';
+import { FileStore } from '../../src/storage/fs/fs-store.ts';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { GatedStore } from '../support/gated-store.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import {
@@ -12,11 +17,25 @@ import {
   putBlocks,
   putInline,
 } from '../support/raw-upload.ts';
-import { startTestServer } from '../support/test-server.ts';
+import { startTestServer, temporaryDirectory } from '../support/test-server.ts';
 
 const SMALL = bytesOf(1_000);
 const LARGE = bytesOf(3.5 * BLOCK_BYTES);
 const BLOCKS = blocksOf(LARGE);
+
+/** The file system of this machine, in which times of change tell nothing: as in one that keeps them to the second. */
+const withoutChangeTimes: FileSystem = {
+  ...systemFiles,
+  lstat: async (path) => unchanged(await systemFiles.lstat(path)),
+  open: async (...args) => {
+    const file = await systemFiles.open(...args);
+    return { ...file, stat: async () => unchanged(await file.stat()) };
+  },
+};
+
+function unchanged(stats: FileStats): FileStats {
+  return Object.assign(stats, { ctimeNs: 0n });
+}
 
 let client: RawClient;
 beforeEach(async () => {
@@ -202,6 +221,22 @@ describe('stat', () => {
     await putInline(client, 'small', changed);
     const { header } = await client.askOk('stat', { path: 'small', digest: true });
     expect(header['digest']).toBe(fileDigestOf(changed));
+  });
+
+  test('tells the digest of what a file holds, though it was changed twice while its time was the same', async () => {
+    const root = await temporaryDirectory();
+    const clock = new FakeClock(Date.UTC(2030, 0, 1));
+    const store = await FileStore.open({ root, files: withoutChangeTimes });
+    onTestFinished(() => store[Symbol.asyncDispose]());
+    const own = await (await startTestServer({ store, clock })).login();
+    const digest = async () => (await own.askOk('stat', { path: 'a', digest: true })).header['digest'];
+    const time = new Date(clock.now() - 1_000);
+    await putInline(own, 'a', SMALL, { 'mtime-ms': time.getTime() });
+    for (const content of [bytesOf(SMALL.length, 3), bytesOf(SMALL.length, 4)]) {
+      writeFileSync(join(root, 'a'), content);
+      utimesSync(join(root, 'a'), time, time);
+      expect(await digest()).toBe(fileDigestOf(content));
+    }
   });
 
   test('of nothing is refused', async () => {
