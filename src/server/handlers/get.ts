@@ -3,6 +3,7 @@ import { SealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { BLOCK_BYTES } from '../../protocol/limits.ts';
 import type { Entry, StoredFile } from '../../storage/store.ts';
+import { BlockMap } from '../../transfer/block-map.ts';
 import { blockCount, blockLength } from '../../transfer/blocks.ts';
 import { blockDigest, fileDigest, formatBlockDigest } from '../../transfer/digests.ts';
 import { blockBuffers } from '../../transport/block-buffers.ts';
@@ -63,14 +64,15 @@ async function blocks(exchange: Exchange<'get'>, file: StoredFile): Promise<Answ
     const compressor = new Compressor(state.encoding);
     // For a client that goes on with what it has of this.
     const remembered = state.fileDigests.blocksOf(file.entry, state.algorithm);
-    const digests: Buffer[] = [];
+    // Of the whole file; not an object for each block, of which there may be millions.
+    const read = end - first === count ? new BlockMap() : undefined;
     let sending = Promise.resolve();
     for (let index = first; index < end; index += 1) {
       throwIfAborted(signal);
       const content = buffers[index % 2 === 0 ? 0 : 1].subarray(0, blockLength(size, index));
       await file.read(content, index * BLOCK_BYTES, content.length);
       const raw = blockDigest(state.algorithm, content);
-      digests.push(raw);
+      read?.set(index, raw);
       remembered?.set(index, raw);
       const fields = { index, digest: formatBlockDigest(state.algorithm, raw) };
       const [encoded] = await Promise.all([compressor.compress(content), sending]);
@@ -81,7 +83,7 @@ async function blocks(exchange: Exchange<'get'>, file: StoredFile): Promise<Answ
     await sending;
     for (const buffer of buffers) blockBuffers.give(buffer);
     await file.assertUnchanged();
-    return digests.length === count ? { fields: { digest: fileDigest(state.algorithm, digests) } } : {};
+    return read === undefined ? {} : { fields: { digest: fileDigest(state.algorithm, read.digests(count)) } };
   } finally {
     release();
   }
