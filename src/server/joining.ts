@@ -6,6 +6,7 @@ import type { Random } from '../random.ts';
 import { signClientRequest, type RequestSigner } from '../trust/ca/client-request.ts';
 import type { Principal } from '../trust/grant.ts';
 import { certificatesIn } from '../trust/pem.ts';
+import { certificatePin } from '../trust/pins.ts';
 import type { Principals } from '../trust/principals.ts';
 import { signerKey } from '../trust/private-key.ts';
 import { redeemJoinCode } from '../trust/redeem-join-code.ts';
@@ -54,8 +55,8 @@ export async function exchangeJoinCode(
   try {
     const certificate = await signedFor(name, certificateRequest, options);
     const token = newToken(random);
-    const certificateName = certificate === undefined ? undefined : name;
-    const redemption = { tokenHash: hashToken(token), certificateName };
+    const pin = certificate === undefined ? undefined : certificatePin(Buffer.from(certificate));
+    const redemption = { tokenHash: hashToken(token), certificatePin: pin };
     const principals = await redeemJoinCode(usersFile, code, redemption, options);
     return principals === undefined ? undefined : { joined: { token, certificate }, principals };
   } catch (cause) {

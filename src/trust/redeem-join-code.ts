@@ -7,8 +7,8 @@ import type { PrincipalTable } from './users-text.ts';
 export interface Redemption {
   /** `sha256:<hex>` of the lasting token. */
   tokenHash: string;
-  /** The name in the certificate that was handed out, if one was. */
-  certificateName?: string | undefined;
+  /** The pin of the certificate that was handed out, if one was. */
+  certificatePin?: string | undefined;
 }
 
 /**
@@ -35,15 +35,15 @@ export async function redeemJoinCode(
   return redeemer === undefined ? undefined : principals;
 }
 
-function redeemed(table: PrincipalTable, { tokenHash, certificateName }: Redemption): PrincipalTable {
+// A certificate is known by its key: by the name in it that of an earlier client would count again whose principal was
+// revoked, once another one bears the name.
+function redeemed(table: PrincipalTable, { tokenHash, certificatePin }: Redemption): PrincipalTable {
   const { join: _join, 'join-expires': _expires, ...rest } = table;
-  const { tokens = [], names = [] } = table as { tokens?: string[]; names?: string[] };
-  const isNamed =
-    certificateName === undefined ||
-    names.some((name) => name.toLowerCase() === certificateName.toLowerCase());
+  const { tokens = [], pins = [] } = table as { tokens?: string[]; pins?: string[] };
+  const isPinned = certificatePin === undefined || pins.includes(certificatePin);
   return {
     ...rest,
     tokens: [tokenHash, ...tokens],
-    ...(isNamed ? {} : { names: [certificateName, ...names] }),
+    ...(isPinned ? {} : { pins: [certificatePin, ...pins] }),
   };
 }

@@ -11,6 +11,7 @@ import { addPrincipal } from '../../src/trust/add-principal.ts';
 import { createAuthority } from '../../src/trust/ca/authority.ts';
 import { createClientRequest } from '../../src/trust/ca/client-request.ts';
 import { joinFields, newJoinCode } from '../../src/trust/join-codes.ts';
+import { revokePrincipal } from '../../src/trust/revoke-principal.ts';
 import { startAttackedServer } from '../support/attacked-server.ts';
 import { failureOf } from '../support/failure.ts';
 import { startDirectoryServer, temporaryDirectory, type TestServer } from '../support/test-server.ts';
@@ -183,6 +184,26 @@ describe('a certificate', () => {
     await server.server.reload();
     await client.closed;
     expect((await (await server.connect({ cert, key })).hello()).header['code']).toBe('unauthenticated');
+  });
+
+  test('of a client that was revoked does not count again when its name is given to another one', async () => {
+    const { ca, caKey } = await authority();
+    const server = await startDirectoryServer({ clientCa: { file: ca }, clientCaKey: { file: caKey } });
+    const file = join(server.root, '.sealift/users.toml');
+    const joined = async () => {
+      const { key, request } = await createClientRequest();
+      const code = await wait(file, 'laptop');
+      const { certificate } = await hello(server, { join: code, 'certificate-request': request });
+      return { cert: String(certificate), key };
+    };
+    const answerTo = async (identity: { cert: string; key: string }) =>
+      (await (await server.connect(identity)).hello()).header;
+    const stolen = await joined();
+    expect(await answerTo(stolen)).toMatchObject({ principal: 'laptop' });
+    await revokePrincipal(file, 'laptop');
+    const replacement = await joined();
+    expect(await answerTo(stolen)).toMatchObject({ code: 'unauthenticated' });
+    expect(await answerTo(replacement)).toMatchObject({ principal: 'laptop', permissions: ['read'] });
   });
 
   test.each([

@@ -10,13 +10,14 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { test } from './scratch.ts';
 
 const tokenHash = hashToken('secret');
+const pinOf = (byte: number) => `sha256//${Buffer.alloc(32, byte).toString('base64')}`;
 
 async function waiting(directory: string, fields: Record<string, unknown> = {}) {
   const [file, clock, code] = [join(directory, 'users.toml'), new FakeClock(), newJoinCode(systemRandom)];
   const all = { permissions: ['read'], ...fields, ...joinFields(code, clock) };
   await addPrincipal(file, { name: 'alice', fields: all }, { clock });
-  const redeem = (given = code, certificateName?: string) =>
-    redeemJoinCode(file, given, { tokenHash, certificateName }, { clock });
+  const redeem = (given = code, certificatePin?: string) =>
+    redeemJoinCode(file, given, { tokenHash, certificatePin }, { clock });
   return { file, clock, code, redeem };
 }
 
@@ -37,16 +38,17 @@ test('of two who come at once one is first', async ({ directory }) => {
   expect(results.filter((each) => each !== undefined)).toHaveLength(1);
 });
 
-test('other credentials stay, and the name of a certificate is added once', async ({ directory }) => {
+test('other credentials stay, and the key of a certificate is added once', async ({ directory }) => {
   const old = hashToken('old');
-  const { file, redeem } = await waiting(directory, { tokens: [old], names: ['box', 'Alice'] });
-  await redeem(undefined, 'alice');
+  const [pin, before] = [pinOf(1), pinOf(2)];
+  const { file, redeem } = await waiting(directory, { tokens: [old], pins: [before, pin], names: ['Alice'] });
+  await redeem(undefined, pin);
   expect(await readFile(file, 'utf8')).toBe(
-    `[principals.alice]\npermissions = ["read"]\ntokens = ["${tokenHash}", "${old}"]\nnames = ["box", "Alice"]\n`,
+    `[principals.alice]\npermissions = ["read"]\ntokens = ["${tokenHash}", "${old}"]\npins = ["${before}", "${pin}"]\nnames = ["Alice"]\n`,
   );
-  const other = await waiting(join(directory, 'other'));
-  await other.redeem(undefined, 'alice');
-  expect(await readFile(other.file, 'utf8')).toContain('names = ["alice"]\n');
+  const other = await waiting(join(directory, 'other'), { pins: [before] });
+  await other.redeem(undefined, pin);
+  expect(await readFile(other.file, 'utf8')).toContain(`pins = ["${pin}", "${before}"]\n`);
 });
 
 test('a wrong code changes nothing', async ({ directory }) => {
