@@ -71,7 +71,8 @@ export class CommandRunner {
         dataOnStdout: dataOnStdout(settings),
       });
       if (invocation !== undefined) assertOperandCount(command, invocation);
-      context = new RunContext({ settings, terminal, directories, signal, goesOn });
+      const isSaid = (name: string) => SAID.includes(command.getOptionValueSource(name));
+      context = new RunContext({ settings, terminal, directories, signal, goesOn, isSaid });
       await invocation?.onBegin(context);
       return await action(context);
     } catch (error) {
@@ -83,6 +84,9 @@ export class CommandRunner {
     }
   }
 }
+
+/** The sources of what is said for one command, and for no other. */
+const SAID: readonly (string | undefined)[] = ['cli', 'job'];
 
 // Before the settings are known: what is wrong with them is to be told to a program too.
 function saysJson(command: Command): boolean {

@@ -30,12 +30,14 @@ export class RunContext implements AsyncDisposable {
   readonly signal: AbortSignal;
   /** Whether the command goes on where it was when it is run again. */
   readonly goesOn: boolean;
+  /** Whether a setting was said for this command itself, by a flag or by its job. */
+  readonly isSaid: (name: string) => boolean;
   readonly #connectors: Map<string, Connector>;
   readonly #warnings: Set<string>;
 
   constructor(
     parts: Pick<RunContext, 'settings' | 'terminal' | 'directories' | 'signal'> &
-      Partial<Pick<RunContext, 'goesOn'>>,
+      Partial<Pick<RunContext, 'goesOn' | 'isSaid'>>,
     connectors = new Map<string, Connector>(),
     warnings = new Set<string>(),
   ) {
@@ -44,15 +46,16 @@ export class RunContext implements AsyncDisposable {
     this.directories = parts.directories;
     this.signal = parts.signal;
     this.goesOn = parts.goesOn ?? false;
+    this.isSaid = parts.isSaid ?? (() => false);
     this.#connectors = connectors;
     this.#warnings = warnings;
   }
 
   /** The same with another signal. The connections are those of this one, which ends them. */
   withSignal(signal: AbortSignal): RunContext {
-    const { settings, terminal, directories, goesOn } = this;
+    const { settings, terminal, directories, goesOn, isSaid } = this;
     return new RunContext(
-      { settings, terminal, directories, signal, goesOn },
+      { settings, terminal, directories, signal, goesOn, isSaid },
       this.#connectors,
       this.#warnings,
     );
@@ -102,7 +105,7 @@ export class RunContext implements AsyncDisposable {
     return present;
   }
 
-  /** How to connect to a server, the first one of a saved remote: from the flags, the saved remote and the known servers, in that order. */
+  /** How to connect to a server, the first one of a saved remote: from the flags, the saved remote, other settings and the known servers, in that order. */
   async connectOptions(server: ServerText): Promise<ConnectOptions> {
     return (await this.#serversOf(server))[0];
   }
@@ -113,7 +116,7 @@ export class RunContext implements AsyncDisposable {
     const others = (saved?.also ?? []).map((other) => {
       // By its address: under the name of the remote, people mean the first.
       const address = parseAddress(other.address) as Address;
-      return this.#optionsFor({ address: this.#withPort(address) }, other);
+      return this.#optionsFor({ address: this.#withPort(address, other) }, other);
     });
     return [first, ...(await Promise.all(others))];
   }
@@ -133,7 +136,9 @@ export class RunContext implements AsyncDisposable {
 
   async #optionsFor(server: ServerText, saved: SavedServer | undefined): Promise<ConnectOptions> {
     const address = this.#addressOf(server, saved);
-    const { ca, cert, key, pin, insecure, compress, connectTimeout, timeout } = this.settings;
+    const { insecure, compress, connectTimeout, timeout } = this.settings;
+    const { ca, pin } = this.#settingsBeside(saved, ['ca', 'pins'], ['ca', 'pin']);
+    const { cert, key } = this.#settingsBeside(saved, ['cert', 'key'], ['cert', 'key']);
     const savedPins = saved?.pins ?? [...(await this.knownServers()).pinsFor(address)];
     // A CA that is named now is to be asked, whatever was trusted before.
     const pins = (pin as string[] | undefined) ?? (ca === undefined ? savedPins : []);
@@ -151,6 +156,7 @@ export class RunContext implements AsyncDisposable {
       address,
       calledBy: 'name' in server ? server.name : formatAddress(address),
       pins,
+      isCaNamed: ca !== undefined,
       ca: await certificates((ca as string | undefined) ?? saved?.ca),
       cert: await certificates((cert as string | undefined) ?? saved?.cert),
       key: await pem(keyFile),
@@ -175,14 +181,27 @@ export class RunContext implements AsyncDisposable {
     this.#warnings.add(warning);
   }
 
+  /**
+   * The settings `names`, as far as they count beside what a saved remote says of the same matter: that is about this
+   * server, and a file or the environment speaks of all. Of what was said for this command they count whole.
+   */
+  #settingsBeside(
+    saved: SavedServer | undefined,
+    keys: readonly (keyof SavedServer)[],
+    names: readonly string[],
+  ): Settings {
+    const isSaved = keys.some((key) => saved?.[key] !== undefined);
+    return isSaved && !names.some(this.isSaid) ? {} : this.settings;
+  }
+
   #addressOf(server: ServerText, saved: SavedServer | undefined): Address {
     if ('address' in server) return server.address;
     const address = saved === undefined ? undefined : parseAddress(saved.address);
-    return this.#withPort(address ?? { host: server.name, port: DEFAULT_PORT });
+    return this.#withPort(address ?? { host: server.name, port: DEFAULT_PORT }, saved);
   }
 
-  #withPort(address: Address): Address {
-    const port = this.settings['port'] as number | undefined;
+  #withPort(address: Address, saved: SavedServer | undefined): Address {
+    const port = this.#settingsBeside(saved, ['address'], ['port'])['port'] as number | undefined;
     return 'path' in address || port === undefined ? address : { ...address, port };
   }
 

@@ -86,11 +86,11 @@ export async function settingsOf(
   await assertKnown(document, file, [command], load);
   for (const [key, value] of Object.entries(document)) {
     // A command may be called like an option, and then this is its table.
-    if (!isTable(value)) applyValue(command, key, value, file);
+    if (!isTable(value)) applyValue(command, key, value, file, 'config');
   }
   const own = document[command.name()];
-  applyTable(command, isTable(own) ? own : {}, file);
-  if (job !== undefined) applyTable(command, job.options, job.where);
+  applyTable(command, isTable(own) ? own : {}, file, 'config');
+  if (job !== undefined) applyTable(command, job.options, job.where, 'job');
   return command.optsWithGlobals();
 }
 
@@ -139,7 +139,12 @@ function applyFlagVariables(command: Command): void {
   }
 }
 
-function applyTable(command: Command, table: Readonly<Record<string, unknown>>, where: string): void {
+function applyTable(
+  command: Command,
+  table: Readonly<Record<string, unknown>>,
+  where: string,
+  source: 'config' | 'job',
+): void {
   for (const [key, value] of Object.entries(table)) {
     if (!command.options.some((option) => option.long === `--${key}`)) {
       throw new SealiftError(
@@ -147,20 +152,22 @@ function applyTable(command: Command, table: Readonly<Record<string, unknown>>, 
         `${where}: ${command.name()} has no option ${JSON.stringify(key)}.`,
       );
     }
-    applyValue(command, key, value, where);
+    applyValue(command, key, value, where, source);
   }
 }
 
-function applyValue(command: Command, key: string, value: unknown, file: string): void {
+function applyValue(
+  command: Command,
+  key: string,
+  value: unknown,
+  where: string,
+  source: 'config' | 'job',
+): void {
   const option = command.options.find(({ long }) => long === `--${key}`);
   if (option === undefined) return;
-  const source = command.getOptionValueSource(option.attributeName());
-  if (source === 'cli' || source === 'env') return;
-  command.setOptionValueWithSource(
-    option.attributeName(),
-    parsedValue(option, value, `${file}: ${key}`),
-    'config',
-  );
+  const name = option.attributeName();
+  if (['cli', 'env'].includes(command.getOptionValueSource(name) ?? '')) return;
+  command.setOptionValueWithSource(name, parsedValue(option, value, `${where}: ${key}`), source);
 }
 
 /** A value of the configuration file as the option takes it. Throws `usage` or `bad-configuration`. */

@@ -8,6 +8,8 @@ export interface ServerTrust {
   pins?: readonly string[] | undefined;
   /** How the user calls the server, for what is advised. Default: its address. */
   calledBy?: string | undefined;
+  /** Whether the user names the CA that is to be asked: then nothing that `sealift trust` keeps is looked at. */
+  isCaNamed?: boolean | undefined;
   /** Believe anyone. For tests of a set-up, never for files that matter. */
   insecure?: boolean | undefined;
 }
@@ -19,7 +21,7 @@ export interface ServerTrust {
 export function verifyServer(
   { certificate, certificateProblem }: Peer,
   place: string,
-  { pins = [], insecure, calledBy = place }: ServerTrust,
+  { pins = [], insecure, calledBy = place, isCaNamed = false }: ServerTrust,
   { isSealift = true }: { isSealift?: boolean } = {},
 ): void {
   if (insecure === true) return;
@@ -38,7 +40,7 @@ export function verifyServer(
     );
   }
   if (certificateProblem === undefined) return;
-  const remedy = isSealift ? `sealift trust ${place}` : `--pin ${pin}, or --ca FILE`;
+  const remedy = isSealift && !isCaNamed ? `sealift trust ${place}` : `--pin ${pin}, or --ca FILE`;
   throw problemError(certificateProblem, place, certificate, pin, remedy);
 }
 

@@ -167,6 +167,19 @@ test('a pin alone decides, whatever else the certificate says', async () => {
   expect(await here.run(['ls', '--pin', OTHER_PIN, '--pin', pin, url])).toMatchObject({ code: 0 });
 });
 
+test('where a CA is named, the remedy is none that only helps without it', async () => {
+  const { url, pin } = await serve({});
+  for (const [flags, env] of [
+    [['--ca', ca], {}],
+    [[], { SEALIFT_CA: ca }],
+  ] as const) {
+    const { code, stderr } = await here.run(['ls', ...flags, url], { env });
+    expect(code).toBe(6);
+    expect(stderr).toContain(`To trust it: --pin ${pin}, or --ca FILE`);
+    expect(stderr).not.toContain('sealift trust');
+  }
+});
+
 describe('trust', () => {
   const known = () => readFileSync(home.at('config/sealift/known_servers'), 'utf8');
 

@@ -1,0 +1,80 @@
+import { X509Certificate } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+
+import { createServer, type CreateServerOptions } from '../../src/server/create-server.ts';
+import { certificatePin } from '../../src/trust/pins.ts';
+import { inThisProcess } from '../cli/run-here.ts';
+import { issueAuthority, issueCertificate, type Pair } from '../support/certificates.ts';
+import { CliHome } from '../support/cli.ts';
+
+const OTHER_PIN = `sha256//${'A'.repeat(43)}=`;
+const home = new CliHome();
+/** For what needs no process. */
+const here = inThisProcess(home);
+let servers = 0;
+let authority: Pair;
+let ca: string;
+
+beforeAll(async () => {
+  authority = await issueAuthority();
+  ca = home.write('ca.pem', authority.cert);
+});
+afterAll(() => home.close());
+
+/** A server of this process, its pin, and where it is. */
+async function serve(options: Partial<CreateServerOptions> = { anonymous: 'write' }) {
+  const root = home.at('served', `${(servers += 1)}`);
+  const server = await createServer({ root, host: '127.0.0.1', port: 0, ...options });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const { port } = server.address as { port: number };
+  return { pin: server.pin, port, place: `127.0.0.1:${port}` };
+}
+
+describe('what a saved remote says of itself', () => {
+  const other = () => ({ SEALIFT_PIN: OTHER_PIN });
+
+  test('goes before the pin, the CA and the port that hold for all', async () => {
+    const certificate = await issueCertificate({ ca: authority });
+    const { pin, port, place } = await serve({ anonymous: 'write', ...certificate });
+    expect((await here.run(['remote', 'add', 'own', `sealift://${place}?pin=${pin}`])).code).toBe(0);
+    const config = home.write('all.toml', `pin = "${OTHER_PIN}"\nca = "${ca}"\nport = 1\n`);
+    expect(await here.run(['ls', '--retry', '0', '--config', config, 'own:'])).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+    expect((await here.run(['ls', 'own:'], { env: { ...other(), SEALIFT_PORT: '1' } })).code).toBe(0);
+    // Somebody with another key, whom the CA knows.
+    expect((await here.run(['remote', 'rm', 'own'])).code).toBe(0);
+    const saved = `[remote.own]\naddress = "127.0.0.1:${port}"\npins = ["${OTHER_PIN}"]\n`;
+    home.write('config/sealift/remotes.toml', saved);
+    expect((await here.run(['ls', 'own:'], { env: { SEALIFT_CA: ca } })).code).toBe(6);
+    expect((await here.run(['ls', 'own:'], { env: { SEALIFT_PIN: pin } })).code).toBe(6);
+    expect((await here.run(['ls', '--ca', ca, 'own:'])).code).toBe(0);
+    expect((await here.run(['ls', '--pin', pin, 'own:'], { env: other() })).code).toBe(0);
+  });
+
+  test('goes behind an option of a job', async () => {
+    const { pin, place } = await serve();
+    expect((await here.run(['remote', 'add', 'worked', `sealift://${place}?pin=${pin}`])).code).toBe(0);
+    const job = `[job.j]\ncommand = "get"\nsource = "worked:"\ntarget = "${home.at('got')}"\n`;
+    const config = home.write('job.toml', `${job}[job.j.options]\npin = "${OTHER_PIN}"\n`);
+    expect((await here.run(['run', '--config', config, 'j', '-r'])).code).toBe(6);
+  });
+
+  test('of its client certificate goes before the one that holds for all', async () => {
+    const pairs = await Promise.all([issueCertificate({}), issueCertificate({})]);
+    const files = pairs.map(({ cert, key }, index) => [
+      home.write(`client-${index}.pem`, cert),
+      home.write(`client-${index}.key`, key),
+    ]);
+    const [[cert = '', key = ''] = [], [otherCert, otherKey] = []] = files;
+    const own = certificatePin(new X509Certificate(pairs[0].cert));
+    const users = `[principals.box]\npermissions = ["list"]\npins = ["${own}"]\n`;
+    const { pin, place } = await serve({ usersFile: home.write('users.toml', users) });
+    const added = ['remote', 'add', 'shown', `sealift://${place}?pin=${pin}`];
+    expect((await here.run([...added, '--cert', cert, '--key', key])).code).toBe(0);
+    const env = { SEALIFT_CERT: otherCert, SEALIFT_KEY: otherKey };
+    expect((await here.run(['ls', 'shown:'], { env })).code).toBe(0);
+    expect((await here.run(['ls', 'shown:', '--cert', cert], { env: { SEALIFT_KEY: key } })).code).toBe(0);
+  });
+});
