@@ -25,6 +25,9 @@ export interface SavedRemote extends SavedServer {
   also?: SavedServer[];
 }
 
+/** Which servers of saved remotes are meant: by themselves, the name of the remote, and whether they are its first. */
+export type IsMeant = (server: SavedServer, name: string, isFirst: boolean) => boolean;
+
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** The saved remotes of a user: a private TOML file, since tokens stand in it. */
@@ -53,6 +56,20 @@ export class Remotes {
   async save(name: string, remote: SavedRemote): Promise<void> {
     assertName(name);
     await updatePrivateFile(this.#file, (text) => format(new Map([...this.#parse(text), [name, remote]])));
+  }
+
+  /** The pins of each server that is meant and has pins of its own. */
+  async pinsOf(isMeant: IsMeant): Promise<readonly (readonly string[])[]> {
+    return pinnedServers(await this.all(), isMeant).map(({ pins }) => pins);
+  }
+
+  /** Changes the pins of each server that is meant and has pins of its own. */
+  async changePins(isMeant: IsMeant, change: (pins: readonly string[]) => string[]): Promise<void> {
+    await updatePrivateFile(this.#file, (text) => {
+      const remotes = this.#parse(text);
+      for (const server of pinnedServers(remotes, isMeant)) server.pins = change(server.pins);
+      return text === undefined ? undefined : format(remotes);
+    });
   }
 
   /** Forgets a remote; false if there is none of that name. */
@@ -119,6 +136,16 @@ const SHAPE: Record<keyof SavedServer, (value: unknown) => boolean> = {
   cert: isText,
   key: isText,
 };
+
+function pinnedServers(
+  remotes: ReadonlyMap<string, SavedRemote>,
+  isMeant: IsMeant,
+): (SavedServer & { pins: string[] })[] {
+  const servers = [...remotes].flatMap(([name, remote]) =>
+    [remote, ...(remote.also ?? [])].filter((server, index) => isMeant(server, name, index === 0)),
+  );
+  return servers.filter((server) => server.pins !== undefined) as (SavedServer & { pins: string[] })[];
+}
 
 function format(remotes: ReadonlyMap<string, SavedRemote>): string {
   return `${stringify({ remote: Object.fromEntries(remotes) })}\n`;

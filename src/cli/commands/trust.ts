@@ -13,7 +13,8 @@ import { certificateFacts } from '../../trust/certificate-facts.ts';
 import { certificatePin } from '../../trust/pins.ts';
 import { certificateLines } from '../certificate-display.ts';
 import { EXIT } from '../exit-codes.ts';
-import { parseServerText, type ServerText } from '../places.ts';
+import { pinKeeper, type PinKeeper } from '../pin-keeper.ts';
+import { parseServerText } from '../places.ts';
 import type { Runner } from '../runner.ts';
 import { addRemoteCommand } from '../remote-command.ts';
 import type { RunContext } from '../run-context.ts';
@@ -43,11 +44,6 @@ export function addTrust(program: Command, run: Runner): void {
   });
 }
 
-interface PinKeeper {
-  pins: readonly string[];
-  keep(pin: string, replace: boolean): Promise<void>;
-}
-
 async function look(
   context: RunContext,
   text: string,
@@ -61,20 +57,21 @@ async function look(
     throw new SealiftError('certificate-untrusted', `${place} presented no certificate.`);
   const pin = certificatePin(certificate);
   const replace = settings['replace'] === true;
-  if (keeper.pins.includes(pin)) {
+  if (keeper.isKept(pin)) {
     if (replace && keeper.pins.length > 1) return keepOnly(context, place, pin, keeper);
     terminal.event('trust', { place, pin, added: false });
     terminal.note(`${place} is trusted already (${pin}).`);
     return keepAnnounced(context, place, keeper);
   }
   for (const line of certificateLines(certificateFacts(certificate, systemClock))) terminal.note(line);
-  if (keeper.pins.length > 0 && !replace && settings['add'] !== true) {
+  const others = keeper.pinsBeside(pin);
+  if (others.length > 0 && !replace && settings['add'] !== true) {
     throw new SealiftError(
       'pin-mismatch',
-      `${place} is trusted with another key (${keeper.pins.join(', ')}) and now shows ${pin}.`,
+      `${place} is trusted with another key (${others.join(', ')}) and now shows ${pin}.`,
       {
         hint: `If its operator confirms the new key: sealift trust --replace ${text}, or --add if the other one is still in use.`,
-        details: { presented: pin, trusted: keeper.pins },
+        details: { presented: pin, trusted: others },
       },
     );
   }
@@ -98,7 +95,7 @@ async function keepOnly(context: RunContext, place: string, pin: string, keeper:
 async function keepAnnounced(context: RunContext, place: string, keeper: PinKeeper): Promise<number> {
   const { add, pin: announced = [] } = context.settings as { add?: boolean; pin?: string[] };
   if (add !== true) return EXIT.done;
-  for (const pin of announced.filter((each) => !keeper.pins.includes(each))) {
+  for (const pin of announced.filter((each) => !keeper.isKept(each))) {
     await keeper.keep(pin, false);
     tellAdded(context, place, pin);
   }
@@ -123,25 +120,6 @@ async function forget(context: RunContext, text: string, address: Address): Prom
   context.terminal.event('forgotten', { place });
   context.terminal.note(`${place} is trusted no more.`);
   return EXIT.done;
-}
-
-/** Where the pins of a server are kept: with the saved remote, or among the known servers. */
-async function pinKeeper(context: RunContext, server: ServerText, address: Address): Promise<PinKeeper> {
-  const name = 'name' in server ? server.name : '';
-  const remotes = await context.remotes();
-  const saved = await remotes.find(name);
-  if (saved?.pins !== undefined) {
-    let { pins } = saved;
-    return {
-      pins,
-      keep: (pin, replace) => {
-        pins = replace ? [pin] : [...pins, pin];
-        return remotes.save(name, { ...saved, pins });
-      },
-    };
-  }
-  const known = await context.knownServers();
-  return { pins: known.pinsFor(address), keep: (pin, replace) => known.trust(address, pin, { replace }) };
 }
 
 /** Looks at a server without believing it: nothing is sent but the TLS handshake. */
