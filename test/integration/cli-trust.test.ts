@@ -195,6 +195,12 @@ describe('trust', () => {
     expect((await here.run(['trust', place, '--pin', OTHER_PIN])).code).toBe(6);
     expect((await here.run(['trust', place, '--pin', pin])).code).toBe(0);
     expect((await here.run(['ls', url])).code).toBe(0);
+    // Nor later, when the key that it shows is trusted.
+    for (const how of [[], ['--replace']]) {
+      const { code, events } = await here.runJson(['trust', ...how, place, '--pin', OTHER_PIN]);
+      expect({ code, error: events.at(-1) }).toMatchObject({ code: 6, error: { code: 'pin-mismatch' } });
+    }
+    expect((await here.run(['trust', place, '--pin', OTHER_PIN, '--pin', pin])).code).toBe(0);
   });
 
   test('with --yes; a new key then needs --replace', async () => {

@@ -58,6 +58,8 @@ async function look(
   const pin = certificatePin(certificate);
   const replace = settings['replace'] === true;
   if (keeper.isKept(pin)) {
+    // With --add the key that is named may be one that is to come.
+    if (settings['add'] !== true) isExpected(context, place, pin);
     if (replace && keeper.pins.length > 1) return keepOnly(context, place, pin, keeper);
     terminal.event('trust', { place, pin, added: false });
     terminal.note(`${place} is trusted already (${pin}).`);
@@ -83,7 +85,6 @@ async function look(
 
 /** Ends the trust in all keys but the one that the server shows, which needs no question: it was answered before. */
 async function keepOnly(context: RunContext, place: string, pin: string, keeper: PinKeeper): Promise<number> {
-  isExpected(context, place, pin);
   await keeper.keep(pin, true);
   const forgotten = keeper.pins.filter((each) => each !== pin);
   context.terminal.event('trust', { place, pin, added: false, forgotten });
@@ -177,5 +178,7 @@ async function confirm(
 function isExpected({ settings }: RunContext, place: string, pin: string): boolean {
   const expected = settings['pin'] as string[] | undefined;
   if (expected?.includes(pin) !== false) return expected !== undefined;
-  throw new SealiftError('pin-mismatch', `${place} shows the key ${pin}, not the one that was expected.`);
+  throw new SealiftError('pin-mismatch', `${place} shows the key ${pin}, not the one that was expected.`, {
+    hint: 'Ask its operator which one is right; --add accepts one that a server which is trusted will show later.',
+  });
 }
