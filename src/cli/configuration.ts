@@ -20,7 +20,7 @@ export async function readConfiguration(named: unknown, directories: Directories
   const file = configurationFile(named, directories);
   try {
     const text = await readFile(file, 'utf8');
-    const { parseToml } = await import('./toml.ts');
+    const { parseToml } = await import('../trust/toml.ts');
     return { file, document: parseToml(text, file) };
   } catch (cause) {
     if (cause instanceof SealiftError) throw cause;

@@ -5,8 +5,8 @@ import { stringify } from 'smol-toml';
 import { SealiftError } from '../errors.ts';
 import { isPin } from '../trust/pins.ts';
 import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
+import { parseToml } from '../trust/toml.ts';
 import { parseAddress } from '../transport/address.ts';
-import { parseToml } from './toml.ts';
 
 /** A server of a saved remote: where it is, and how to be believed by it and to believe it. */
 export interface SavedServer {

@@ -1,10 +1,9 @@
-import { parse, TomlError } from 'smol-toml';
-
 import { SealiftError } from '../errors.ts';
 import type { Principal } from './grant.ts';
 import { canonicalJoinCode } from './join-codes.ts';
 import { readPrincipal, type Credentials } from './principal-fields.ts';
 import { tokenMatches } from './tokens.ts';
+import { parseToml } from './toml.ts';
 
 /** What a client certificate says, and whether that is to be believed. */
 export interface PresentedCertificate {
@@ -134,18 +133,6 @@ interface Entry {
 const PRINCIPAL_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 const NAME_RULE =
   'is no name for a principal: 1 to 64 of A-Z a-z 0-9 . _ @ -, beginning with a letter or digit.';
-
-function parseToml(text: string, file: string): Record<string, unknown> {
-  try {
-    return parse(text);
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    // Only the first line of its message: the rest shows the text, in which there may be a secret by mistake.
-    const [problem = ''] = cause.message.split('\n', 1);
-    const message = `${file}, line ${cause.line}: ${problem.replace(/^Invalid TOML document: /, '')}`;
-    throw new SealiftError('bad-configuration', message, { cause, hint: 'Mend this line.' });
-  }
-}
 
 function tableAt(value: unknown, file: string, key: string): Record<string, unknown> {
   const isTable =

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { parsePlaceText, parseServerText } from '../../src/cli/places.ts';
-import { parseToml } from '../../src/cli/toml.ts';
 import { isSealiftError, type ErrorCode } from '../../src/errors.ts';
 import { blockDigest, formatBlockDigest, parseBlockDigest } from '../../src/transfer/digests.ts';
 import { pathProblem } from '../../src/transfer/remote-path.ts';
 import { formatAddress, parseAddress } from '../../src/transport/address.ts';
 import { parsePrincipals } from '../../src/trust/principals.ts';
+import { parseToml } from '../../src/trust/toml.ts';
 import { anyString, holds } from '../support/properties.ts';
 
 /** Texts from pieces that mean something to one reader or another. */

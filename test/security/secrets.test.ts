@@ -89,6 +89,22 @@ describe('hazard 35: secrets in logs and errors', () => {
   });
 });
 
+describe('hazard 35: secrets in files that are damaged', () => {
+  test.each([
+    ['the saved remotes', 'config/sealift/remotes.toml', ['remote', 'list', '-v']],
+    ['the users', 'work/sealift-data/.sealift/users.toml', ['token', 'list', '-v']],
+    ['the configuration', 'config/sealift/config.toml', ['remote', 'list', '-v']],
+  ])('are not shown by what tells the damage: %s', async (_, file, command) => {
+    const home = new CliHome();
+    onTestFinished(() => home.close());
+    home.write(file, '[remote.box]\ntoken = "sealift_secret"\naddress =\n');
+    const { code, stdout, stderr } = await home.run(command);
+    expect(code).toBe(2);
+    expect(stderr).toContain('.toml, line 3: ');
+    expect(stdout + stderr).not.toContain('sealift_secret');
+  });
+});
+
 describe('hazard 36: forged lines in the log', () => {
   const evil = 'x\n{"level":60,"msg":"forged"}\r\u001b[2J\u001b]0;title\u0007\u0000\u007f';
 
