@@ -49,7 +49,7 @@ export class Remotes {
   /** Throws unless a remote of that name can be saved: to be asked before a join code is used up for it. */
   async assertSavable(name: string): Promise<void> {
     assertName(name);
-    await updatePrivateFile(this.#file, (text) => format(this.#parse(text)));
+    await updatePrivateFile(this.#file, (text) => format(this.#parse(text)), { isTrial: true });
   }
 
   /** Saves a remote, in the place of one of the same name. */

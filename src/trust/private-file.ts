@@ -16,6 +16,8 @@ const OWNER_ONLY_DIRECTORY = 0o700;
 const GROUP_AND_OTHERS = 0o077;
 
 interface UpdateOptions extends FileLockOptions {
+  /** Writes the file also where its text stays, to find out whether that can be done. */
+  isTrial?: boolean | undefined;
   /**
    * The file is for a server, which may run as somebody else than who changes it: it stays as open as it was, and what
    * root makes anew, the directories too, belongs to the owner of the nearest directory that was there. For nothing that
@@ -80,7 +82,7 @@ export async function updatePrivateFile(
     async (assertHeld) => {
       const before = await readPrivateFile(target);
       const after = change(before);
-      if (after === undefined || after === before) return before;
+      if (after === undefined || (after === before && options.isTrial !== true)) return before;
       await assertHeld();
       await replace(target, after, options);
       return after;

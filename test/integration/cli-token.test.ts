@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { inThisProcess } from '../cli/run-here.ts';
@@ -165,6 +165,21 @@ describe('a join line', () => {
     expect((await operator.run(['token', 'list'])).stdout).toMatch(/^erin .* token, pin$/m);
     await client.run(['remote', 'rm', 'e']);
     expect(() => statSync(key)).toThrow();
+  });
+
+  test('brings a token that is kept also where its certificate cannot be, in the place of an earlier remote', async () => {
+    const certificate = ['--join', '--certificate'];
+    const first = await operator.run(['token', 'add', 'frank', ...certificate]);
+    expect(await shell(first.stdout.replace('NAME', 'f'))).toMatchObject({ code: 0 });
+    const cert = client.at('config/sealift/remotes/f.pem');
+    rmSync(cert);
+    client.write('config/sealift/remotes/f.pem/in/the/way', '');
+    const again = await operator.run(['token', 'add', 'frank', '--another', ...certificate]);
+    const joined = await shell(again.stdout.replace('NAME', 'f'));
+    expect(joined.code).toBe(1);
+    expect(joined.stderr).toContain('f is saved with its token alone');
+    await reloaded(() => operatorHere.run(['token', 'revoke', 'frank', '--except-newest']));
+    expect(await client.run(['ls', 'f:'])).toMatchObject({ code: 0 });
   });
 
   test('needs to know where the server is and what it shows', async () => {

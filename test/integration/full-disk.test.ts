@@ -105,6 +105,19 @@ describe.skipIf(!canMount)('a disk that is full', () => {
     await connector[Symbol.asyncDispose]();
   });
 
+  test('of who joins: nothing is lost, and the same line works when there is room', async (context) => {
+    const env = { XDG_CONFIG_HOME: `${disk.path}/config` };
+    const saved = ['remote', 'add', 'saved', `${roomy.place()}?pin=${roomy.pin}`];
+    expect(await run(saved, { env })).toMatchObject({ code: 0 });
+    const { stdout } = await here.run(['token', 'add', 'joining', roomy.root, '--join']);
+    const join = ['remote', 'add', 'joined', String(/'(.*)'/.exec(stdout)?.[1])];
+    disk.fill(0);
+    expect(await run(join, { env })).toMatchObject({ code: 11 });
+    disk.empty();
+    expect(await run(join, { env })).toMatchObject({ code: 0 });
+    held(context, 'full disks');
+  });
+
   test.for([
     ['a small file', 5_000],
     ['a large file', 3 * MIB],

@@ -117,14 +117,19 @@ async function addServer(
   const client = await connect({ ...options, pins, ...login, certificateRequest: request?.request });
   return disposing(client, async () => {
     const address = formatAddress(options.address);
-    const saved = withServer({
+    const known = {
       address,
       ...(pins.length > 0 ? { pins } : {}),
       ...optional('token', client.hello.token ?? token),
       ...filePaths(context),
-      ...(await keptCertificate(context, name, request?.key, client.hello.certificate)),
-    });
-    await (await context.remotes()).save(name, saved);
+    };
+    const remotes = await context.remotes();
+    // The token first, which is told once: whatever becomes of the certificate, it is kept. And no remote names files of
+    // which one is new already, and the other still that of an earlier remote of this name.
+    await remotes.save(name, withServer(known));
+    const files = await keptCertificate(context, name, request?.key, client.hello.certificate);
+    const saved = withServer({ ...known, ...files });
+    if (files !== undefined) await remotes.save(name, saved);
     const { principal, permissions } = client.hello;
     context.terminal.event('remote', { name, address, pins, principal, permissions });
     const who = printable(principal ?? 'anonymous');
@@ -206,12 +211,18 @@ async function keptCertificate(
   name: string,
   key: string | undefined,
   certificate: string | undefined,
-): Promise<Pick<SavedRemote, 'cert' | 'key'>> {
-  if (key === undefined) return {};
-  if (certificate !== undefined) return keepCertificate(directories, name, { certificate, key });
-  // It has told the token, and told it once: that is to be kept all the same.
-  terminal.warn('The server knows nothing of certificates for clients; the token alone is kept.');
-  return {};
+): Promise<Pick<SavedRemote, 'cert' | 'key'> | undefined> {
+  if (key === undefined) return undefined;
+  if (certificate === undefined) {
+    terminal.warn('The server knows nothing of certificates for clients; the token alone is kept.');
+    return undefined;
+  }
+  try {
+    return await keepCertificate(directories, name, { certificate, key });
+  } catch (error) {
+    terminal.warn(`${name} is saved with its token alone: the certificate that came with it is not kept.`);
+    throw error;
+  }
 }
 
 function filePaths(context: RunContext): Pick<SavedRemote, 'ca' | 'cert' | 'key'> {
