@@ -70,14 +70,20 @@ export async function renewAll(context: RunContext, [given]: unknown[]): Promise
       import('../trust/ca/authority-crl.ts'),
       import('../trust/ca/renew.ts'),
     ]);
-  let authority = await openCa(context);
   const days = settings['days'] as number | undefined;
   const named = given as string[];
+  const isCaNamed = named.includes(CA);
+  if (isCaNamed && settings['newKey'] === true)
+    throw new SealiftError('usage', 'The CA keeps its key, by which what it issued is believed.', {
+      hint: 'For a new key make another CA: sealift cert init --dir DIRECTORY',
+    });
+  let authority = await openCa(context);
   const crlDays = settings['crlDays'] as number;
   await renewCrl(authority, crlDays);
   terminal.note(`Signed ca.crl anew, for ${crlDays} days.`);
-  if (named.includes(CA) || isDue(authority.certificate, authority)) {
-    authority = await renewAuthority(authority, days ?? CA_DAYS);
+  if (isCaNamed || isDue(authority.certificate, authority)) {
+    // Where the CA is not named, the days are those of what it issues.
+    authority = await renewAuthority(authority, (isCaNamed ? days : undefined) ?? CA_DAYS);
     tellAuthority(context, authority, authorityFiles(authority.directory));
     terminal.note(
       `Renewed the CA, until ${authority.certificate.validTo}. Give its ca.pem to all who trust it.`,

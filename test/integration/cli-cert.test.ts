@@ -227,6 +227,26 @@ describe('renewing', () => {
     expect(text('ca.pem')).not.toBe(renewed.toString());
     expect(text('a.pem')).toBe(leaf);
   });
+
+  test('the CA because it is due takes no days that are meant for what it issued', async () => {
+    const { cert, text } = await newCa('--days', '20');
+    await cert('issue', 'client', 'a');
+    expect((await cert('renew', '--days', '90')).code).toBe(0);
+    const days = (file: string) =>
+      (new X509Certificate(text(file)).validToDate.getTime() - Date.now()) / 86_400_000;
+    expect(days('a.pem')).toBeLessThan(91);
+    expect(days('ca.pem')).toBeGreaterThan(3_600);
+  });
+
+  test('the CA with a new key is refused before anything is done, since it keeps its own', async () => {
+    const { cert, text } = await newCa();
+    const before = [text('ca.pem'), text('ca.crl')];
+    expect(await cert('renew', 'ca', '--new-key')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('sealift cert init --dir'),
+    });
+    expect([text('ca.pem'), text('ca.crl')]).toEqual(before);
+  });
 });
 
 test('revoking tells what it revoked, and says it again without harm', async () => {

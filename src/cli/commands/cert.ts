@@ -41,7 +41,12 @@ export function addCert(program: Command, run: Runner): void {
       'renew what expires within 30 days, or what is named: same names and key; and ca.crl each time',
     )
     .argument('[name...]', 'as they were issued; ca is the CA itself')
-    .addOption(daysOption(undefined, `of the new certificates (default: ${LEAF_DAYS}, the CA ${CA_DAYS})`))
+    .addOption(
+      daysOption(
+        undefined,
+        `of the new certificates (default: ${LEAF_DAYS}); of the CA where it is named (default: ${CA_DAYS})`,
+      ),
+    )
     .addOption(crlDaysOption())
     .addOption(setting('--new-key', 'with a new key, and thus a new pin'))
     .addHelpText(
