@@ -107,6 +107,7 @@ test.each([
   ['neither a server nor this machine', [], 'or sealift bench --local'],
   ['both', ['127.0.0.1:1', '--local'], 'or sealift bench --local'],
   ['a path that leads out', ['127.0.0.1:1', '--path', '../x'], '--path'],
+  ['what no server is there to show', ['--local', '--require', 'rate>=100T'], 'What --require asks for'],
   ['too few bytes', ['--local', '--max-bytes', '1M'], '1.0M are too few bytes for 4 measurements'],
 ])('%s is a usage error', async (_, args, message) => {
   const { code, stdout, stderr } = await runHere(home, ['bench', ...args]);

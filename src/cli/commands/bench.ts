@@ -17,7 +17,7 @@ import { benchTable, measurementFields, verdictLines } from '../bench-display.ts
 import { EXIT, exitCodeOf } from '../exit-codes.ts';
 import { parseServerText } from '../places.ts';
 import { addRemoteCommand } from '../remote-command.ts';
-import { peerFacts, requireSetting, unmetRequirement } from '../requirements.ts';
+import { peerFacts, requirementsOf, requireSetting, unmetRequirement } from '../requirements.ts';
 import type { RunContext } from '../run-context.ts';
 import type { Runner } from '../runner.ts';
 import { setting } from '../settings.ts';
@@ -54,6 +54,14 @@ export function addBench(program: Command, run: Runner): void {
         hint: 'Write: sealift bench REMOTE, or sealift bench --local.',
       });
     }
+    if (isLocal && requirementsOf(context.settings).length > 0)
+      throw new SealiftError(
+        'usage',
+        'What --require asks for is observed of a server, and --local has none.',
+        {
+          hint: 'Leave one of the two out.',
+        },
+      );
     return isLocal ? benchHere(context) : benchThere(context, String(remote));
   });
 }
