@@ -8,6 +8,7 @@ import type { Connector } from '../client/connector.ts';
 import type { RetryPolicy } from '../client/retry.ts';
 import { SealiftError, systemCode } from '../errors.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
+import { shellWord } from '../shell-word.ts';
 import { formatAddress, parseAddress, type Address } from '../transport/address.ts';
 import { KnownServers } from '../trust/known-servers.ts';
 import { assertPrivate } from '../trust/private-file.ts';
@@ -154,7 +155,7 @@ export class RunContext implements AsyncDisposable {
     if (keyFile !== undefined) await assertPrivate(keyFile);
     return {
       address,
-      calledBy: 'name' in server ? server.name : formatAddress(address),
+      calledBy: this.#calledBy(server, saved, address),
       pins,
       isCaNamed: ca !== undefined,
       ca: await certificates((ca as string | undefined) ?? saved?.ca),
@@ -192,6 +193,13 @@ export class RunContext implements AsyncDisposable {
   ): Settings {
     const isSaved = keys.some((key) => saved?.[key] !== undefined);
     return isSaved && !names.some(this.isSaid) ? {} : this.settings;
+  }
+
+  // A saved remote by its name, under which its pins are kept, and by its port if another one was asked for.
+  #calledBy(server: ServerText, saved: SavedServer | undefined, address: Address): string {
+    if ('path' in address) return shellWord('name' in server ? server.name : `unix:${address.path}`);
+    if (!('name' in server) || saved === undefined) return shellWord(formatAddress(address));
+    return `${this.isSaid('port') ? `--port ${address.port} ` : ''}${shellWord(server.name)}`;
   }
 
   #addressOf(server: ServerText, saved: SavedServer | undefined): Address {

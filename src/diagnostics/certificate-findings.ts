@@ -17,8 +17,10 @@ export interface CertificateTrust {
   hasOwnAuthority: boolean;
   /** If there are any, they alone decide, and the rest is only told. */
   pins: readonly string[];
-  /** Whether it is a server of Sealift, which alone `sealift trust` can look at. */
+  /** Whether `sealift trust` can look at the server, as at those of Sealift alone, and is then believed. */
   isSealift: boolean;
+  /** What `sealift trust` is to be given for the server, in words of a shell. */
+  calledBy: string;
   clock: Clock;
 }
 
@@ -43,14 +45,14 @@ export function matchedName(certificate: X509Certificate, host: string): string 
   return host === '' ? undefined : certificate.checkHost(host);
 }
 
-function pinFindings(leaf: X509Certificate, { pins, isSealift }: CertificateTrust): Finding[] {
+function pinFindings(leaf: X509Certificate, { pins, isSealift, calledBy }: CertificateTrust): Finding[] {
   const pin = certificatePin(leaf);
   if (pins.includes(pin)) return [];
   return [
     finding(
       'pin-mismatch',
       `The server shows the key ${pin}, and trusted is ${pins.join(', ')}.`,
-      `Ask its operator; if the key is really new: ${isSealift ? 'sealift trust --replace HOST' : `--pin ${pin}`}.`,
+      `Ask its operator; if the key is really new: ${isSealift ? `sealift trust --replace ${calledBy}` : `--pin ${pin}`}`,
     ),
   ];
 }
@@ -147,10 +149,10 @@ const ANY_USAGE = '2.5.29.37.0';
 function pathFindings(
   chain: Chain,
   { state, path }: TrustPath,
-  { hasOwnAuthority, isSealift }: CertificateTrust,
+  { hasOwnAuthority, isSealift, calledBy }: CertificateTrust,
 ): Finding[] {
   const pinned = `--pin ${certificatePin(chain[0])}`;
-  const trustKey = isSealift ? 'sealift trust HOST' : pinned;
+  const trustKey = isSealift ? `sealift trust ${calledBy}` : pinned;
   const order = isInOrder(chain)
     ? []
     : [
@@ -167,7 +169,7 @@ function pathFindings(
       finding(
         'self-signed',
         `${called(chain[0], 0)} vouches for itself, and no authority here knows it.`,
-        `Compare its pin with what the operator says, then: ${isSealift ? 'sealift trust HOST, or --pin; elsewhere' : `${pinned}, or`} --ca with the certificate itself.`,
+        `Compare its pin with what the operator says, then: ${trustKey}, or ${isSealift ? '--pin; elsewhere ' : ''}--ca with the certificate itself.`,
       ),
     ];
   }
@@ -215,7 +217,7 @@ function unknownAuthority(message: string, trustKey: string): Finding {
   return finding(
     'unknown-ca',
     message,
-    `Give the certificate of its authority with --ca FILE, or trust this key: ${trustKey}.`,
+    `Give the certificate of its authority with --ca FILE, or trust this key: ${trustKey}`,
   );
 }
 

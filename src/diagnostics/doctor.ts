@@ -2,6 +2,7 @@ import type { ConnectOptions } from '../client/connect.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
 import { ALPN_ID } from '../protocol/limits.ts';
+import { shellWord } from '../shell-word.ts';
 import { formatAddress, tlsName, type Address } from '../transport/address.ts';
 import type { Peer } from '../transport/peer.ts';
 import { probeTcp, probeTls, type TlsProbeOptions, type TlsSight } from '../transport/probe.ts';
@@ -237,7 +238,7 @@ class Examination {
   }
 
   #judgeCertificates(chain: Chain, { alpn, certificateProblem: problem }: Peer): void {
-    const { ca, pins = [] } = this.#server;
+    const { ca, pins = [], isCaNamed, address } = this.#server;
     const startMs = this.#clock.monotonicMs();
     const roots = ca === undefined ? trustedRoots() : certificatesIn(ca, '--ca');
     const trust = {
@@ -245,7 +246,8 @@ class Examination {
       roots,
       hasOwnAuthority: ca !== undefined,
       pins,
-      isSealift: alpn === ALPN_ID,
+      isSealift: alpn === ALPN_ID && isCaNamed !== true,
+      calledBy: this.#server.calledBy ?? shellWord(formatAddress(address)),
       clock: this.#clock,
     };
     const findings = certificateFindings(chain, trust);

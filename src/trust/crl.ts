@@ -1,4 +1,5 @@
 import { SealiftError } from '../errors.ts';
+import { shellWord } from '../shell-word.ts';
 import { contentOf, derValues, integer, sequence, TAG, time, type DerValue } from './der.ts';
 
 /**
@@ -37,7 +38,7 @@ export function parseCrls(text: string, file: string): Crl[] {
   const begun = text.match(/-----BEGIN X509 CRL/g) ?? [];
   if (blocks.length === 0 || blocks.length < begun.length) {
     throw new SealiftError('bad-configuration', `${file} is no whole list of revoked certificates in PEM.`, {
-      hint: `From DER: openssl crl -inform der -in ${file} -out FILE`,
+      hint: `From DER: openssl crl -inform der -in ${shellWord(file)} -out FILE`,
     });
   }
   return blocks.map(([, base64 = '']) => {

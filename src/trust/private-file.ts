@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { SealiftError, systemCode } from '../errors.ts';
 import { makeMissingDirectories } from '../missing-directories.ts';
 import { systemRandom, type Random } from '../random.ts';
+import { shellWord } from '../shell-word.ts';
 import { withFileLock, type FileLockOptions } from './file-lock.ts';
 import { localFileError } from './local-file-error.ts';
 import { removeAbandoned, temporaryPath } from './temporary-file.ts';
@@ -118,7 +119,7 @@ export async function assertPrivate(path: string, what = 'key file'): Promise<vo
   if (!HAS_MODES || (mode & GROUP_AND_OTHERS) === 0) return;
   const octal = (mode & 0o777).toString(8).padStart(4, '0');
   throw new SealiftError('bad-configuration', `The ${what} ${path} is open to other users (mode ${octal}).`, {
-    hint: `Close it with: chmod 600 ${path}`,
+    hint: `Close it with: chmod 600 ${shellWord(path)}`,
   });
 }
 

@@ -1,4 +1,5 @@
 import { SealiftError, type ErrorCode } from '../errors.ts';
+import { shellWord } from '../shell-word.ts';
 import type { Peer } from '../transport/peer.ts';
 import { certificatePin } from './pins.ts';
 
@@ -6,7 +7,7 @@ import { certificatePin } from './pins.ts';
 export interface ServerTrust {
   /** Pins of accepted keys. If there are any, they alone decide: no CA, name or date is looked at. */
   pins?: readonly string[] | undefined;
-  /** How the user calls the server, for what is advised. Default: its address. */
+  /** What `sealift trust` is to be given for the server, in words of a shell. Default: its address. */
   calledBy?: string | undefined;
   /** Whether the user names the CA that is to be asked: then nothing that `sealift trust` keeps is looked at. */
   isCaNamed?: boolean | undefined;
@@ -21,7 +22,7 @@ export interface ServerTrust {
 export function verifyServer(
   { certificate, certificateProblem }: Peer,
   place: string,
-  { pins = [], insecure, calledBy = place, isCaNamed = false }: ServerTrust,
+  { pins = [], insecure, calledBy = shellWord(place), isCaNamed = false }: ServerTrust,
   { isSealift = true }: { isSealift?: boolean } = {},
 ): void {
   if (insecure === true) return;
@@ -40,7 +41,7 @@ export function verifyServer(
     );
   }
   if (certificateProblem === undefined) return;
-  const remedy = isSealift && !isCaNamed ? `sealift trust ${place}` : `--pin ${pin}, or --ca FILE`;
+  const remedy = isSealift && !isCaNamed ? `sealift trust ${calledBy}` : `--pin ${pin}, or --ca FILE`;
   throw problemError(certificateProblem, place, certificate, pin, remedy);
 }
 

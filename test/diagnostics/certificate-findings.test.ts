@@ -28,6 +28,7 @@ function judged(chain: readonly Pair[], trust: Partial<CertificateTrust> = {}): 
     hasOwnAuthority: true,
     pins: [],
     isSealift: true,
+    calledBy: 'HOST',
     clock: clockAt(0),
     ...trust,
   });

@@ -40,18 +40,14 @@ export function addTrust(program: Command, run: Runner): void {
     const server = parseServerText(String(text));
     const options = await context.connectOptions(server);
     if (context.settings['forget'] === true) return forget(context, String(text), options.address);
-    return look(context, String(text), options, await pinKeeper(context, server, options.address));
+    return look(context, options, await pinKeeper(context, server, options.address));
   });
 }
 
-async function look(
-  context: RunContext,
-  text: string,
-  options: ConnectOptions,
-  keeper: PinKeeper,
-): Promise<number> {
+async function look(context: RunContext, options: ConnectOptions, keeper: PinKeeper): Promise<number> {
   const { terminal, settings } = context;
   const place = formatAddress(options.address);
+  const { calledBy = shellWord(place) } = options;
   const { certificate } = await lookAt(options);
   if (certificate === undefined)
     throw new SealiftError('certificate-untrusted', `${place} presented no certificate.`);
@@ -72,12 +68,12 @@ async function look(
       'pin-mismatch',
       `${place} is trusted with another key (${others.join(', ')}) and now shows ${pin}.`,
       {
-        hint: `If its operator confirms the new key: sealift trust --replace ${text}, or --add if the other one is still in use.`,
+        hint: `If its operator confirms the new key: sealift trust --replace ${calledBy}, or --add if the other one is still in use.`,
         details: { presented: pin, trusted: others },
       },
     );
   }
-  await confirm(context, { text, place }, pin);
+  await confirm(context, { calledBy, place }, pin);
   await keeper.keep(pin, replace);
   tellAdded(context, place, pin);
   return EXIT.done;
@@ -114,7 +110,7 @@ async function forget(context: RunContext, text: string, address: Address): Prom
   if (isSaved || !(await (await context.knownServers()).forget(address))) {
     throw new SealiftError('local-not-found', `No key of ${place} is kept by sealift trust.`, {
       hint: isSaved
-        ? `To forget the saved remote: sealift remote rm ${text}`
+        ? `To forget the saved remote: sealift remote rm ${shellWord(text)}`
         : `Look for it with: sealift remote list`,
     });
   }
@@ -139,18 +135,15 @@ async function lookAt({ address, signal, connectTimeoutMs, ...tls }: ConnectOpti
 
 async function confirm(
   context: RunContext,
-  { text, place }: { text: string; place: string },
+  { calledBy, place }: { calledBy: string; place: string },
   pin: string,
 ): Promise<void> {
   const { settings, signal } = context;
   if (isExpected(context, place, pin)) return;
   if (settings['yes'] === true) return;
   if (!process.stdin.isTTY) {
-    // As it was typed: what is called by its name keeps its pins elsewhere than its address.
     const how = (['replace', 'add'] as const).filter((name) => settings[name] === true);
-    const command = ['sealift trust', ...how.map((name) => `--${name}`), shellWord(text), '--pin', pin].join(
-      ' ',
-    );
+    const command = ['sealift trust', ...how.map((name) => `--${name}`), calledBy, '--pin', pin].join(' ');
     throw new SealiftError(
       'certificate-untrusted',
       `${place} is not trusted, and there is no terminal to ask on.`,
