@@ -1,6 +1,6 @@
 import type { Option } from 'commander';
 
-import { named, setting } from './settings.ts';
+import { named, repeatable, setting } from './settings.ts';
 
 /** An option that may be given more than once, whose values may hold spaces: elsewhere they stand one per line. `parse` refuses a value, or answers what it stands for. */
 export function linesSetting(
@@ -8,7 +8,7 @@ export function linesSetting(
   description: string,
   parse: (text: string) => string = (text) => text,
 ): Option {
-  const option = setting(flags, description);
+  const option = repeatable(setting(flags, description));
   return option.argParser<string[]>((text, previous) => [
     ...(Array.isArray(previous) ? previous : []),
     ...valuesOf(text).map(named(option, parse, text)),

@@ -21,12 +21,20 @@ export function repeatableSetting(
   description: string,
   parse: (text: string) => string,
 ): Option {
-  const option = setting(flags, description);
+  const option = repeatable(setting(flags, description));
   // Not commander's own way (`<pin...>`), which would take the operands behind it for further values.
   return option.argParser<string[]>((text, previous) => [
     ...(Array.isArray(previous) ? previous : []),
     ...text.split(/\s+/).map(named(option, parse, text)),
   ]);
+}
+
+const repeatables = new WeakSet<Option>();
+
+/** Lets `option` have a list of values in the configuration file. */
+export function repeatable(option: Option): Option {
+  repeatables.add(option);
+  return option;
 }
 
 /** Lets what `parse` throws say which option, or variable, has the wrong value. `whole`: what it is a part of. */
@@ -177,6 +185,9 @@ export function parsedValue(option: Option, value: unknown, where: string): unkn
     if (typeof value === 'boolean') return value !== option.negate;
     throw new SealiftError('bad-configuration', `${where} is neither true nor false.`);
   }
+  // Of a list the last value would count, and of an empty one none: not even the default, which may be a limit.
+  if (Array.isArray(value) && !repeatables.has(option))
+    throw new SealiftError('bad-configuration', `${where} takes one value, and this is a list.`);
   const texts = (Array.isArray(value) ? value : [value]).map(settingText);
   if (option.argChoices && !texts.every((text) => option.argChoices?.includes(text))) {
     throw new SealiftError('bad-configuration', `${where} is none of ${option.argChoices.join(', ')}.`);
