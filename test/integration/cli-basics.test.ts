@@ -266,6 +266,16 @@ describe('completion', () => {
     expect(bash).toMatchObject({ code: 0, stderr: '' });
     expect(bash.stdout.trim().split(' ')).toEqual(expected);
   });
+
+  test('names stay whole, whatever is in them', async () => {
+    const names = ['of two words', 'of*words'];
+    for (const name of names) home.write(`work/${name}`, '');
+    const { stdout: script } = await here.run(['completion', 'bash']);
+    const probe = `${script}\nCOMP_WORDS=(sealift put of); COMP_CWORD=2; _sealift; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const bash = await home.startCommand(['bash', '-c', probe]).ended;
+    expect(bash).toMatchObject({ code: 0, stderr: '' });
+    expect(bash.stdout.trim().split('\n').sort()).toEqual(names);
+  });
 });
 
 test('an error is one JSON object with code, message, hint and whether to try again', async () => {

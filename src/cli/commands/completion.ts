@@ -30,7 +30,7 @@ function bashScript(program: Command): string {
   const groups = program.commands.filter(({ commands }) => commands.length > 0).map((each) => each.name());
   // The third word is an inner command only once it is whole: until then it is what is to be completed.
   return `_sealift() {
-  local current=\${COMP_WORDS[COMP_CWORD]} command=\${COMP_WORDS[1]} words="" names=""
+  local current=\${COMP_WORDS[COMP_CWORD]} command=\${COMP_WORDS[1]} words="" names="" name
   case "$command" in
     ${groups.join('|')}) if [ "$COMP_CWORD" -gt 2 ]; then command="$command \${COMP_WORDS[2]}"; else names=1; fi ;;
   esac
@@ -44,7 +44,8 @@ ${cases.join('\n')}
   if [ -n "$names" ] || [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$words" -- "$current"))
   else
-    COMPREPLY=($(compgen -f -- "$current"))
+    COMPREPLY=()
+    while IFS= read -r name; do COMPREPLY+=("$name"); done < <(compgen -f -- "$current")
   fi
 }
 complete -o filenames -o bashdefault -F _sealift sealift`;
