@@ -4,9 +4,10 @@ import { stringify } from 'smol-toml';
 
 import { SealiftError } from '../errors.ts';
 import { isPin } from '../trust/pins.ts';
-import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
+import { assertPrivate, readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
 import { parseToml } from '../trust/toml.ts';
 import { parseAddress } from '../transport/address.ts';
+import { isTable } from './configuration.ts';
 
 /** A server of a saved remote: where it is, and how to be believed by it and to believe it. */
 export interface SavedServer {
@@ -38,8 +39,13 @@ export class Remotes {
     this.#file = join(configDirectory, 'remotes.toml');
   }
 
+  /** Throws `bad-configuration` where the file is faulty, or where tokens stand in it and others can read it. */
   async all(): Promise<ReadonlyMap<string, SavedRemote>> {
-    return this.#parse(await readPrivateFile(this.#file));
+    const remotes = this.#parse(await readPrivateFile(this.#file));
+    const servers = [...remotes.values()].flatMap(serversOf);
+    if (servers.some(({ token }) => token !== undefined))
+      await assertPrivate(this.#file, 'file of saved remotes');
+    return remotes;
   }
 
   async find(name: string): Promise<SavedRemote | undefined> {
@@ -49,6 +55,8 @@ export class Remotes {
   /** Throws unless a remote of that name can be saved: to be asked before a join code is used up for it. */
   async assertSavable(name: string): Promise<void> {
     assertName(name);
+    // Writing would close a file that others have been able to read, and nobody would know.
+    await this.all();
     await updatePrivateFile(this.#file, (text) => format(this.#parse(text)), { isTrial: true });
   }
 
@@ -84,9 +92,19 @@ export class Remotes {
   }
 
   #parse(text: string | undefined): ReadonlyMap<string, SavedRemote> {
-    const tables = parseToml(text ?? '', this.#file)['remote'] ?? {};
+    const { remote = {}, ...others } = parseToml(text ?? '', this.#file);
+    const [unknown] = Object.keys(others);
+    // It would be gone after the next change.
+    if (unknown !== undefined)
+      throw new SealiftError(
+        'bad-configuration',
+        `${this.#file}: ${JSON.stringify(unknown)} is not a known key.`,
+        {
+          hint: 'A remote is a table [remote.NAME].',
+        },
+      );
     const remotes = new Map<string, SavedRemote>();
-    for (const [name, table] of Object.entries(tables))
+    for (const [name, table] of Object.entries(tableAt(`${this.#file}: remote`, remote)))
       remotes.set(name, readRemote(table, `${this.#file}: remote.${name}`));
     return remotes;
   }
@@ -122,8 +140,8 @@ function readServer(table: unknown, where: string): SavedServer {
   return server as unknown as SavedServer;
 }
 
-function tableAt(where: string, value: unknown): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+function tableAt(where: string, value: unknown): Readonly<Record<string, unknown>> {
+  if (isTable(value)) return value;
   throw new SealiftError('bad-configuration', `${where} is no table.`);
 }
 
@@ -142,9 +160,13 @@ function pinnedServers(
   isMeant: IsMeant,
 ): (SavedServer & { pins: string[] })[] {
   const servers = [...remotes].flatMap(([name, remote]) =>
-    [remote, ...(remote.also ?? [])].filter((server, index) => isMeant(server, name, index === 0)),
+    serversOf(remote).filter((server, index) => isMeant(server, name, index === 0)),
   );
   return servers.filter((server) => server.pins !== undefined) as (SavedServer & { pins: string[] })[];
+}
+
+function serversOf(remote: SavedRemote): SavedServer[] {
+  return [remote, ...(remote.also ?? [])];
 }
 
 function format(remotes: ReadonlyMap<string, SavedRemote>): string {

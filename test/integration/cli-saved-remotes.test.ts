@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { chmodSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
 import { createServer, type CreateServerOptions } from '../../src/server/create-server.ts';
@@ -76,5 +77,42 @@ describe('what a saved remote says of itself', () => {
     const env = { SEALIFT_CERT: otherCert, SEALIFT_KEY: otherKey };
     expect((await here.run(['ls', 'shown:'], { env })).code).toBe(0);
     expect((await here.run(['ls', 'shown:', '--cert', cert], { env: { SEALIFT_KEY: key } })).code).toBe(0);
+  });
+});
+
+describe('the file of saved remotes', () => {
+  const file = 'config/sealift/remotes.toml';
+  const saved = '[remote.kept]\naddress = "127.0.0.1:1"\n';
+
+  test.each([
+    ['a key that is not known', `default = "kept"\n${saved}`, '"default" is not a known key'],
+    ['a table of another name', `${saved}[remotes.other]\naddress = "127.0.0.1:2"\n`, '"remotes" is not'],
+    ['what is no table', 'remote = "kept"\n', 'remote is no table'],
+  ])('with %s is refused, and stays as it is', async (_, text, message) => {
+    home.write(file, text);
+    for (const command of [['list'], ['rm', 'kept'], ['add', 'other', 'sealift://127.0.0.1:1']]) {
+      const { code, stderr } = await here.run(['remote', ...command]);
+      expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
+    }
+    expect(home.read(file).toString()).toBe(text);
+  });
+
+  test('is not open to others where a token stands in it', async () => {
+    const { place } = await serve();
+    const open = async (text: string) => {
+      chmodSync(home.write(file, text), 0o644);
+      return here.run(['ls', '--insecure', 'open:']);
+    };
+    const first = `[remote.open]\naddress = "${place}"\n`;
+    expect(await open(first)).toMatchObject({ code: 0 });
+    const other = '[[remote.open.also]]\naddress = "127.0.0.1:1"\ntoken = "secret"\n';
+    for (const text of [`${first}token = "secret"\n`, `${first}${other}`]) {
+      const { code, stderr } = await open(text);
+      expect(code).toBe(2);
+      expect(stderr).toContain(
+        `is open to other users (mode 0644). Close it with: chmod 600 ${home.at(file)}`,
+      );
+      expect((await here.run(['remote', 'add', 'more', 'sealift://127.0.0.1:1'])).code).toBe(2);
+    }
   });
 });
