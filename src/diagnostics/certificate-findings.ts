@@ -30,13 +30,17 @@ export type Chain = readonly [X509Certificate, ...X509Certificate[]];
 /** All that is wrong with the certificates of a server, and which one is to blame. */
 export function certificateFindings(chain: Chain, trust: CertificateTrust): Finding[] {
   const found = trustPath(chain, trust.roots, trust.clock);
-  const findings = [
-    ...chain.flatMap((certificate, index) => ownFindings(certificate, index, found, trust)),
-    ...nameFindings(chain[0], trust),
-    ...pathFindings(chain, found, trust),
+  const [ofLeaf = [], ...ofOthers] = chain.map((certificate, index) =>
+    ownFindings(certificate, index, found, trust),
+  );
+  const others = [...ofOthers.flat(), ...nameFindings(chain[0], trust), ...pathFindings(chain, found, trust)];
+  if (trust.pins.length === 0) return [...ofLeaf, ...others];
+  return [
+    ...pinFindings(chain[0], trust),
+    // What weakens the key itself is no better for being pinned.
+    ...ofLeaf.map((each) => (each.code === 'weak-key' ? each : decidedByPin(each))),
+    ...others.map(decidedByPin),
   ];
-  if (trust.pins.length === 0) return findings;
-  return [...pinFindings(chain[0], trust), ...findings.map(decidedByPin)];
 }
 
 /** The name in the certificate that stands for `host`; undefined if there is none. */
@@ -57,9 +61,8 @@ function pinFindings(leaf: X509Certificate, { pins, isSealift, calledBy }: Certi
   ];
 }
 
-// What weakens the key itself is no better for being pinned.
 function decidedByPin(found: Finding): Finding {
-  if (found.severity !== 'error' || found.code === 'weak-key') return found;
+  if (found.severity !== 'error') return found;
   return {
     ...found,
     severity: 'info',

@@ -1,9 +1,10 @@
-import { X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { certificateFindings, type CertificateTrust } from '../../src/diagnostics/certificate-findings.ts';
 import type { Finding } from '../../src/diagnostics/findings.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
+import { loadX509, publicKeyBytes } from '../../src/trust/signed-certificate.ts';
 import { issueAuthority, issueCertificate, type Pair } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
@@ -126,6 +127,40 @@ test('pins decide alone: what is wrong besides is only told', async () => {
   expect(found([own], { pins })).toEqual(['info wrong-name', 'info self-signed']);
   expect(found([leaf, middle], { pins })).toEqual(['error pin-mismatch']);
 });
+
+test('a key that can be broken is no better for being pinned, but that of an authority does not matter then', async () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+  const weak = await issueCertificate({ ca: root, key });
+  expect(found([weak])).toEqual(['error weak-key']);
+  expect(found([weak], pinned(weak))).toEqual(['error weak-key']);
+  const authority = await issueAuthority('Weak', root, { key });
+  const below = await issuedBy(privateKey, 'CN=Weak');
+  expect(found([below, authority])).toEqual(['error weak-key']);
+  expect(found([below, authority], pinned(below))).toEqual(['info weak-key']);
+});
+
+function pinned({ cert }: Pair): Partial<CertificateTrust> {
+  return { pins: [certificatePin(new X509Certificate(cert))] };
+}
+
+/** A certificate that a key of RSA has signed. */
+async function issuedBy(signer: KeyObject, issuer: string): Promise<Pair> {
+  const x509 = await loadX509();
+  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: '01',
+    subject: 'CN=localhost',
+    issuer,
+    notBefore: new Date(Date.now() - DAY_MS),
+    notAfter: new Date(Date.now() + DAY_MS),
+    publicKey: publicKeyBytes(createPublicKey(leaf.key)),
+    signingKey: signer.toCryptoKey(algorithm, false, ['sign']),
+    signingAlgorithm: algorithm,
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }])],
+  });
+  return { cert: certificate.toString('pem'), key: leaf.key };
+}
 
 test('what makes a key trusted is a flag where the server is none that sealift trust could look at', async () => {
   const own = await issueCertificate();
