@@ -95,7 +95,18 @@ export async function ask<T>(
       },
     },
     async () => abortable(question(await connector.use(signal)), signal),
-  );
+  ).catch((error: unknown) => {
+    throw withPortHint(place, error);
+  });
+}
+
+// What follows a host is a path, as for scp, and whoever meant a port does not see why nothing is there.
+function withPortHint({ server, path }: RemotePlace, error: unknown): unknown {
+  const [, port, rest = ''] = /^(\d{1,5})(?:\/(.*))?$/s.exec(path) ?? [];
+  if (!('name' in server) || port === undefined || !isSealiftError(error, 'not-found')) return error;
+  const root = serverRoot({ host: server.name, port: Number(port) });
+  const hint = `If ${port} is a port, write ${shellWord(`${root}${rest}`)}`;
+  return new SealiftError(error.code, error.message, { cause: error, details: error.details, hint });
 }
 
 function serverRoot(address: Address): string {

@@ -241,6 +241,21 @@ test('ping goes on until it is interrupted, and then sums up', async () => {
   );
 });
 
+test('a port that was taken for a path is told how it is written', async () => {
+  home.write('root/meant', '');
+  for (const [place, written] of [
+    [`127.0.0.1:${server.port}/meant`, server.place('meant')],
+    [`127.0.0.1:${server.port}`, server.place()],
+  ] as const) {
+    const { code, events: told } = await here.runJson(['ls', '--port', `${server.port}`, place]);
+    expect({ code, hint: told[0]?.['hint'] }).toEqual({
+      code: 4,
+      hint: `If ${server.port} is a port, write ${written}`,
+    });
+    expect((await here.run(['ls', written])).code).toBe(0);
+  }
+});
+
 describe('completion', () => {
   test.each(['bash', 'zsh'])('for %s knows every command and its options', async (shell) => {
     const { code, stdout } = await here.run(['completion', shell]);
