@@ -23,6 +23,7 @@ const layers: readonly (readonly string[])[] = [
     'logger.ts',
     'shell-word.ts',
     'missing-directories.ts',
+    'local-sync.ts',
     'write-fully.ts',
   ],
 ];

@@ -15,7 +15,7 @@ import { dirname } from 'node:path';
 
 import { secondsOf, systemClock } from '../clock.ts';
 import { cannotLink, isDiskFull, SealiftError, systemCode } from '../errors.ts';
-import { syncDirectory } from './local-sync.ts';
+import { syncDirectory } from '../local-sync.ts';
 
 /** How a fetched file is to stand under its name. */
 export interface Completion {

@@ -5,13 +5,13 @@ import { dirname, join, resolve } from 'node:path';
 
 import { throwIfAborted } from '../clock.ts';
 import { isSealiftError, SealiftError, systemCode } from '../errors.ts';
+import { makeDirectories } from '../local-sync.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigests } from '../transfer/block-digests.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
 import { claimProcessLock, type ProcessLock } from '../trust/process-lock.ts';
 import { writeFully, writeTo } from '../write-fully.ts';
-import { makeDirectories } from './local-sync.ts';
 import { assertReplaceable, explaining, publishFile, type Completion } from './local-publish.ts';
 
 /**

@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 
 import { isDiskFull, SealiftError, systemCode } from '../errors.ts';
-import { makeMissingDirectories } from '../missing-directories.ts';
+import { makeDirectories } from '../local-sync.ts';
 import { Directory } from '../storage/fs/directory.ts';
 import { systemFiles } from '../storage/fs/file-system.ts';
 import { SyncedDirectories } from '../storage/fs/synced-directories.ts';
@@ -35,11 +35,11 @@ export function pathOf({ top, below }: RootPlace): string {
   return join(top, ...below);
 }
 
-/** Makes the directories that are missing. Throws `bad-configuration`, and `local-no-space` where the disk is full. */
+/** Makes the directories that are missing; their names are on the disk then. Throws `bad-configuration`, and `local-no-space` where the disk is full. */
 export async function makePlace(place: RootPlace): Promise<void> {
   const { top, below } = place;
   try {
-    if (below.length === 0) await makeMissingDirectories(top);
+    if (below.length === 0) await makeDirectories(top);
     else await makeBelow(place);
   } catch (cause) {
     const code = isDiskFull(cause) ? 'local-no-space' : 'bad-configuration';
@@ -53,7 +53,7 @@ async function makeBelow({ top, below }: RootPlace): Promise<void> {
   if (below.some(isOwnName)) throw new Error('it belongs to the service');
   const directory = await Directory.open(systemFiles, top);
   try {
-    const way = { mode: 0o777, isDurable: false };
+    const way = { mode: 0o777, isDurable: true };
     const last = await SyncedDirectories.of(systemFiles).wayDown(directory, below, way);
     await last.close();
   } finally {

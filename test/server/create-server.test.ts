@@ -7,6 +7,7 @@ import { certificatePin } from '../../src/trust/pins.ts';
 import { issueAuthority, issueCertificate } from '../support/certificates.ts';
 import { failureOf } from '../support/failure.ts';
 import { bytesOf, fetched, putInline } from '../support/raw-upload.ts';
+import { watchSyncs } from '../storage/fs/watched-syncs.ts';
 import { startDirectoryServer, temporaryDirectory, tokenOf, usersToml } from '../support/test-server.ts';
 
 async function usersFile(users: Parameters<typeof usersToml>[0]): Promise<string> {
@@ -25,6 +26,13 @@ test('a directory that is missing is made, and what is put stands in it as a fil
   mkdirSync(join(root, 'by hand'));
   writeFileSync(join(root, 'by hand', 'b'), 'text');
   expect((await fetched(client, 'by hand/b'))?.toString()).toBe('text');
+});
+
+test('the directories that are made for it are on the disk before anybody is served', async () => {
+  const above = await temporaryDirectory();
+  const synced = await watchSyncs(above);
+  await startDirectoryServer({ root: join(above, 'new', 'root') });
+  expect(synced.filter((path) => ['', '/new'].includes(path)).sort()).toEqual(['', '/new']);
 });
 
 test('what is no upload among the uploads keeps no server from starting, nor the others from being removed', async () => {

@@ -20,11 +20,11 @@ import { basename, dirname, join, resolve } from 'node:path';
 
 import { secondsOf, systemClock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
+import { makeDirectories, syncFile } from '../../local-sync.ts';
 import { KeyedMutex } from '../../storage/keyed-mutex.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import { claimProcessLock, type ProcessLock } from '../../trust/process-lock.ts';
 import { writeFully, writeTo } from '../../write-fully.ts';
-import { makeDirectories, syncFile } from '../local-sync.ts';
 import { explaining, publishContent, publishFile, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
 import type { Attributes } from './direction.ts';

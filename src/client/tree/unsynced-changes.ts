@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 
 import { secondsOf, systemClock } from '../../clock.ts';
 import { systemCode } from '../../errors.ts';
+import { syncDirectory, syncFile } from '../../local-sync.ts';
 import { MIN_PATHS, syncFileSystem } from '../../storage/fs/sync-file-system.ts';
-import { syncDirectory, syncFile } from '../local-sync.ts';
 import { explaining } from '../local-publish.ts';
 import { mapConcurrently } from './concurrency.ts';
 

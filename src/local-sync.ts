@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-import { systemCode } from '../errors.ts';
-import { makeMissingDirectories } from '../missing-directories.ts';
+import { systemCode } from './errors.ts';
+import { makeMissingDirectories } from './missing-directories.ts';
 
 /** Makes the directory at `path`, which is absolute, and those above it that are missing; their names are on the disk then. Throws what the system says. */
 export async function makeDirectories(path: string): Promise<void> {
