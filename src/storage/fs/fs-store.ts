@@ -216,7 +216,7 @@ export class FileStore implements Store {
         if (versions !== undefined && isKept) await versions.retire(place, path);
         else if (entry.type !== 'directory') await this.#files.unlink(place.systemPath);
         else if (!recursive) await this.#files.rmdir(place.systemPath);
-        else await removeTreeAside(this.#files, place.systemPath, removed.child(uniqueName(this.#random)));
+        else await removeTreeAside(this.#files, place, removed.child(uniqueName(this.#random)), this.#tree);
       }),
     );
   }

@@ -1,6 +1,7 @@
 import { systemCode } from '../../errors.ts';
 import { closingFile } from './file-bytes.ts';
 import { OPEN, type FileStats, type FileSystem } from './file-system.ts';
+import type { Place, Tree } from './tree.ts';
 
 /** What the owner of a directory needs to change what is in it. */
 const OWNER_BITS = 0o700;
@@ -38,16 +39,33 @@ export async function removeTree(files: FileSystem, path: string): Promise<void>
   }
 }
 
-/** As `removeTree`, of what stands in sight: it goes to `aside` first, in one step; what a crash leaves there is deleted when the store opens. */
-export async function removeTreeAside(files: FileSystem, path: string, aside: string): Promise<void> {
-  await renameEntry(files, path, aside);
+/** As `removeTree`, of what stands at `place`, in sight: it goes to `aside` first, in one step; what a crash leaves there is deleted when the store opens. */
+export async function removeTreeAside(
+  files: FileSystem,
+  place: Place,
+  aside: string,
+  tree: Pick<Tree, 'directoryMadeIn'>,
+): Promise<void> {
+  await renameEntry(files, place.systemPath, aside);
   try {
     await removeTree(files, aside);
   } catch (error) {
-    // What could not be deleted stands where it stood, for whoever mends the reason and tries again.
-    await renameEntry(files, aside, path).catch(() => undefined);
+    // What could not be deleted stands where it stood, for whoever mends the reason and tries again, also after a crash.
+    await putBack(files, aside, place, tree).catch(() => undefined);
     throw error;
   }
+}
+
+async function putBack(
+  files: FileSystem,
+  aside: string,
+  { directory, systemPath }: Place,
+  tree: Pick<Tree, 'directoryMadeIn'>,
+): Promise<void> {
+  const node = await directory.node();
+  await renameEntry(files, aside, systemPath);
+  tree.directoryMadeIn(node);
+  await directory.sync();
 }
 
 async function liftBits(files: FileSystem, path: string): Promise<void> {
