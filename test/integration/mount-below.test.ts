@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { Connector, openFileSource, upload } from '../../src/index.ts';
+import { Connector, openFileSource, upload, type Client } from '../../src/index.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import { failureOf } from '../support/failure.ts';
 import { canMount } from '../support/mounted-disk.ts';
@@ -26,6 +26,9 @@ describe.skipIf(!canMount)('a directory below the root that is a mount of its ow
     mount('another', '-t', 'tmpfs', 'tmpfs');
     mount('bound', '--bind', `${disk.path}/other`);
     mount('read-only', '-t', 'tmpfs', '-o', 'ro', 'tmpfs');
+    mount('holder/in ner', '-t', 'tmpfs', 'tmpfs');
+    mkdirSync(disk.seen('root/holder/in ner/directory'));
+    writeFileSync(disk.seen('root/holder/in ner/file'), 'text');
     const args = ['serve', `${disk.path}/root`, '--json', '--host', '127.0.0.1', '--port', '0'];
     const serve = home.startCommand(disk.command([...SEALIFT, ...args, '--anonymous', 'write']));
     const { host, port, pin } = (await serve.event('listening')) as unknown as ServeProcess;
@@ -52,6 +55,27 @@ describe.skipIf(!canMount)('a directory below the root that is a mount of its ow
       expect(readdirSync(disk.seen('root/.sealift/uploads'))).toEqual([]);
     }
     if (!isSent) expect(readdirSync(disk.seen('root', name))).toEqual([]);
+  });
+
+  test.each<[string, (client: Client) => Promise<unknown>]>([
+    ['a small file', (client) => client.put('holder/in ner/small', Buffer.from('x'))],
+    ['a file in a new directory', (client) => client.put('holder/in ner/new/small', Buffer.from('x'))],
+    ['a directory', (client) => client.mkdir('holder/in ner/new/deep')],
+    ['a link', (client) => client.symlink('holder/in ner/link', 'x')],
+    ['other attributes', (client) => client.set('holder/in ner/file', { mode: 0o600 })],
+    ['another name', (client) => client.move('holder/in ner/file', 'holder/in ner/other')],
+    ['less', (client) => client.remove('holder/in ner/file')],
+    ['less of a tree', (client) => client.remove('holder/in ner/directory', { recursive: true })],
+    ['nothing of what it is in', (client) => client.remove('holder', { recursive: true })],
+    ['nothing of itself', (client) => client.remove('holder/in ner', { recursive: true })],
+  ])('has what it had, where a client wants it to have %s', async (_, change) => {
+    const before = statSync(disk.seen('root/holder/in ner/file'));
+    expect(await failureOf(change(await connector.use()))).toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('holder/in ner'),
+    });
+    expect(readdirSync(disk.seen('root/holder/in ner')).sort()).toEqual(['directory', 'file']);
+    expect(statSync(disk.seen('root/holder/in ner/file'))).toEqual(before);
   });
 
   test('and read-only is no root, and is served with what it lies in', async () => {

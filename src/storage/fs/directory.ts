@@ -52,17 +52,22 @@ export class Directory {
     return directory;
   }
 
-  /** Opens the child directory `name`, making it if it is missing; `made` tells, and `onMade`, with the node of this one, also where opening fails. */
+  /**
+   * Opens the child directory `name`, making it if it is missing; `made` tells, and `onMade`, with the node of this one, also
+   * where opening fails. What `beforeMaking` throws, which is called with this one, keeps it from being made.
+   */
   async enterOrMake(
     name: string,
     mode: number,
     onMade?: (node: string) => void,
+    beforeMaking?: (parent: Directory) => Promise<void>,
   ): Promise<{ directory: Directory; made: boolean }> {
     try {
       return { directory: await this.enter(name), made: false };
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
     }
+    await beforeMaking?.(this);
     // Asked for before: there must be no moment in which it stands and was not told of.
     const node = await this.node();
     const made = await this.#make(name, mode);

@@ -111,6 +111,16 @@ export async function fileSystemType(path: string): Promise<number | undefined> 
   );
 }
 
+/** Where something is mounted on this machine, as this process sees it; nothing where the system does not tell. */
+export async function mountPoints(): Promise<string[]> {
+  const table = await fs.readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  const fields = table.split('\n').map((line) => line.split(' ')[4] ?? '');
+  // Blanks and the like are told by their octal numbers.
+  return fields.map((point) =>
+    point.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8))),
+  );
+}
+
 /** The text that `bytes` are; undefined if they are no UTF-8: decoded all the same, they would be another. */
 export function textOf(bytes: Buffer): string | undefined {
   return isUtf8(bytes) ? bytes.toString('utf8') : undefined;

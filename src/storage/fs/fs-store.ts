@@ -31,6 +31,7 @@ import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { LostFiles } from './lost-files.ts';
+import { assertNothingMounted } from './mounts.ts';
 import { probedFeatures } from './probed-features.ts';
 import { Publications } from './publications.ts';
 import {
@@ -208,11 +209,13 @@ export class FileStore implements Store {
 
   async remove(path: string, { recursive }: { recursive: boolean }): Promise<void> {
     checkStorePath(path, { allowRoot: false });
-    await this.#tree.at(path, (place) =>
+    await this.#tree.atChanging(path, (place) =>
       this.#names.run(path, async () => {
         const entry = await this.#existing(place, path);
         const [{ versions }, { removed }] = [this.#publisher, this.#state];
-        const isKept = entry.type === 'file' || (entry.type === 'directory' && recursive);
+        const isTree = entry.type === 'directory' && recursive;
+        const isKept = entry.type === 'file' || isTree;
+        if (isTree) await assertNothingMounted(this.#files, place, path);
         if (versions !== undefined && isKept) await versions.retire(place, path);
         else if (entry.type !== 'directory') await this.#files.unlink(place.systemPath);
         else if (!recursive) await this.#files.rmdir(place.systemPath);
@@ -225,7 +228,7 @@ export class FileStore implements Store {
     checkStorePath(path, { allowRoot: false });
     if (isWithin(to, path) && to !== path)
       throw new SealiftError('bad-request', 'A directory cannot be moved into itself.');
-    await this.#tree.at(path, async (from) => {
+    await this.#tree.atChanging(path, async (from) => {
       // Before the parents of a target are made for nothing.
       await this.#existing(from, path);
       await refuseWithoutParents(this.#tree, to, options);
@@ -272,7 +275,7 @@ export class FileStore implements Store {
 
   async set(path: string, attributes: Attributes, options: SetOptions = {}): Promise<void> {
     checkStorePath(path, { allowRoot: false });
-    await this.#tree.at(path, (place) =>
+    await this.#tree.atChanging(path, (place) =>
       this.#names.run(path, () => this.#setAt(place, path, attributes, options)),
     );
   }

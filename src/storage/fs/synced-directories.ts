@@ -15,6 +15,8 @@ export interface WayOptions {
   isDurable: boolean;
   /** Told of each directory in which one was made, by what tells it from others. */
   onMade?: ((node: string) => void) | undefined;
+  /** Told of each directory in which one is about to be made; what it throws prevents that. */
+  beforeMaking?: ((parent: Directory) => Promise<void>) | undefined;
 }
 
 /**
@@ -42,7 +44,7 @@ export class SyncedDirectories {
   async wayDown(
     top: Directory,
     names: readonly string[],
-    { mode, isDurable, onMade }: WayOptions,
+    { mode, isDurable, onMade, beforeMaking }: WayOptions,
   ): Promise<Directory> {
     const made = (node: string) => {
       this.madeIn(node);
@@ -52,7 +54,7 @@ export class SyncedDirectories {
     for (const name of names) {
       const above = directory;
       try {
-        ({ directory } = await above.enterOrMake(name, mode, made));
+        ({ directory } = await above.enterOrMake(name, mode, made, beforeMaking));
         if (isDurable) await this.#sync(above);
       } catch (error) {
         if (directory !== above) await directory.close();

@@ -4,7 +4,7 @@ import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
 import type { FileSystem } from './file-system.ts';
-import { explaining, passOverGone } from './store-errors.ts';
+import { explaining, otherFileSystem, passOverGone } from './store-errors.ts';
 import { SyncedDirectories } from './synced-directories.ts';
 
 /** Directories synced at once: the disk writes its journal once for all of them. */
@@ -27,6 +27,7 @@ export class Tree {
   /** The directory that was worked in last, while it is kept open. */
   #last: { path: string; directory: Directory } | undefined;
   #keepsLast = false;
+  #device: bigint | undefined;
 
   private constructor(files: FileSystem, root: Directory, onMade: (node: string) => void) {
     this.#files = files;
@@ -85,9 +86,17 @@ export class Tree {
     });
   }
 
+  /** As `at`, for a task that changes something: throws `unsupported` for what is mounted below the root, which no sync covers. */
+  async atChanging<T>(path: string, task: (place: Place) => Promise<T>): Promise<T> {
+    return this.at(path, async (place) => {
+      await this.#assertChangeable(place.directory, path);
+      return task(place);
+    });
+  }
+
   /**
-   * As `at`, but makes missing parents; one that somebody removes at that moment is `busy`. With `isDurable` the whole way
-   * to the directory of the place is on disk before `task` runs, which has to sync that directory itself.
+   * As `atChanging`, but makes missing parents; one that somebody removes at that moment is `busy`. With `isDurable` the whole
+   * way to the directory of the place is on disk before `task` runs, which has to sync that directory itself.
    */
   async atMaking<T>(
     path: string,
@@ -100,10 +109,15 @@ export class Tree {
       let opened: Directory | undefined;
       try {
         if (this.#last?.path === parent) return await task(placeIn(this.#last.directory, baseName(path)));
-        const way = { mode: 0o777, isDurable, onMade: this.#onMade };
+        const beforeMaking = (above: Directory) => this.#assertChangeable(above, path);
+        const way = { mode: 0o777, isDurable, onMade: this.#onMade, beforeMaking };
         const directory = await this.#synced.wayDown(this.#root, components(parent), way);
-        if (this.#keepsLast && parent !== '') await this.#keep({ path: parent, directory });
-        else if (parent !== '') opened = directory;
+        if (parent !== '') opened = directory;
+        await this.#assertChangeable(directory, path);
+        if (this.#keepsLast && parent !== '') {
+          opened = undefined;
+          await this.#keep({ path: parent, directory });
+        }
         return await task(placeIn(directory, baseName(path)));
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw error;
@@ -181,6 +195,12 @@ export class Tree {
     const last = this.#last;
     this.#last = next;
     await last?.directory.close();
+  }
+
+  async #assertChangeable(directory: Directory, path: string): Promise<void> {
+    if (directory === this.#root) return;
+    this.#device ??= await this.#root.device();
+    if ((await directory.device()) !== this.#device) throw otherFileSystem(path);
   }
 
   async #inDirectory<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
