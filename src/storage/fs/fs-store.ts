@@ -115,16 +115,15 @@ export class FileStore implements Store {
   /** Opens the store. Throws `bad-configuration` if the root is no directory, or cannot be written to, and `local-no-space` where the disk is full. */
   static async open(options: FileStoreOptions): Promise<FileStore> {
     const { files = systemFiles, random = systemRandom, below = [], keepVersionsMs = 0 } = options;
-    const keepsVersions = keepVersionsMs > 0;
     let [tree, state]: [Tree?, StateDirectory?] = [];
     try {
       // The operator's own links are followed, once: whatever becomes of them, the store stays what was opened.
       const top = await files.realpath(options.root);
       tree = await Tree.open(files, top, { below });
-      state = await StateDirectory.open(files, tree.self, { keepsVersions });
+      state = await StateDirectory.open(files, tree.self, { keepsVersions: keepVersionsMs > 0 });
       // Probed where an earlier process that died at it has its leavings deleted.
       const probed = await probedFeatures(files, state.removed, random);
-      const features = { symlinks: true, ...probed, versions: keepsVersions };
+      const features = { symlinks: true, ...probed, versions: state.versions !== undefined };
       return new FileStore({ ...options, root: join(top, ...below) }, features, tree, state);
     } catch (cause) {
       await state?.close();
