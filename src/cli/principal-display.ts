@@ -18,7 +18,7 @@ export function tellPrincipals(terminal: Terminal, principals: Principals): void
   else for (const line of aligned(rows)) terminal.data(printable(line));
 }
 
-function eventFields(principal: Principal, { tokens, pins, names, join }: Credentials): EventFields {
+function eventFields(principal: Principal, { tokens, pins, issued, names, join }: Credentials): EventFields {
   const { name, permissions, prefixes, expiresMs, addresses, ...limits } = principal;
   return {
     name,
@@ -29,6 +29,7 @@ function eventFields(principal: Principal, { tokens, pins, names, join }: Creden
     ...(addresses === undefined ? {} : { addresses: addresses.networks }),
     tokens: tokens.length,
     pins,
+    issued,
     names,
     ...(join === undefined ? {} : { joinExpires: isoText(join.expiresMs) }),
   };
@@ -44,11 +45,12 @@ function row({ name, permissions, prefixes, expiresMs }: Principal, credentials:
   ];
 }
 
-function logins({ tokens, pins, names, join }: Credentials): string[] {
+function logins({ tokens, pins, issued, names, join }: Credentials): string[] {
   const counted = (count: number, what: string) => (count === 1 ? [what] : [`${what} ×${count}`]);
   return [
     ...(tokens.length === 0 ? [] : counted(tokens.length, 'token')),
     ...(pins.length === 0 ? [] : counted(pins.length, 'pin')),
+    ...(issued.length === 0 ? [] : counted(issued.length, 'issued certificate')),
     ...names.map((name) => `certificate ${name}`),
     ...(join === undefined ? [] : [`join code until ${isoText(join.expiresMs)}`]),
   ];

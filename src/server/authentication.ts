@@ -135,7 +135,7 @@ function byCertificate(options: AuthenticationOptions, peer: Peer): Identity | u
   // A pin says nothing of dates.
   if (found?.isPinned === true) return identityOf(options, peer, found.principal, Infinity);
   if (!caVerified) return undefined;
-  // Names are vouched for until the first on the way to who vouches ends.
+  // Others are vouched for until the first on the way to who vouches ends.
   const endsMs = firstEndMs(certificate, authorities, options.clock);
   if (found !== undefined) return identityOf(options, peer, found.principal, endsMs);
   const name = names[0];

@@ -104,7 +104,8 @@ export class Unsynced {
     this.#publishing.add(own);
     try {
       const result = await publish();
-      for (const place of own.places) this.#rememberMoved(place);
+      // Nearly always it is where it was put, and remembered below.
+      if (own.places.size > 1) for (const place of own.places) this.#rememberMoved(place);
       if (own.isLost) this.#failure ??= { error: movedTooOften(path) };
       await this.add(path);
       return result;

@@ -15,6 +15,8 @@ export interface Credentials {
   readonly tokens: readonly string[];
   /** Pins of client certificates, `sha256//BASE64`. */
   readonly pins: readonly string[];
+  /** Pins of client certificates that the server issued: each counts while an authority vouches for the certificate. */
+  readonly issued: readonly string[];
   /** Names of client certificates, in lower case. */
   readonly names: readonly string[];
   /** The hash of a join code that may be exchanged once for a token, and until when. */
@@ -51,6 +53,7 @@ export function readPrincipal(
     credentials: {
       tokens: read('tokens'),
       pins: read('pins'),
+      issued: read('issued'),
       names: read('names'),
       join: joinOf(read('join'), read('join-expires'), fault),
     },
@@ -84,6 +87,7 @@ const READERS = {
       : new AddressList(strings(value, isNetwork, 'an address or a network, as in 10.0.0.0/8', fault)),
   tokens: (value, fault) => strings(value, isTokenHash, 'a token hash (sha256: and 64 hex digits)', fault),
   pins: (value, fault) => strings(value, isPin, 'a pin (sha256//BASE64)', fault),
+  issued: (value, fault) => strings(value, isPin, 'a pin (sha256//BASE64)', fault),
   names: (value, fault) => {
     const names = strings(value, isExactName, 'the name of a client certificate (no pattern)', fault);
     return names.map((name) => name.toLowerCase());

@@ -60,8 +60,9 @@ export class Principals implements Iterable<Principal> {
   }
 
   /**
-   * The principal that a client certificate belongs to: by its key; else, if an authority vouches for it, the first
-   * in the file that has one of its names. Names are compared without regard to letter case. `isPinned` tells which it was.
+   * The principal that a client certificate belongs to: by its key; else, if an authority vouches for it, the one to whom
+   * it was issued, or the first in the file that has one of its names. Names are compared without regard to letter case.
+   * `isPinned`: by its key alone, whoever vouches for it.
    */
   byCertificate({
     pin,
@@ -73,10 +74,10 @@ export class Principals implements Iterable<Principal> {
     if (byPin !== undefined) return { principal: byPin.principal, isPinned: true };
     if (!caVerified) return undefined;
     const presented = names.map((name) => name.toLowerCase());
-    const byName = entries.find(({ credentials }) =>
-      credentials.names.some((name) => presented.includes(name)),
-    );
-    return byName && { principal: byName.principal, isPinned: false };
+    const vouchedFor =
+      entries.find(({ credentials }) => credentials.issued.includes(pin)) ??
+      entries.find(({ credentials }) => credentials.names.some((name) => presented.includes(name)));
+    return vouchedFor && { principal: vouchedFor.principal, isPinned: false };
   }
 
   *[Symbol.iterator](): IterableIterator<Principal> {
@@ -121,8 +122,8 @@ export function isPrincipalName(name: string): boolean {
 }
 
 /** Whether there is anything to log in with. */
-export function hasLogin({ tokens, pins, names }: Omit<Credentials, 'join'>): boolean {
-  return [tokens, pins, names].some((each) => each.length > 0);
+export function hasLogin({ tokens, pins, issued, names }: Omit<Credentials, 'join'>): boolean {
+  return [tokens, pins, issued, names].some((each) => each.length > 0);
 }
 
 interface Entry {
@@ -142,7 +143,7 @@ function tableAt(value: unknown, file: string, key: string): Record<string, unkn
 }
 
 function refuseDuplicates(entries: ReadonlyMap<string, Entry>, file: string): void {
-  for (const field of ['tokens', 'pins', 'names'] as const) {
+  for (const field of ['tokens', 'pins', 'issued', 'names'] as const) {
     const owners = new Map<string, string>();
     for (const [name, { credentials }] of entries) {
       for (const value of credentials[field]) {

@@ -39,11 +39,11 @@ export async function redeemJoinCode(
 // revoked, once another one bears the name.
 function redeemed(table: PrincipalTable, { tokenHash, certificatePin }: Redemption): PrincipalTable {
   const { join: _join, 'join-expires': _expires, ...rest } = table;
-  const { tokens = [], pins = [] } = table as { tokens?: string[]; pins?: string[] };
-  const isPinned = certificatePin === undefined || pins.includes(certificatePin);
+  const { tokens = [], issued = [] } = table as { tokens?: string[]; issued?: string[] };
+  const isKnown = certificatePin === undefined || issued.includes(certificatePin);
   return {
     ...rest,
     tokens: [tokenHash, ...tokens],
-    ...(isPinned ? {} : { pins: [certificatePin, ...pins] }),
+    ...(isKnown ? {} : { issued: [certificatePin, ...issued] }),
   };
 }

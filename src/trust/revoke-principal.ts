@@ -11,7 +11,7 @@ export async function revokePrincipal(
   await changePrincipal(file, name, () => undefined, options);
 }
 
-/** Takes all tokens from a principal but the newest, which stands first; answers how many. Throws `local-not-found` if it does not stand in the file. */
+/** Takes all tokens from a principal but the newest, which stands first, and all certificates that were issued to it but the newest; answers how many tokens. Throws `local-not-found` if it does not stand in the file. */
 export async function revokeOlderTokens(
   file: string,
   name: string,
@@ -19,9 +19,11 @@ export async function revokeOlderTokens(
 ): Promise<number> {
   let count = 0;
   const keepNewest = (table: PrincipalTable) => {
-    const { tokens = [] } = table as { tokens?: string[] };
+    const { tokens = [], issued = [] } = table as { tokens?: string[]; issued?: string[] };
     count = Math.max(0, tokens.length - 1);
-    return count === 0 ? table : { ...table, tokens: tokens.slice(0, 1) };
+    if (count === 0) return table;
+    const [newest] = issued;
+    return { ...table, tokens: tokens.slice(0, 1), ...(newest === undefined ? {} : { issued: [newest] }) };
   };
   await changePrincipal(file, name, keepNewest, options);
   return count;

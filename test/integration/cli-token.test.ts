@@ -162,7 +162,7 @@ describe('a join line', () => {
     expect([statSync(cert).mode & 0o777, statSync(key).mode & 0o777]).toEqual([0o600, 0o600]);
     expect(await client.run(['ls', 'e:'])).toMatchObject({ code: 0 });
     expect(await client.run(['ls', '--cert', cert, '--key', key, url])).toMatchObject({ code: 0 });
-    expect((await operator.run(['token', 'list'])).stdout).toMatch(/^erin .* token, pin$/m);
+    expect((await operator.run(['token', 'list'])).stdout).toMatch(/^erin .* token, issued certificate$/m);
     await client.run(['remote', 'rm', 'e']);
     expect(() => statSync(key)).toThrow();
   });

@@ -206,6 +206,21 @@ describe('a certificate', () => {
     expect(await answerTo(replacement)).toMatchObject({ principal: 'laptop', permissions: ['read'] });
   });
 
+  test('counts no longer where its authority is not trusted any more', async () => {
+    const { ca, caKey } = await authority();
+    const first = await startDirectoryServer({ clientCa: { file: ca }, clientCaKey: { file: caKey } });
+    const { key, request } = await createClientRequest();
+    const code = await wait(join(first.root, '.sealift/users.toml'), 'laptop');
+    const { certificate } = await hello(first, { join: code, 'certificate-request': request });
+    await first.server.close();
+    const another = await startDirectoryServer({
+      root: first.root,
+      clientCa: { file: (await authority()).ca },
+    });
+    const { header } = await (await another.connect({ cert: String(certificate), key })).hello();
+    expect(header).toMatchObject({ code: 'unauthenticated' });
+  });
+
   test.each([
     ['the key of another CA', async () => ({ clientCaKey: { file: (await authority()).caKey } })],
     ['a key without its CA', async () => ({ clientCa: undefined })],

@@ -24,15 +24,18 @@ test('a login ends at its moment, also for who is connected', async () => {
 });
 
 test.each([
-  ['the certificate', 1, 2],
-  ['the authority behind it', 2, 1],
-])('a login by certificate ends with %s', async (_, certificateHours, authorityHours) => {
+  ['the certificate', 'the name', 1, 2],
+  ['the certificate', 'that it was issued', 1, 2],
+  ['the authority behind it', 'the name', 2, 1],
+  ['the authority behind it', 'that it was issued', 2, 1],
+])('a login by certificate ends with %s, known by %s', async (_, known, certificateHours, authorityHours) => {
   const clock = new FakeClock(Date.now());
   const inHours = (hours: number) => ({ notAfter: new Date(clock.now() + hours * HOUR_MS) });
   const ca = await issueAuthority('CA', undefined, inHours(authorityHours));
   const pair = await issueCertificate({ commonName: 'alice', ca, ...inHours(certificateHours) });
+  const pin = certificatePin(new X509Certificate(pair.cert));
   const { server, connect } = await startTestServer({
-    users: { alice: { names: ['alice'] } },
+    users: { alice: known === 'the name' ? { names: ['alice'] } : { limits: `issued = ["${pin}"]` } },
     tls: { clientCa: ca.cert },
     idleTimeoutMs: 10 * DAY_MS,
     clock,

@@ -41,14 +41,18 @@ test('of two who come at once one is first', async ({ directory }) => {
 test('other credentials stay, and the key of a certificate is added once', async ({ directory }) => {
   const old = hashToken('old');
   const [pin, before] = [pinOf(1), pinOf(2)];
-  const { file, redeem } = await waiting(directory, { tokens: [old], pins: [before, pin], names: ['Alice'] });
+  const { file, redeem } = await waiting(directory, {
+    tokens: [old],
+    issued: [before, pin],
+    names: ['Alice'],
+  });
   await redeem(undefined, pin);
   expect(await readFile(file, 'utf8')).toBe(
-    `[principals.alice]\npermissions = ["read"]\ntokens = ["${tokenHash}", "${old}"]\npins = ["${before}", "${pin}"]\nnames = ["Alice"]\n`,
+    `[principals.alice]\npermissions = ["read"]\ntokens = ["${tokenHash}", "${old}"]\nissued = ["${before}", "${pin}"]\nnames = ["Alice"]\n`,
   );
-  const other = await waiting(join(directory, 'other'), { pins: [before] });
+  const other = await waiting(join(directory, 'other'), { issued: [before] });
   await other.redeem(undefined, pin);
-  expect(await readFile(other.file, 'utf8')).toContain(`pins = ["${pin}", "${before}"]\n`);
+  expect(await readFile(other.file, 'utf8')).toContain(`issued = ["${pin}", "${before}"]\n`);
 });
 
 test('a wrong code changes nothing', async ({ directory }) => {

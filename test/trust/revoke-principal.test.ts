@@ -7,6 +7,7 @@ import { hashToken } from '../../src/trust/tokens.ts';
 import { test } from './scratch.ts';
 
 const NOBODY = 65_534;
+const pinOf = (byte: number) => `sha256//${Buffer.alloc(32, byte).toString('base64')}`;
 const [newest, older, oldest] = ['newest', 'older', 'oldest'].map(hashToken) as [string, string, string];
 
 async function users(directory: string, text: string): Promise<string> {
@@ -51,6 +52,17 @@ test('of several tokens the first is kept', async ({ directory }) => {
   expect(await revokeOlderTokens(file, 'a')).toBe(2);
   expect(await readFile(file, 'utf8')).toBe(`${table}tokens = ["${newest}"] # rotated\n`);
   expect(await revokeOlderTokens(file, 'a')).toBe(0);
+});
+
+test('of the certificates that were issued the newest is kept, as of the tokens', async ({ directory }) => {
+  const [pin, before] = [pinOf(1), pinOf(2)];
+  const table = '[principals.a]\npermissions = []\n';
+  const file = await users(
+    directory,
+    `${table}tokens = ["${newest}", "${older}"]\nissued = ["${pin}", "${before}"]\n`,
+  );
+  expect(await revokeOlderTokens(file, 'a')).toBe(1);
+  expect(await readFile(file, 'utf8')).toBe(`${table}tokens = ["${newest}"]\nissued = ["${pin}"]\n`);
 });
 
 test('a comment may quote what is revoked, wherever it stands', async ({ directory }) => {
