@@ -1,3 +1,4 @@
+import type { Action } from '../client/tree/action.ts';
 import { planCopy } from '../client/tree/plan-tree.ts';
 import { EVERYTHING, type TreeFilter } from '../client/tree/tree-filter.ts';
 import { isSealiftError } from '../errors.ts';
@@ -35,7 +36,7 @@ export function unlessSame(context: RunContext, places: TreePlaces, job: Transfe
   const rules = rulesOf(context, { isArchive: context.settings['archive'] === true });
   const run: TransferJob['run'] = async (tally, display) => {
     const direction = await treeDirection(context, { ...places, rules });
-    let isSame = false;
+    let same: Action[] = [];
     const tree = treeJob(context, {
       name: places.local,
       direction,
@@ -44,14 +45,14 @@ export function unlessSame(context: RunContext, places: TreePlaces, job: Transfe
       plan: async function* (onCount) {
         const planned = planCopy(direction, { rules, filter: EVERYTHING, signal: context.signal });
         const actions = await Array.fromAsync(planned).catch(nothingKnown);
-        const same = actions.flat().filter(({ kind }) => kind === 'skip' || kind === 'attributes');
-        isSame = same.length > 0;
-        onCount({ files: isSame ? 0 : 1, bytes: isSame ? 0 : (job.bytes ?? 0), isExact: true });
+        same = actions.flat().filter(({ kind }) => kind === 'skip' || kind === 'attributes');
+        const isMoved = same.length === 0;
+        onCount({ files: isMoved ? 1 : 0, bytes: isMoved ? (job.bytes ?? 0) : 0, isExact: true });
         yield same;
       },
     });
     await tree.run(tally, display);
-    if (!isSame) await job.run(tally, display);
+    if (same.length === 0) await job.run(tally, display);
   };
   return { ...job, files: null, bytes: null, run };
 }
