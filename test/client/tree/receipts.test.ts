@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import type { Client } from '../../../src/client/client.ts';
 import type { Action } from '../../../src/client/tree/action.ts';
@@ -224,6 +224,7 @@ test.each(['mkdir', 'symlink', 'set', 'remove', 'move', 'sync'] as const)(
     await store.mkdir('tree', {});
     for (const name of ['a', 'extra']) await store.put(publicationOf(`tree/${name}`), Buffer.from('old'));
     const stuck = Promise.withResolvers<never>();
+    onTestFinished(() => stuck.reject(new SealiftError('internal', 'It took too long.')));
     store[step] = () => {
       controller.abort();
       return stuck.promise;
@@ -232,7 +233,6 @@ test.each(['mkdir', 'symlink', 'set', 'remove', 'move', 'sync'] as const)(
     const observer = { onDone: ({ kind }: Action) => void done.push(kind) };
     expect((await failureOf(copy(direction, { run: { signal }, observer }))).code).toBe('aborted');
     expect(done).not.toContain(step === 'sync' ? 'file' : step);
-    stuck.reject(new SealiftError('internal', 'It took too long.'));
   },
 );
 
