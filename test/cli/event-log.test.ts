@@ -87,7 +87,10 @@ test('of two runs that write one report at once every line stays whole', () => {
     terminals[0]?.event('file', { path: 'a' });
   }
   for (const each of reports) each.close();
-  expect(events(readFileSync(path, 'utf8'))).toMatchObject([{ path: 'a name of some length' }, { path: 'a' }]);
+  expect(events(readFileSync(path, 'utf8'))).toMatchObject([
+    { path: 'a name of some length' },
+    { path: 'a' },
+  ]);
 });
 
 describe('the report of a run that another one may keep out', () => {

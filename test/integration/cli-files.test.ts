@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   lstatSync,
@@ -248,22 +247,6 @@ describe('--if-exists', () => {
     expect(got.events.at(-1)).toMatchObject({ skipped: what === 'skip' ? 1 : 0, exitCode: exit });
     expect([fetched(`${what}/f.txt`), fetched(`${what}/f-1.txt`)]).toEqual([content, renamed]);
   });
-});
-
-test.concurrent.each([
-  ['skip', 0],
-  ['fail', 10],
-  ['rename', 10],
-])('--if-exists %s leaves nothing of what was fetched for a name that was taken meanwhile', async (what, code) => {
-  home.write(`root/late/${what}`, randomBytes(6 * 2 ** 20));
-  mkdirSync(home.at('work/late', what), { recursive: true });
-  const flags = ['--json', '--bwlimit', '2M', '--if-exists', what];
-  const get = home.start(['get', ...flags, server.place(`late/${what}`), `late/${what}/f`]);
-  await get.event('progress');
-  home.write(`work/late/${what}/f`, 'mine');
-  expect(await get.ended).toMatchObject({ code });
-  expect(readdirSync(home.at('work/late', what))).toEqual(['f']);
-  expect(fetched(`late/${what}/f`)).toBe('mine');
 });
 
 test('--if-exists rename tells the name that a file got', async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
@@ -90,6 +90,25 @@ test('a get that is ended leaves the old file, and its partial file for clean', 
   expect(told).toMatchObject([{ type: 'partial', removed: true }]);
   expect(readdirSync(home.at('kept')).filter((name) => name.endsWith('.part'))).toEqual([]);
 });
+
+test.concurrent.each([
+  ['skip', 0],
+  ['fail', 10],
+  ['rename', 10],
+])(
+  '--if-exists %s leaves nothing of what was fetched for a name that was taken meanwhile',
+  async (what, code) => {
+    home.write(`root/late/${what}`, randomBytes(6 * MIB));
+    mkdirSync(home.at('work/late', what), { recursive: true });
+    const flags = ['--json', '--bwlimit', '2M', '--if-exists', what];
+    const get = home.start(['get', ...flags, server.place(`late/${what}`), `late/${what}/f`]);
+    await get.event('progress');
+    home.write(`work/late/${what}/f`, 'mine');
+    expect(await get.ended).toMatchObject({ code });
+    expect(readdirSync(home.at('work/late', what))).toEqual(['f']);
+    expect(home.read(`work/late/${what}/f`).toString()).toBe('mine');
+  },
+);
 
 test('a tree that is fetched keeps its partial files from clean, and once that is killed gives them up', async () => {
   home.write('root/tree/a/b/twelve', randomBytes(12 * MIB));
