@@ -1,8 +1,8 @@
-import { throwIfAborted, type Clock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { digestsInTurn, type HashingOptions } from '../storage/hashing.ts';
 import type { Entry, Store, StoredFile } from '../storage/store.ts';
 import { BlockMap, PAGE_DIGESTS } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
-import { blockDigests } from '../transfer/block-digests.ts';
 import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 
 /** File digests remembered, of each of two ages; each costs about 300 bytes. */
@@ -40,7 +40,7 @@ export class FileDigests {
   async of(
     path: string,
     algorithm: DigestAlgorithm,
-    signal?: AbortSignal,
+    options: HashingOptions,
   ): Promise<{ entry: Entry; digest: string }> {
     const file = await this.#store.open(path);
     try {
@@ -48,7 +48,7 @@ export class FileDigests {
       const known = this.#remembered(entry, algorithm);
       if (known?.isSettled === true) return { entry, digest: known.digest };
       const isSettled = this.#isSettled(entry);
-      const digest = await digestOf(file, algorithm, signal);
+      const digest = await digestOf(file, algorithm, options);
       const writer = known?.digest === digest ? known.writer : undefined;
       if (isSettled) this.remember(entry, digest, algorithm, writer);
       return { entry, digest };
@@ -113,19 +113,18 @@ export class FileDigests {
 export async function* digestsFromData(
   file: StoredFile,
   algorithm: DigestAlgorithm,
-  { known, signal }: { known?: BlockMap | undefined; signal?: AbortSignal | undefined } = {},
+  { known, ...options }: HashingOptions & { known?: BlockMap | undefined },
 ): AsyncGenerator<Buffer> {
   const { size } = file.entry;
   const count = blockCount(size);
-  const computed = blockDigests(algorithm, count, async (index, target) => {
-    if (known?.has(index) === true) return undefined;
+  const read = async (index: number, target: Buffer) => {
     const length = blockLength(size, index);
     await file.read(target, index * BLOCK_BYTES, length);
     return length;
-  });
+  };
+  const isNeeded = (index: number) => known?.has(index) !== true;
   let next = 0;
-  for await (const { index, digest } of computed) {
-    throwIfAborted(signal);
+  for await (const { index, digest } of digestsInTurn(algorithm, count, read, { ...options, isNeeded })) {
     for (; next < index; next += 1) yield known?.digest(next) as Buffer;
     yield digest;
     next = index + 1;
@@ -137,12 +136,12 @@ export async function* digestsFromData(
 async function digestOf(
   file: StoredFile,
   algorithm: DigestAlgorithm,
-  signal: AbortSignal | undefined,
+  options: HashingOptions,
 ): Promise<string> {
   // Not an object for each block: of a large file there are millions.
   const digests = new BlockMap();
   let count = 0;
-  for await (const digest of digestsFromData(file, algorithm, { signal })) digests.set(count++, digest);
+  for await (const digest of digestsFromData(file, algorithm, options)) digests.set(count++, digest);
   return fileDigest(algorithm, digests.digests(count));
 }
 

@@ -314,13 +314,13 @@ export class Upload {
 
   async #reopen(): Promise<StoredUpload> {
     await this.#closing;
-    const { path, size, algorithm } = this.request;
-    const short = this.#short;
+    const [{ path, size, algorithm }, short] = [this.request, this.#short];
     const stored = await this.#store.openUpload(this.key, {
       path,
       // A short block ends the file, as far as is known.
       size: size ?? (short === undefined ? null : short.index * BLOCK_BYTES + short.length),
       base: 'partial',
+      owner: this.owner,
       algorithm,
       known: this.#heldIsKnown ? this.#held : undefined,
       signal: this.#left.signal,

@@ -208,6 +208,7 @@ export class Uploads {
     const stored = await store.openUpload(key, {
       path: request.path,
       size: request.size,
+      owner,
       base,
       algorithm: request.algorithm,
       known,

@@ -1,12 +1,11 @@
-import { throwIfAborted } from '../clock.ts';
 import { isSealiftError } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
 import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
-import { blockDigests } from '../transfer/block-digests.ts';
+import { digestsInTurn } from './hashing.ts';
 import type { OpenUploadOptions, StoredFile } from './store.ts';
 
 /** What hashing needs to know. */
-type HashOptions = Pick<OpenUploadOptions, 'size' | 'algorithm' | 'onProgress' | 'signal'>;
+type HashOptions = Pick<OpenUploadOptions, 'size' | 'algorithm' | 'owner' | 'onProgress' | 'signal'>;
 
 /** Reads `length` bytes from `position` into the start of `target`; false if there are not so many. */
 export type ReadBytes = (target: Buffer, position: number, length: number) => Promise<boolean>;
@@ -18,21 +17,20 @@ export type ReadBytes = (target: Buffer, position: number, length: number) => Pr
 export async function hashBlocks(
   read: ReadBytes,
   bytes: number,
-  { size, algorithm, onProgress, signal }: HashOptions,
+  { size, algorithm, onProgress, ...options }: HashOptions,
 ): Promise<BlockMap> {
   const held = new BlockMap();
-  const digests = blockDigests(algorithm, blockCount(bytes), async (index, target) => {
-    throwIfAborted(signal);
+  const readWhole = async (index: number, target: Buffer) => {
     const position = index * BLOCK_BYTES;
     const length = wholeLength(size, index);
     const isThere = position + length <= bytes && (await read(target, position, length));
     return isThere ? length : undefined;
+  };
+  const digests = digestsInTurn(algorithm, blockCount(bytes), readWhole, {
+    ...options,
+    onBlock: (index) => onProgress?.(index * BLOCK_BYTES + wholeLength(size, index)),
   });
-  for await (const { index, digest } of digests) {
-    throwIfAborted(signal);
-    held.set(index, digest);
-    onProgress?.(index * BLOCK_BYTES + wholeLength(size, index));
-  }
+  for await (const { index, digest } of digests) held.set(index, digest);
   return held;
 }
 

@@ -168,6 +168,8 @@ export interface OpenUploadOptions {
   /** Where to start: from nothing, from what is held under the key, or, if nothing is, from the published file. */
   base: 'none' | 'partial' | 'existing';
   algorithm: DigestAlgorithm;
+  /** Whose it is: where hashing has to wait, every owner has a turn. */
+  owner?: string | undefined;
   /** What is held, from whoever had this upload open before in this process. */
   known?: BlockMap | undefined;
   /** Called now and then during long work with the bytes hashed so far. */

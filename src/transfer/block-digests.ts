@@ -10,8 +10,8 @@ export async function* blockDigests(
   count: number,
   read: ReadBlock,
 ): AsyncGenerator<{ index: number; digest: Buffer }> {
-  const buffers = [Buffer.allocUnsafeSlow(BLOCK_BYTES), Buffer.allocUnsafeSlow(BLOCK_BYTES)] as const;
-  const bufferOf = (index: number) => buffers[index % 2 === 0 ? 0 : 1];
+  const buffers = Array.from({ length: Math.min(count, 2) }, () => Buffer.allocUnsafeSlow(BLOCK_BYTES));
+  const bufferOf = (index: number) => buffers[index % 2] as Buffer;
   let reading = begin(0);
   try {
     for (let index = 0; index < count; index += 1) {

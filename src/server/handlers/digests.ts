@@ -28,8 +28,11 @@ export async function digests(exchange: Exchange<'digests'>): Promise<Answer> {
         });
       pageBytes = 0;
     };
-    exchange.progress = () => ({ held: count * BLOCK_BYTES });
-    for await (const digest of digestsFromData(file, state.algorithm, { known, signal })) {
+    let hashed = 0;
+    exchange.progress = () => ({ held: Math.max(count, hashed) * BLOCK_BYTES });
+    const onBlock = (index: number) => (hashed = index + 1);
+    const hashing = { known, owner: state.owner, signal, onBlock };
+    for await (const digest of digestsFromData(file, state.algorithm, hashing)) {
       all.set(count, digest);
       remembered?.set(count, digest);
       count += 1;

@@ -35,7 +35,10 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
     const entry = await state.store.stat(fields.path);
     const { path: _path, ...attributes } = entry;
     if (fields.digest !== true || entry.type !== 'file') return { fields: writeFields(attributes) };
-    const found = await state.fileDigests.of(fields.path, state.algorithm, exchange.signal);
+    const found = await state.fileDigests.of(fields.path, state.algorithm, {
+      owner: state.owner,
+      signal: exchange.signal,
+    });
     return {
       fields: writeFields({
         ...attributes,

@@ -138,7 +138,7 @@ async function digestToTell(
     // Who may replace nothing is refused often, and knows by its commit whether a large file was its own.
     if (code === 'forbidden' && (etag === undefined || (await store.stat(path)).size > BLOCK_BYTES))
       return undefined;
-    ({ digest } = await fileDigests.of(path, algorithm, signal));
+    ({ digest } = await fileDigests.of(path, algorithm, { owner, signal }));
   }
   await store.sync([path]);
   return digest;
