@@ -278,14 +278,14 @@ function directoriesOf(options: Options, names: KeyedMutex, files: ServerFiles):
     return real === main ? undefined : real;
   };
   const nameOfUsed = async (root: string) => {
-    const found = await place(root);
     try {
+      const found = await place(root);
       // One that nobody came to yet, or whose disk is not mounted, stays as it is.
       await access(statePaths(pathOf(found)).own);
       return await nameOf(found);
     } catch (error) {
       // What else is wrong with it shows when it is opened.
-      return systemCode(error) === 'ENOENT' ? undefined : pathOf(found);
+      return systemCode(error) === 'ENOENT' ? undefined : resolve(options.root, root);
     }
   };
   return {
