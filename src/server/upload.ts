@@ -325,11 +325,10 @@ export class Upload {
       known: this.#heldIsKnown ? this.#held : undefined,
       signal: this.#left.signal,
     });
-    this.#stored = stored;
     // What the store found, and not what was held before: the data may have been lost meanwhile.
     this.#held = stored.held;
     this.#heldIsKnown = true;
-    return stored;
+    return (this.#stored = stored);
   }
 
   #assertOpen(): void {
