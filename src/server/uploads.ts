@@ -278,7 +278,9 @@ export class Uploads {
   }
 
   async #publishedReceipt(owner: string, id: string, digest: string): Promise<Receipt | undefined> {
-    const record = await this.#options.store.published(publicationId({ owner, id }));
+    const { store } = this.#options;
+    // Earlier releases kept it under the id alone: a commit may be said again across the upgrade.
+    const record = (await store.published(publicationId({ owner, id }))) ?? (await store.published(id));
     if (record?.entry === undefined || record.owner !== owner || record.digest !== digest) return undefined;
     return receiptOf(record.entry, digest, record.durability);
   }

@@ -1,3 +1,5 @@
+import { readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { FileStore } from '../../src/storage/fs/fs-store.ts';
@@ -123,6 +125,20 @@ describe.each(Object.keys(stores))('with a store in %s', (kind) => {
     const later = await server.login();
     expect((await sendBlock(later, upload, 0, BLOCKS[0])).header['code']).toBe('unknown-upload');
   });
+});
+
+test('a commit that was answered by a server that kept no owner with the id is known to the next one', async () => {
+  const root = await temporaryDirectory();
+  const server = await restartable(() => FileStore.open({ root }), { users: { alice: {}, bob: {} } });
+  const alice = await server.login('alice');
+  const { upload } = await beginUpload(alice, 'a', FILE.length);
+  for (const [index, block] of BLOCKS.entries()) await sendBlock(alice, upload, index, block);
+  await commit(alice, upload, FILE);
+  const published = join(root, '.sealift/published');
+  for (const name of readdirSync(published)) renameSync(join(published, name), join(published, upload));
+  await server.restart();
+  expect((await commit(await server.login('bob'), upload, FILE)).header['code']).toBe('unknown-upload');
+  expect((await commit(await server.login('alice'), upload, FILE)).header['status']).toBe('ok');
 });
 
 describe('a put with the same key, while the former connection lives', () => {
