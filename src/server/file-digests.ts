@@ -9,7 +9,7 @@ import { fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 const MAX_REMEMBERED = 5_000;
 /** Block digests remembered, of all files together: those of half a TiB, in 16 MiB. */
 const MAX_REMEMBERED_BLOCKS = 524_288;
-/** What changes so soon after another change may bear the same time, and so the same etag. */
+/** So near the time that it bears, a file may bear the same one after another change, and so the same etag. */
 const MIN_AGE_MS = 2_000;
 
 interface KnownDigest {
@@ -97,7 +97,7 @@ export class FileDigests {
   }
 
   #isSettled({ mtimeMs }: Pick<Entry, 'mtimeMs'>): boolean {
-    return this.#clock.now() - mtimeMs >= MIN_AGE_MS;
+    return Math.abs(this.#clock.now() - mtimeMs) >= MIN_AGE_MS;
   }
 
   #remembered(entry: Pick<Entry, 'path' | 'etag'>, algorithm: DigestAlgorithm): KnownDigest | undefined {

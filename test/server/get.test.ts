@@ -194,6 +194,13 @@ describe('remembered digests', () => {
     expect(reads()).toEqual([2, 2, 2, 2]);
   });
 
+  test('are those of a file whose time is yet to come, too', async () => {
+    const { login, digestsOf, reads } = await withReads({ 'mtime-ms': Date.UTC(2200, 0, 1) });
+    await login.askOk('get', { path: 'file' });
+    expect(await digestsOf({ remembered: true })).toEqual(BLOCKS.map(digestOf));
+    expect(reads()).toEqual([1, 1, 1, 1]);
+  });
+
   test('are none while another change might bear the same time', async () => {
     const { login, digestsOf, reads } = await withReads({});
     await login.askOk('get', { path: 'file' });
