@@ -75,7 +75,7 @@ export interface Store extends AsyncDisposable {
   /** Makes a symbolic link whose target is kept as text. */
   symlink(path: string, target: string, options: ReplaceOptions): Promise<Entry>;
 
-  /** Resolves once what was published under `paths` with durability `memory` is on disk. One that is gone is so wherever it went, if that can be had; if it was removed, nothing is to be done. */
+  /** Resolves once what was published under `paths` with durability `memory` is on disk. One that is gone is so wherever it went, if that can be had; nothing is to be done for one that was removed, and the two may look the same. */
   sync(paths: readonly string[]): Promise<void>;
 }
 

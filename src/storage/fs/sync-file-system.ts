@@ -19,7 +19,7 @@ const turns = new KeyedMutex();
 let hasFailed = false;
 
 /**
- * Brings everything that was changed in the file system of `path` to the disk, by syncfs(2), for which Node has no
+ * Brings everything that was changed in the file system of the directory `path` to the disk, by syncfs(2), for which Node has no
  * name and coreutils has `sync -f`. False where that cannot be had, or fails: then each file has to be synced, and
  * says what is wrong with it. The system says only once that something was lost, to whoever asks first and not to
  * whoever lost it: so after a failure this process does not use it any more.
@@ -28,25 +28,27 @@ export async function syncFileSystem(path: string): Promise<boolean> {
   if (process.platform !== 'linux') return false;
   const type = await fileSystemType(path);
   if (type === undefined || !reportsLostWrites(release(), type)) return false;
-  return syncInTurn(path);
+  return (await syncInTurn(path)) === true;
 }
 
 /**
  * The same for the sake of `gone`, which was put in the file system of `path` and stands there under no name that is known:
- * it cannot be asked for its losses, so that a file system that says nothing of them will do. Only Linux has such a call.
- * Throws `internal` where it fails.
+ * it cannot be asked for its losses, so that a file system that says nothing of them will do. Throws `internal` where it
+ * fails. Nothing is done where it cannot be had: only Linux has such a call, and most of what is gone was removed.
  */
 export async function syncUnnamed(path: string, gone: string): Promise<void> {
-  if (process.platform !== 'linux' || (await syncInTurn(path))) return;
-  const message = `${JSON.stringify(gone)} is not there any more, and whether it is on the disk, wherever it is, cannot be said: put it again. The server needs the program "sync" for that, and a disk without faults.`;
+  if (process.platform !== 'linux' || (await syncInTurn(path)) !== false) return;
+  const message = `${JSON.stringify(gone)} is not there any more, and whether it is on the disk, wherever it is, cannot be said: writing to the disk of the server has failed. Put it again, and restart the server once its disk is whole.`;
   throw new SealiftError('internal', message);
 }
 
-function syncInTurn(path: string): Promise<boolean> {
+/** Undefined where the program cannot be run: no write was lost for that. */
+function syncInTurn(path: string): Promise<boolean | undefined> {
   return turns.run('sync', async () => {
     if (hasFailed) return false;
-    hasFailed = !(await runSync(path));
-    return !hasFailed;
+    const isSynced = await runSync(path);
+    hasFailed = isSynced === false;
+    return isSynced;
   });
 }
 
@@ -56,9 +58,13 @@ export function reportsLostWrites(kernel: string, type: number): boolean {
   return (major > 5 || (major === 5 && minor >= 8)) && !SILENT_TYPES.has(type);
 }
 
-function runSync(path: string): Promise<boolean> {
-  return promisify(execFile)('sync', ['-f', '--', path]).then(
-    () => true,
-    () => false,
-  );
+async function runSync(path: string): Promise<boolean | undefined> {
+  try {
+    // Entered before it begins: that it cannot be entered must not be taken for a failure of the disk.
+    await promisify(execFile)('sync', ['-f', '.'], { cwd: path });
+    return true;
+  } catch (error) {
+    // A number is what the program ended with.
+    return typeof (error as { code?: unknown }).code === 'number' ? false : undefined;
+  }
 }

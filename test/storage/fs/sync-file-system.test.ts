@@ -1,7 +1,7 @@
-import { renameSync } from 'node:fs';
+import { realpathSync, renameSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { release } from 'node:os';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { MIN_PATHS, reportsLostWrites } from '../../../src/storage/fs/sync-file-system.ts';
 import { codeOf, putText } from '../../contract/store/samples.ts';
@@ -58,10 +58,22 @@ test('what was moved behind the back of the store is synced with its file system
   expect(calls()).toEqual([]);
   renameSync(root.at('a/moved'), root.at('elsewhere'));
   await store.sync(['here', 'a/moved']);
-  expect(calls()).toEqual([`-f -- ${root.path}`]);
+  expect(calls()).toEqual([realpathSync(root.path)]);
   renameSync(root.at('b'), root.at('directory elsewhere'));
   await store.sync(['b/below', 'b/c']);
   expect(calls()).toHaveLength(2);
+});
+
+test('where there is no program for that, each file is synced, and what is gone is passed over', async () => {
+  const paths = await putMany('a');
+  vi.stubEnv('PATH', outside.path);
+  await store.sync([...paths, 'gone']);
+  vi.unstubAllEnvs();
+  expect(synced).toEqual(expect.arrayContaining(systemPaths(paths)));
+  // No write was lost for that.
+  const calls = replaceSync('exit 0');
+  await store.sync(['gone']);
+  expect(calls()).toHaveLength(1);
 });
 
 test('once that call has failed each file is synced, also for whoever was not told of it', async () => {
