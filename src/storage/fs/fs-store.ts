@@ -76,7 +76,6 @@ export class FileStore implements Store {
   readonly features: StoreFeatures;
   readonly #files: FileSystem;
   readonly #random: Random;
-  readonly #root: string;
   readonly #tree: Tree;
   readonly #state: StateDirectory;
   readonly #names: KeyedMutex;
@@ -97,7 +96,6 @@ export class FileStore implements Store {
     this.features = features;
     this.#files = options.files ?? systemFiles;
     this.#random = options.random ?? systemRandom;
-    this.#root = options.root;
     this.#names = (options.names ?? new KeyedMutex()).below(`${options.root}/`);
     this.#tree = tree;
     this.#state = state;
@@ -303,7 +301,7 @@ export class FileStore implements Store {
 
   async sync(paths: readonly string[]): Promise<void> {
     for (const path of paths) checkStorePath(path, { allowRoot: true });
-    await syncPaths({ files: this.#files, tree: this.#tree, lost: this.#lost, root: this.#root }, paths);
+    await syncPaths({ files: this.#files, tree: this.#tree, lost: this.#lost }, paths);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

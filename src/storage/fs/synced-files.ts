@@ -19,20 +19,18 @@ export interface FileSyncing {
   files: FileSystem;
   tree: Tree;
   lost: LostFiles;
-  /** The path of the root of the tree on this machine. */
-  root: string;
 }
 
 /** See `Store.sync`. */
 export async function syncPaths(syncing: FileSyncing, paths: readonly string[]): Promise<void> {
-  const { files, tree, lost, root } = syncing;
+  const { files, tree, lost } = syncing;
   const isOfThisMachine = files === systemFiles;
   const isForAll = isOfThisMachine && paths.length >= MIN_PATHS && !lost.areAny;
-  if (isForAll && (await syncFileSystem(root))) return;
+  if (isForAll && (await syncFileSystem(tree.self))) return;
   const gone = await syncFiles(syncing, paths);
   await tree.syncAbove(paths);
   // It may have been moved, from another root or by another program: nobody knows where to.
-  if (gone !== undefined && isOfThisMachine) await syncUnnamed(root, gone);
+  if (gone !== undefined && isOfThisMachine) await syncUnnamed(tree.self, gone);
 }
 
 /** Syncs the data of the files under `paths`, each directory being gone into once. What is no file is passed over, and so is what is gone, of which one is told. Throws as `LostFiles` does. */

@@ -1,4 +1,4 @@
-import { realpathSync, renameSync } from 'node:fs';
+import { realpathSync, renameSync, symlinkSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
@@ -62,6 +62,20 @@ test('what was moved behind the back of the store is synced with its file system
   renameSync(root.at('b'), root.at('directory elsewhere'));
   await store.sync(['b/below', 'b/c']);
   expect(calls()).toHaveLength(2);
+});
+
+test('that of the root which was opened is synced, whatever stands at its name by then', async () => {
+  const calls = replaceSync('exit 0');
+  await putText(store, 'root/directory/file', '');
+  store = await FileStore.open({ root: root.path, below: ['root'] });
+  onTestFinished(() => store[Symbol.asyncDispose]());
+  const paths = await putMany('a');
+  renameSync(root.at('root'), root.at('moved'));
+  symlinkSync(outside.path, root.at('root'));
+  await store.sync(paths);
+  await store.sync(['gone']);
+  const moved = realpathSync(root.at('moved'));
+  expect(calls()).toEqual(Array.from({ length: timesUsed(1) + 1 }, () => moved));
 });
 
 test('where there is no program for that, each file is synced, and what is gone is passed over', async () => {
