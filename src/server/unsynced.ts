@@ -25,7 +25,7 @@ interface Publishing {
   ended: Promise<void>;
 }
 
-/** The moves that were begun so far. */
+/** The moves that were begun so far; a removal counts as one. */
 interface Moves {
   count(): number;
   /** Resolves when they have ended. */
@@ -79,6 +79,19 @@ export class UnsyncedByAll {
       this.#underWay.delete(own);
       end();
     }
+  }
+
+  /** Runs `remove`, by which what stands at `path` goes, with `recursive` also what stands below it: nobody has to sync that any more. */
+  async removing(
+    path: string,
+    { recursive }: { recursive: boolean },
+    remove: () => Promise<void>,
+  ): Promise<void> {
+    const number = (this.#moveCount += 1);
+    await remove();
+    // What a move takes from there meanwhile is remembered still by the name that it had.
+    if ([...this.#underWay].some((move) => doMeet(move, { from: path, to: path }))) return;
+    for (const unsynced of this.#connections) unsynced.removed(path, { recursive, number });
   }
 }
 
@@ -141,6 +154,12 @@ export class Unsynced {
       own.places = new Set([own.path]);
       own.isLost = true;
     }
+  }
+
+  /** Forgets what stood at `path`, or below it, before the removal of that `number`. */
+  removed(path: string, { recursive, number }: { recursive: boolean; number: number }): void {
+    const within = recursive ? [...this.#paths.keys()].filter((each) => isWithin(each, path)) : [path];
+    for (const each of within) if ((this.#paths.get(each) ?? number) < number) this.#paths.delete(each);
   }
 
   /**

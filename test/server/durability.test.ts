@@ -29,6 +29,18 @@ beforeEach(async () => {
   client = await server.login();
 });
 
+/** Holds the answer of a step of the store until it is told to go on, once `done` has resolved. */
+function holdAnswer(step: 'move' | 'remove'): { done: Promise<void>; goOn: () => void } {
+  const [done, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const take = store[step].bind(store) as (...args: unknown[]) => Promise<void>;
+  store[step] = async (...args: unknown[]) => {
+    await take(...args);
+    done.resolve();
+    await gate.promise;
+  };
+  return { done: done.promise, goOn: () => gate.resolve() };
+}
+
 test.each([
   [undefined, 'disk'],
   ['disk', 'disk'],
@@ -111,20 +123,51 @@ test('moves of a directory and of what is in it go one after the other', async (
 
 test('what is published while its directory is moved away is synced under both names', async () => {
   for (const path of ['in/before', 'in/again']) await putInline(client, path, CONTENT, MEMORY);
-  const [moved, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const move = store.move.bind(store);
-  store.move = async (...args) => {
-    await move(...args);
-    moved.resolve();
-    await gate.promise;
-  };
+  const move = holdAnswer('move');
   const moving = client.askOk('move', { path: 'in', to: 'done' });
-  await moved.promise;
+  await move.done;
   for (const path of ['in/again', 'in/after']) await putInline(client, path, CONTENT, MEMORY);
-  gate.resolve();
+  move.goOn();
   await moving;
   await client.askOk('sync');
   expect(store.synced).toEqual([['done/after', 'done/again', 'done/before', 'in/after', 'in/again']]);
+});
+
+test.each([false, true])(
+  'what was removed before it was synced is not synced: by another connection %j',
+  async (isOther) => {
+    for (const path of ['a', 'ab', 'd/a', 'd/e/a', 'da']) await putInline(client, path, CONTENT, MEMORY);
+    const remover = isOther ? await server.login() : client;
+    await remover.askOk('remove', { path: 'a' });
+    await remover.askOk('remove', { path: 'd', recursive: true });
+    expect((await remover.ask('remove', { path: 'none' })).header['code']).toBe('not-found');
+    await client.askOk('sync');
+    expect(store.synced).toEqual([['ab', 'da']]);
+  },
+);
+
+test('what is put in the place of what is being removed is synced', async () => {
+  for (const path of ['d/before', 'd/again']) await putInline(client, path, CONTENT, MEMORY);
+  const removal = holdAnswer('remove');
+  const removing = client.askOk('remove', { path: 'd', recursive: true });
+  await removal.done;
+  for (const path of ['d/again', 'd/after']) await putInline(client, path, CONTENT, MEMORY);
+  removal.goOn();
+  await removing;
+  await client.askOk('sync');
+  expect(store.synced).toEqual([['d/after', 'd/again']]);
+});
+
+test('what was moved out of a directory while that is removed is synced where it stands', async () => {
+  await putInline(client, 'd/a', CONTENT, MEMORY);
+  const move = holdAnswer('move');
+  const moving = client.askOk('move', { path: 'd/a', to: 'e/a' });
+  await move.done;
+  await (await server.login()).askOk('remove', { path: 'd', recursive: true });
+  move.goOn();
+  await moving;
+  await client.askOk('sync');
+  expect(store.synced[0]).toContain('e/a');
 });
 
 /** Puts `in/a`, whose directory is moved meanwhile, each time one deeper; answers where it can have come to. */

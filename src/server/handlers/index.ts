@@ -82,8 +82,10 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   remove: async ({ fields, state }) => {
     const { path, recursive = false } = fields;
-    await state.quotas.change(state, { type: 'remove', path, isRecursive: recursive }, () =>
-      state.store.remove(path, { recursive }),
+    await state.unsyncedByAll.removing(path, { recursive }, () =>
+      state.quotas.change(state, { type: 'remove', path, isRecursive: recursive }, () =>
+        state.store.remove(path, { recursive }),
+      ),
     );
     return {};
   },
