@@ -75,7 +75,11 @@ export interface Store extends AsyncDisposable {
   /** Makes a symbolic link whose target is kept as text. */
   symlink(path: string, target: string, options: ReplaceOptions): Promise<Entry>;
 
-  /** Resolves once what was published under `paths` with durability `memory` is on disk. One that is gone is so wherever it went, if that can be had; nothing is to be done for one that was removed, and the two may look the same. */
+  /**
+   * Resolves once what was published under `paths` with durability `memory` is on disk. One that is gone is so wherever it went,
+   * if that can be had; nothing is to be done for one that was removed, and the two may look the same. Nor is it known where
+   * something else came to stand at its path, after another program took it away.
+   */
   sync(paths: readonly string[]): Promise<void>;
 }
 
