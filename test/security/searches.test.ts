@@ -15,9 +15,9 @@ const deepPath = (components: number) => Array<string>(components).fill(NAME).jo
 
 async function found(client: RawClient, query: string): Promise<string[]> {
   const { content, parts } = await client.askOk('search', { query });
-  return [...parts.map((part) => part.content), content].flatMap(
-    (page) => (JSON.parse(page.toString()) as { result: string[] }).result,
-  );
+  // Where it takes long, it says so in between.
+  const pages = parts.filter(({ header }) => header['status'] === 'more').map((part) => part.content);
+  return [...pages, content].flatMap((page) => (JSON.parse(page.toString()) as { result: string[] }).result);
 }
 
 describe('hazard 23: searches that cost more than they are worth', () => {
@@ -48,7 +48,7 @@ describe('hazard 23: searches that cost more than they are worth', () => {
     const state = { areOver: false };
     const query = '**a'.repeat(340) + 'b';
     const searches = [found(searching, query), found(searching, query)];
-    const over = Promise.all(searches).then(() => (state.areOver = true));
+    const over = Promise.all(searches).finally(() => (state.areOver = true));
     let answered = 0;
     for (; !state.areOver; answered += 1) await witness.ask('ping');
     await over;
