@@ -47,6 +47,16 @@ export async function pinKeeper(
   };
 }
 
+/** The names of the saved remotes with pins of their own for a server. */
+export async function remotesTrusting(context: RunContext, address: Address): Promise<string[]> {
+  const place = formatAddress(address);
+  const remotes = [...(await (await context.remotes()).all())];
+  const isTrusted = (server: SavedServer) => (server.pins ?? []).length > 0 && isAt(server, place);
+  return remotes.flatMap(([name, remote]) =>
+    [remote, ...(remote.also ?? [])].some(isTrusted) ? [name] : [],
+  );
+}
+
 function isAt({ address }: SavedServer, place: string): boolean {
   const parsed = parseAddress(address);
   return parsed !== undefined && formatAddress(parsed) === place;

@@ -280,6 +280,34 @@ describe('trust', () => {
     expect((await here.run(['trust', '--forget', place])).code).toBe(4);
   });
 
+  test('with --forget fails where saved remotes still trust it, and names them', async () => {
+    const { url, place, pin } = await serve({});
+    for (const name of ['kept', 'second'])
+      expect((await here.run(['remote', 'add', name, `${url}?pin=${pin}`])).code).toBe(0);
+    home.trust(place, pin);
+    // Also when nothing else is left to forget.
+    for (const forgotten of [[{ type: 'forgotten', place }], []]) {
+      const { code, events } = await here.runJson(['trust', '--forget', place]);
+      expect({ code, events }).toEqual({
+        code: 6,
+        events: [
+          ...forgotten,
+          expect.objectContaining({
+            code: 'pin-mismatch',
+            message: `${place} is still trusted by the saved remotes kept, second.`,
+            hint: `If it has a new key: sealift trust --replace ${place}. To forget them: sealift remote rm kept; sealift remote rm second`,
+          }),
+        ],
+      });
+    }
+    expect(known()).not.toContain(place);
+    for (const name of ['kept', 'second']) {
+      expect((await here.run(['ls', `${name}:`])).code).toBe(0);
+      expect((await here.run(['remote', 'rm', name])).code).toBe(0);
+    }
+    expect((await here.run(['trust', '--forget', place])).code).toBe(4);
+  });
+
   test.each([
     ['y', 0, 'is trusted from now on'],
     ['n', 6, 'was not trusted'],

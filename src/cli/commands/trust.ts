@@ -13,7 +13,7 @@ import { certificateFacts } from '../../trust/certificate-facts.ts';
 import { certificatePin } from '../../trust/pins.ts';
 import { certificateLines } from '../certificate-display.ts';
 import { EXIT } from '../exit-codes.ts';
-import { pinKeeper, type PinKeeper } from '../pin-keeper.ts';
+import { pinKeeper, remotesTrusting, type PinKeeper } from '../pin-keeper.ts';
 import { parseServerText } from '../places.ts';
 import type { Runner } from '../runner.ts';
 import { addRemoteCommand } from '../remote-command.ts';
@@ -106,17 +106,28 @@ function tellAdded({ terminal }: RunContext, place: string, pin: string): void {
 
 async function forget(context: RunContext, text: string, address: Address): Promise<number> {
   const place = formatAddress(address);
-  const isSaved = (await (await context.remotes()).find(text)) !== undefined;
-  if (isSaved || !(await (await context.knownServers()).forget(address))) {
-    throw new SealiftError('local-not-found', `No key of ${place} is kept by sealift trust.`, {
-      hint: isSaved
-        ? `To forget the saved remote: sealift remote rm ${shellWord(text)}`
-        : `Look for it with: sealift remote list`,
-    });
-  }
-  context.terminal.event('forgotten', { place });
+  const noneKept = (hint: string) =>
+    new SealiftError('local-not-found', `No key of ${place} is kept by sealift trust.`, { hint });
+  if ((await (await context.remotes()).find(text)) !== undefined)
+    throw noneKept(`To forget the saved remote: sealift remote rm ${shellWord(text)}`);
+  const isForgotten = await (await context.knownServers()).forget(address);
+  if (isForgotten) context.terminal.event('forgotten', { place });
+  await assertTrustedNowhere(context, address);
+  if (!isForgotten) throw noneKept('Look for it with: sealift remote list');
   context.terminal.note(`${place} is trusted no more.`);
   return EXIT.done;
+}
+
+// Their pins stay: without any, a remote would believe whom a CA vouches for.
+async function assertTrustedNowhere(context: RunContext, address: Address): Promise<void> {
+  const names = await remotesTrusting(context, address);
+  if (names.length === 0) return;
+  const place = formatAddress(address);
+  const remotes = `saved remote${names.length > 1 ? 's' : ''} ${names.join(', ')}`;
+  const removals = names.map((name) => `sealift remote rm ${shellWord(name)}`).join('; ');
+  throw new SealiftError('pin-mismatch', `${place} is still trusted by the ${remotes}.`, {
+    hint: `If it has a new key: sealift trust --replace ${shellWord(place)}. To forget ${names.length > 1 ? 'them' : 'it'}: ${removals}`,
+  });
 }
 
 /** Looks at a server without believing it: nothing is sent but the TLS handshake. */
