@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { chmodSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
 import { createServer, type CreateServerOptions } from '../../src/server/create-server.ts';
@@ -77,6 +77,39 @@ describe('what a saved remote says of itself', () => {
     const env = { SEALIFT_CERT: otherCert, SEALIFT_KEY: otherKey };
     expect((await here.run(['ls', 'shown:'], { env })).code).toBe(0);
     expect((await here.run(['ls', 'shown:', '--cert', cert], { env: { SEALIFT_KEY: key } })).code).toBe(0);
+  });
+});
+
+describe('what holds for all is not copied into a saved remote:', () => {
+  const remotes = () => home.read('config/sealift/remotes.toml').toString();
+
+  test('the CA', async () => {
+    const { place } = await serve({ anonymous: 'write', ...(await issueCertificate({ ca: authority })) });
+    const [first, second] = ['first', 'second'].map((name) => home.write(`${name}-ca.pem`, authority.cert));
+    const config = home.write('ca.toml', `ca = "${first}"\n`);
+    const add = ['remote', 'add', 'signed', `sealift://${place}`];
+    expect((await here.run([...add, '--config', config])).code).toBe(0);
+    rmSync(first ?? '');
+    home.write('ca.toml', `ca = "${second}"\n`);
+    expect((await here.run(['ls', '--config', config, 'signed:'])).code).toBe(0);
+    // What is said for the remote is kept with it.
+    expect((await here.run([...add, '--ca', second ?? ''])).code).toBe(0);
+    expect((await here.run(['ls', 'signed:'])).code).toBe(0);
+  });
+
+  test('the client certificate, but whole where half of it is said for the remote', async () => {
+    const { cert, key } = await issueCertificate({});
+    const files = [home.write('whole.pem', cert), home.write('whole.key', key)] as const;
+    const own = certificatePin(new X509Certificate(cert));
+    const users = `[principals.box]\npermissions = ["list"]\npins = ["${own}"]\n`;
+    const { pin, place } = await serve({ usersFile: home.write('whole.toml', users) });
+    const add = ['remote', 'add', 'shown', `sealift://${place}?pin=${pin}`];
+    const env = { SEALIFT_CERT: files[0], SEALIFT_KEY: files[1] };
+    expect((await here.run(add, { env })).code).toBe(0);
+    expect(remotes()).not.toContain('whole');
+    expect((await here.run(['ls', 'shown:'], { env })).code).toBe(0);
+    expect((await here.run([...add, '--cert', files[0]], { env: { SEALIFT_KEY: files[1] } })).code).toBe(0);
+    expect((await here.run(['ls', 'shown:'])).code).toBe(0);
   });
 });
 

@@ -225,9 +225,11 @@ async function keptCertificate(
   }
 }
 
-function filePaths(context: RunContext): Pick<SavedRemote, 'ca' | 'cert' | 'key'> {
-  const { ca, cert, key } = context.settings;
-  const given = Object.entries({ ca, cert, key }).filter(
+// What is said for all servers goes on to hold without a copy, which would outlive its change. A pair is kept whole.
+function filePaths({ settings, isSaid }: RunContext): Pick<SavedRemote, 'ca' | 'cert' | 'key'> {
+  const { ca, cert, key } = settings;
+  const said = { ...(isSaid('ca') ? { ca } : {}), ...(isSaid('cert') || isSaid('key') ? { cert, key } : {}) };
+  const given = Object.entries(said).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   return Object.fromEntries(given.map(([name, path]) => [name, resolve(path)]));
