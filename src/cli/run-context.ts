@@ -158,7 +158,8 @@ export class RunContext implements AsyncDisposable {
       calledBy: this.#calledBy(server, saved, address),
       pins,
       isCaNamed: ca !== undefined,
-      ca: await certificates((ca as string | undefined) ?? saved?.ca),
+      // Where a pin decides, nobody misses a file that is gone.
+      ca: await certificates((ca as string | undefined) ?? (pins.length > 0 ? undefined : saved?.ca)),
       cert: await certificates((cert as string | undefined) ?? saved?.cert),
       key: await pem(keyFile),
       token: (await this.#token()) ?? saved?.token,

@@ -113,6 +113,15 @@ describe('what holds for all is not copied into a saved remote:', () => {
   });
 });
 
+test('the CA of a saved remote is read only where no pin decides', async () => {
+  const { pin, place } = await serve();
+  const gone = `[remote.gone]\naddress = "${place}"\nca = "${home.at('gone.pem')}"\n`;
+  home.write('config/sealift/remotes.toml', `${gone}pins = ["${pin}"]\n`);
+  expect(await here.run(['ls', 'gone:'])).toMatchObject({ code: 0, stderr: '' });
+  home.write('config/sealift/remotes.toml', gone);
+  expect((await here.run(['ls', 'gone:'])).code).toBe(2);
+});
+
 describe('the file of saved remotes', () => {
   const file = 'config/sealift/remotes.toml';
   const saved = '[remote.kept]\naddress = "127.0.0.1:1"\n';
