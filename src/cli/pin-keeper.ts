@@ -7,6 +7,8 @@ import type { RunContext } from './run-context.ts';
 export interface PinKeeper {
   /** All that is trusted. */
   readonly pins: readonly string[];
+  /** Whether they are those of a saved remote, which go before what is said of all servers. */
+  readonly isOfRemote: boolean;
   /** Whether the server is trusted with `pin` wherever it is kept. */
   isKept(pin: string): boolean;
   /** What is trusted where `pin` is not. */
@@ -37,6 +39,7 @@ export async function pinKeeper(
   const all = () => [...(known === undefined ? [] : [known.pinsFor(address)]), ...kept];
   return {
     pins: [...new Set(all().flat())],
+    isOfRemote: named?.pins !== undefined,
     isKept: (pin) => all().every((pins) => pins.includes(pin)),
     pinsBeside: (pin) => [...new Set(all().flatMap((pins) => (pins.includes(pin) ? [] : pins)))],
     keep: async (pin, replace) => {

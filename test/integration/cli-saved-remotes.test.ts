@@ -62,6 +62,25 @@ describe('what a saved remote says of itself', () => {
     expect((await here.run(['run', '--config', config, 'j', '-r'])).code).toBe(6);
   });
 
+  test('of its pins goes before those that hold for all where trust asks for them, too', async () => {
+    const { pin, place } = await serve();
+    expect((await here.run(['remote', 'add', 'looked', `sealift://${place}?pin=${pin}`])).code).toBe(0);
+    const env = other();
+    const trust = (...args: string[]) => here.runJson(['trust', 'looked', ...args], { env });
+    expect(await trust()).toMatchObject({ code: 0, events: [{ pin, added: false }] });
+    // Neither are they kept with it, nor do they answer for the user.
+    expect(await trust('--add')).toMatchObject({ code: 0, events: [{ pin, added: false }] });
+    expect(await trust('--pin', OTHER_PIN)).toMatchObject({ code: 6 });
+    expect(await trust('--add', '--pin', OTHER_PIN)).toMatchObject({ events: [{ pin }, { pin: OTHER_PIN }] });
+    const saved = `[remote.looked]\naddress = "${place}"\npins = ["${OTHER_PIN}"]\n`;
+    home.write('config/sealift/remotes.toml', saved);
+    const replace = ['trust', '--replace', 'looked'];
+    expect((await home.run(replace, { env: { SEALIFT_PIN: pin } })).code).toBe(6);
+    expect((await here.run([...replace, '--pin', pin])).code).toBe(0);
+    // For one that is called by its address they are what is expected.
+    expect((await here.run(['trust', place], { env })).code).toBe(6);
+  });
+
   test('of its client certificate goes before the one that holds for all', async () => {
     const pairs = await Promise.all([issueCertificate({}), issueCertificate({})]);
     const files = pairs.map(({ cert, key }, index) => [

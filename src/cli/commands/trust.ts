@@ -53,13 +53,14 @@ async function look(context: RunContext, options: ConnectOptions, keeper: PinKee
     throw new SealiftError('certificate-untrusted', `${place} presented no certificate.`);
   const pin = certificatePin(certificate);
   const replace = settings['replace'] === true;
+  const announced = announcedPins(context, keeper);
   if (keeper.isKept(pin)) {
     // With --add the key that is named may be one that is to come.
-    if (settings['add'] !== true) isExpected(context, place, pin);
+    if (settings['add'] !== true) isExpected(announced, place, pin);
     if (replace && keeper.pins.length > 1) return keepOnly(context, place, pin, keeper);
     terminal.event('trust', { place, pin, added: false });
     terminal.note(`${place} is trusted already (${pin}).`);
-    return keepAnnounced(context, place, keeper);
+    return keepAnnounced(context, place, announced, keeper);
   }
   for (const line of certificateLines(certificateFacts(certificate, systemClock))) terminal.note(line);
   const others = keeper.pinsBeside(pin);
@@ -73,7 +74,7 @@ async function look(context: RunContext, options: ConnectOptions, keeper: PinKee
       },
     );
   }
-  await confirm(context, { calledBy, place }, pin);
+  if (!isExpected(announced, place, pin)) await confirm(context, { calledBy, place }, pin);
   await keeper.keep(pin, replace);
   tellAdded(context, place, pin);
   return EXIT.done;
@@ -89,10 +90,14 @@ async function keepOnly(context: RunContext, place: string, pin: string, keeper:
 }
 
 /** Keeps keys that the operator has announced, and that a server which is trusted already does not show yet. */
-async function keepAnnounced(context: RunContext, place: string, keeper: PinKeeper): Promise<number> {
-  const { add, pin: announced = [] } = context.settings as { add?: boolean; pin?: string[] };
-  if (add !== true) return EXIT.done;
-  for (const pin of announced.filter((each) => !keeper.isKept(each))) {
+async function keepAnnounced(
+  context: RunContext,
+  place: string,
+  announced: readonly string[] | undefined,
+  keeper: PinKeeper,
+): Promise<number> {
+  if (context.settings['add'] !== true) return EXIT.done;
+  for (const pin of (announced ?? []).filter((each) => !keeper.isKept(each))) {
     await keeper.keep(pin, false);
     tellAdded(context, place, pin);
   }
@@ -150,7 +155,6 @@ async function confirm(
   pin: string,
 ): Promise<void> {
   const { settings, signal } = context;
-  if (isExpected(context, place, pin)) return;
   if (settings['yes'] === true) return;
   if (!process.stdin.isTTY) {
     const how = (['replace', 'add'] as const).filter((name) => settings[name] === true);
@@ -178,10 +182,14 @@ async function confirm(
     throw new SealiftError('certificate-untrusted', `${place} was not trusted.`);
 }
 
-/** Whether this key was named with --pin. Throws `pin-mismatch` if only others were. */
-function isExpected({ settings }: RunContext, place: string, pin: string): boolean {
-  const expected = settings['pin'] as string[] | undefined;
-  if (expected?.includes(pin) !== false) return expected !== undefined;
+/** The keys that --pin names. For a saved remote with pins of its own, those that hold for all servers say nothing. */
+function announcedPins({ settings, isSaid }: RunContext, { isOfRemote }: PinKeeper): string[] | undefined {
+  return isOfRemote && !isSaid('pin') ? undefined : (settings['pin'] as string[] | undefined);
+}
+
+/** Whether this key is among those that were announced. Throws `pin-mismatch` if only others are. */
+function isExpected(announced: readonly string[] | undefined, place: string, pin: string): boolean {
+  if (announced?.includes(pin) !== false) return announced !== undefined;
   throw new SealiftError('pin-mismatch', `${place} shows the key ${pin}, not the one that was expected.`, {
     hint: 'Ask its operator which one is right; --add accepts one that a server which is trusted will show later.',
   });
