@@ -95,15 +95,22 @@ export async function ask<T>(
       },
     },
     async () => abortable(question(await connector.use(signal)), signal),
-  ).catch((error: unknown) => {
-    throw withPortHint(place, error);
+  ).catch(async (error: unknown) => {
+    throw await withPortHint(context, place, error);
   });
 }
 
 // What follows a host is a path, as for scp, and whoever meant a port does not see why nothing is there.
-function withPortHint({ server, path }: RemotePlace, error: unknown): unknown {
+async function withPortHint(
+  context: RunContext,
+  { server, path }: RemotePlace,
+  error: unknown,
+): Promise<unknown> {
+  if (!('name' in server) || !isSealiftError(error, 'not-found')) return error;
   const [, port, rest = ''] = /^(\d{1,5})(?:\/(.*))?$/s.exec(path) ?? [];
-  if (!('name' in server) || port === undefined || !isSealiftError(error, 'not-found')) return error;
+  if (port === undefined || Number(port) === 0 || Number(port) > 65_535) return error;
+  // A saved remote has its port.
+  if ((await (await context.remotes()).find(server.name)) !== undefined) return error;
   const root = serverRoot({ host: server.name, port: Number(port) });
   const hint = `If ${port} is a port, write ${shellWord(`${root}${rest}`)}`;
   return new SealiftError(error.code, error.message, { cause: error, details: error.details, hint });

@@ -256,6 +256,17 @@ test('a port that was taken for a path is told how it is written', async () => {
   }
 });
 
+test.each(['saved:2024', '127.0.0.1:0', '127.0.0.1:65536/report'])(
+  'what can be no port is told nothing of one: %s',
+  async (place) => {
+    const url = `sealift://127.0.0.1:${server.port}?pin=${server.pin}`;
+    expect((await here.run(['remote', 'add', 'saved', url])).code).toBe(0);
+    const { code, events: told } = await here.runJson(['ls', '--port', `${server.port}`, place]);
+    expect({ code, type: told[0]?.['type'] }).toEqual({ code: 4, type: 'error' });
+    expect(told[0]).not.toHaveProperty('hint');
+  },
+);
+
 describe('completion', () => {
   test.each(['bash', 'zsh'])('for %s knows every command and its options', async (shell) => {
     const { code, stdout } = await here.run(['completion', shell]);
