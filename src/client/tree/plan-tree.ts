@@ -85,10 +85,8 @@ async function syncActions(
       if (options.deleteExcluded || !filter.protects(path, true)) found.push(refusal(path, error));
   const refused = found.filter((action) => action.kind === 'refuse');
   const isRefused = refused.length > 0;
-  // What the source has below, nobody knows; but a name that no path can say hides no other.
-  const unseenAtSource = new Map(
-    refused.filter(({ error }) => error.code !== 'bad-name').map(({ entry, error }) => [entry.path, error]),
-  );
+  // What the source has below, nobody knows.
+  const unseenAtSource = new Map(refused.map(({ entry, error }) => [entry.path, error]));
   // What the source cannot have there, as the backup of earlier runs, is not its to remove; nor what it has in another
   // spelling, which the target takes for the same: it would be what was just sent.
   const protects: TreeFilter['protects'] = (path, isDirectory) =>

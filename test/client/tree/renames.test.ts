@@ -91,16 +91,19 @@ describe('a file of another name', () => {
 });
 
 test.each([
-  ['a directory', 'd', ['file new', 'directory d']],
-  ['a directory above', '', ['file new', 'directory d']],
-  ['the file itself', 'd/e/f', ['file new', 'directory d']],
-  ['something else', 'other', ['move new', 'directory d']],
-])(
+  ['a directory', 'd', 'local-file', ['file new', 'directory d']],
+  ['a directory above', '', 'local-file', ['file new', 'directory d']],
+  ['the file itself', 'd/e/f', 'local-file', ['file new', 'directory d']],
+  ['something else', 'other', 'local-file', ['move new', 'directory d']],
+  // A server tells of the directory where it may not look at a name in it.
+  ['a name in a directory', 'd', 'bad-name', ['file new', 'directory d']],
+  ['a name that no path can say', 'd/\ufffd', 'bad-name', ['move new', 'directory d']],
+] as const)(
   'is not taken from where the source may still have it, since %s cannot be read',
-  async (_, path, expected) => {
+  async (_, path, code, expected) => {
     const source = [TOP, directory('d', { mtimeMs: 2_000 }), file('new')];
     const direction = new MemoryDirection(source, [TOP, directory('d'), directory('d/e'), file('d/e/f')]);
-    direction.problems = [[path, 'local-file']];
+    direction.problems = [[path, code]];
     const actions = await planSync(direction, { ...PLAN, rules: SYNC, detectRenames: true });
     expect(kinds(actions.filter(isChange)).sort()).toEqual(expected.toSorted());
   },

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod } from 'node:fs/promises';
+import { chmod, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
@@ -15,7 +15,7 @@ import type { Entry, ListOptions, Store } from '../../../src/storage/store.ts';
 import { certificatePin } from '../../../src/trust/pins.ts';
 import { loopbackCertificate } from '../../support/certificates.ts';
 import { FaultyFiles } from '../../support/faulty-files.ts';
-import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
+import { contentsAt, LONG_AGO, plantTree, type Planted } from '../../support/planted-tree.ts';
 import { startTestServer, temporaryDirectory, tokenOf } from '../../support/test-server.ts';
 import { useNobodysRights } from '../../storage/fs/nobodys-rights.ts';
 import { AT_ONCE, connectorTo } from '../setting.ts';
@@ -133,6 +133,24 @@ test.each([
     expect(await contentsAt(root)).toEqual({ ...before, 'd/e/new': 'new' });
   },
 );
+
+test('nothing is moved out of it either', async () => {
+  const served = await temporaryDirectory();
+  const moved = { content: 'x', mtimeMs: LONG_AGO };
+  await plantTree(join(served, 'tree'), { 'd/mount/x': moved, 'old/z': { ...moved, content: 'z' } });
+  const files = new FaultyFiles();
+  const store = await FileStore.open({ root: served, files });
+  onTestFinished(() => store[Symbol.asyncDispose]());
+  const { root, direction } = await fetchingFrom(store);
+  await copy(direction(), { rules: SYNC });
+  await rename(join(served, 'tree/old'), join(served, 'tree/new'));
+  await plantTree(join(served, 'tree'), { y: moved });
+  files.heal((each) => (each.name === 'lstat' && each.path.endsWith('/d/mount') ? 'EACCES' : undefined));
+  const { told } = await copy(direction(), { rules: SYNC, plan: { detectRenames: true } });
+  expect(told.failed).toEqual({ d: 'bad-name' });
+  expect(told.done.filter((done) => done.startsWith('move'))).toEqual(['move new/z']);
+  expect(await contentsAt(root)).toMatchObject({ 'd/mount/x': 'x', y: 'x', 'new/z': 'z' });
+});
 
 test('one that is empty is none', async () => {
   const { root, direction } = await startStore();
