@@ -42,10 +42,11 @@ export function forgettingBegun(
       await job.run(tally, display);
       isComplete = tally.failed === failed;
     } finally {
-      if (isComplete || (isNewName && !(await mayStand(context, places)))) {
-        const { keys, name } = await memoryOf(context, places);
+      const { keys, name } = await memoryOf(context, places);
+      // Only of a tree that is remembered it is of interest whether it stands.
+      const isNoted = async () => (await keys.find(name).catch(() => undefined)) !== undefined;
+      if (isComplete || (isNewName && (await isNoted()) && !(await mayStand(context, places))))
         await keys.done(name).catch(() => undefined);
-      }
     }
   };
   return { ...job, run };
@@ -58,7 +59,7 @@ async function mayStand(
 ): Promise<boolean> {
   if (!isSending) return exists(local);
   try {
-    await (await connector.use(signal)).stat(remote);
+    await (await connector.use(signal)).stat(remote, { signal });
     return true;
   } catch (error) {
     return !isSealiftError(error, 'not-found', 'not-directory');

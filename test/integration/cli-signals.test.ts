@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { statePaths } from '../../src/server/state-paths.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import type { RunningProcess } from '../support/running-process.ts';
+import { startScriptedServer, type ScriptedRequest } from '../support/scripted-server.ts';
 
 const MIB = 2 ** 20;
 const home = new CliHome();
@@ -78,6 +79,53 @@ test('a client whose server stops to answer ends at once when told to', async ()
   const get = await endlessGet();
   server.process.child.kill('SIGSTOP');
   expect(await get.kill('SIGINT')).toMatchObject({ code: 130, signal: null, stderr: '' });
+});
+
+describe('a client of whom the server leaves a question open', () => {
+  const TOO_FEW_RIGHTS = { status: 'error', code: 'forbidden', message: 'You may not.', retryable: false };
+
+  /** Answers the first questions that what stands is gone, and then leaves one open. */
+  async function silentServer(answered: number, code = 'not-found') {
+    const open = Promise.withResolvers<void>();
+    let asked = 0;
+    const stat = ({ answer }: ScriptedRequest) => {
+      if ((asked += 1) > answered) return open.resolve();
+      // The first is what the target is.
+      const says = asked === 1 ? 'not-found' : code;
+      return answer({ status: 'error', code: says, message: 'Nothing is there.', retryable: false });
+    };
+    const refuse = ({ answer }: ScriptedRequest) => answer(TOO_FEW_RIGHTS);
+    const { address, pin } = await startScriptedServer({ stat, mkdir: refuse, put: refuse });
+    const place = `127.0.0.1:${(address as { port: number }).port}`;
+    home.trust(place, pin);
+    return { place: (path: string) => `sealift://${place}/${path}`, isOpen: open.promise };
+  }
+
+  test.each([
+    ['--dry-run', 'new'],
+    ['--update', 'old'],
+  ])('in get %s ends at once when told to', async (option, target) => {
+    home.write('work/old', 'x');
+    const { place, isOpen } = await silentServer(0);
+    const get = home.start(['get', option, place('file'), target]);
+    await isOpen;
+    expect(await get.kill('SIGINT')).toMatchObject({ code: 130, signal: null });
+  });
+
+  test('after a tree failed ends at once when told to', async () => {
+    home.write('work/tree/file', 'x');
+    const { place, isOpen } = await silentServer(2);
+    const put = home.start(['put', '-r', '--retry', '0', 'tree', place('new')]);
+    await isOpen;
+    expect(await put.kill('SIGINT')).toMatchObject({ code: 130, signal: null });
+  });
+
+  test('is not asked whether a tree stands of which nothing was begun', async () => {
+    home.write('work/tree/file', 'x');
+    const { place } = await silentServer(2, 'quota-exceeded');
+    const { code, stdout } = await home.run(['put', '-r', '--json', '--retry', '0', 'tree', place('new')]);
+    expect([code, stdout]).toEqual([11, expect.stringContaining('quota-exceeded')]);
+  });
 });
 
 test.each([

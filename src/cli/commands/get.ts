@@ -254,11 +254,11 @@ function remoteName(connector: Connector, { path, version }: Source): string {
 }
 
 async function planned(
-  context: RunContext,
+  { signal }: RunContext,
   connector: Connector,
   { path, version }: Source,
 ): Promise<Planned> {
-  const { type, size } = await (await connector.use(context.signal)).stat(path, { version });
+  const { type, size } = await (await connector.use(signal)).stat(path, { version, signal });
   if (type === 'directory') throw new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
   return { plannedBytes: size };
 }
@@ -271,14 +271,14 @@ function outcomeOf(
 }
 
 async function isNewerHere(
-  context: RunContext,
+  { signal }: RunContext,
   connector: Connector,
   { path, version }: Source,
   target: string,
 ): Promise<boolean> {
   const here = await stat(target, { bigint: true }).catch(() => undefined);
   if (here === undefined) return false;
-  const there = await (await connector.use(context.signal)).stat(path, { version });
+  const there = await (await connector.use(signal)).stat(path, { version, signal });
   return floorMilliseconds(here.mtimeNs) > there.mtimeMs;
 }
 
