@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 
 /**
  * Serves a file system in memory at the path that is given, by FUSE (Linux, include/uapi/linux/fuse.h), until standard
- * input ends. It keeps names as they were first spelt, less dots and spaces at the end, and finds them in any case.
+ * input ends. It keeps names as they were first spelt, and finds them in any case. Before the path is said whether it is
+ * to `keep` dots and spaces at the end of names, or to `drop` them.
  */
 
 /** A file or a directory. */
@@ -19,7 +20,7 @@ interface Node {
   children: Map<string, { name: string; node: Node }> | undefined;
 }
 
-const [path = ''] = process.argv.slice(2);
+const [ends, path = ''] = process.argv.slice(2);
 const DIRECTORY = 0o040000;
 const FILE = 0o100000;
 const MAX_WRITE = 131_072;
@@ -229,7 +230,7 @@ function resize(changed: Node, size: number): void {
 }
 
 function kept(name: string): string {
-  return name.replace(/[. ]+$/, '');
+  return ends === 'keep' ? name : name.replace(/[. ]+$/, '');
 }
 
 function folded(name: string): string {

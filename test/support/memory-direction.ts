@@ -25,7 +25,7 @@ export class MemoryDirection implements TreeDirection {
   readonly calls: string[] = [];
   /** Before each call that changes something; a step such as `send a`. */
   before: (step: string) => Promise<void> | void = () => undefined;
-  folding: NameFolding = { case: false, forms: false };
+  folding: NameFolding = { case: false, forms: false, ends: false };
   /** To how many milliseconds the target keeps times. */
   grainMs = 1;
   problems: [path: string, code: ErrorCode][] = [];

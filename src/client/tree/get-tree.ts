@@ -13,7 +13,7 @@ import { download } from '../download.ts';
 import type { Completion } from '../local-publish.ts';
 import { retrying, type TransferOptions } from '../transfer-options.ts';
 import type { SendAction } from './action.ts';
-import { distinguishesCase } from './case-probe.ts';
+import { localNameFolding } from './case-probe.ts';
 import { localDigest, remoteDigest } from './content-digest.ts';
 import {
   backupNames,
@@ -146,11 +146,8 @@ export class GetTree implements TreeDirection {
     return (await localDigest(this.#target.file(targetPath), there.algorithm, signal)) === there.digest;
   }
 
-  // Where case makes no difference, as on a Mac, the form of accents makes none.
-  async nameFolding(): Promise<NameFolding> {
-    const mayWrite = this.#options.isDryRun !== true;
-    const isFolding = !(await distinguishesCase(this.#target.root, { mayWrite }));
-    return { case: isFolding, forms: isFolding };
+  nameFolding(): Promise<NameFolding> {
+    return localNameFolding(this.#target.root, { mayWrite: this.#options.isDryRun !== true });
   }
 
   nameProblem(path: string): SealiftError | undefined {

@@ -213,7 +213,7 @@ class Source {
   async *#entries(): AsyncGenerator<TreeEntry[]> {
     const { filter, signal, rules } = this.#options;
     const folding = await this.#direction.nameFolding();
-    const clashes = folding.case || folding.forms ? new NameClashes(folding) : undefined;
+    const clashes = folding.case || folding.forms || folding.ends ? new NameClashes(folding) : undefined;
     this.#names = clashes;
     const scan = this.#direction.scanSource({
       filter,

@@ -98,12 +98,12 @@ export class PutTree implements TreeDirection {
   }
 
   nameFolding(): Promise<NameFolding> {
-    return this.#ask(({ hello: { features } }) =>
-      Promise.resolve({
-        case: features.includes('case-insensitive'),
-        forms: features.includes('normalization-insensitive'),
-      }),
-    );
+    return this.#ask(({ hello: { features } }) => {
+      const isFolding = features.includes('case-insensitive');
+      const forms = features.includes('normalization-insensitive');
+      // Of the ends of names no server tells: they are taken for dropped where that is likely.
+      return Promise.resolve({ case: isFolding, forms, ends: isFolding });
+    });
   }
 
   // The grammar of paths was looked at when the tree was: the server takes all other names.

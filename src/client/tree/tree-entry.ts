@@ -58,10 +58,12 @@ export function nearest<T>(path: string, at: ReadonlyMap<string, T>): T | undefi
 
 /** In what names may differ that a file system takes for the same. */
 export interface NameFolding {
-  /** The case of letters. Where it makes no difference, dots and spaces at the end of a name are taken to make none, as with FAT. */
+  /** The case of letters. */
   case: boolean;
   /** Whether an accent is written with its letter or behind it (Unicode normalization forms). */
   forms: boolean;
+  /** Dots and spaces at the end of a name: FAT, exFAT and SMB may leave them out of the names that they keep. */
+  ends: boolean;
 }
 
 /** Finds names that a file system could not hold beside each other. */
@@ -89,8 +91,8 @@ export class NameClashes {
 
   #folded(path: string): string {
     const formed = this.#folding.forms ? path.normalize('NFC') : path;
-    // FAT, exFAT and SMB leave them out of the names that they keep.
-    return this.#folding.case ? formed.toLowerCase().replace(/[. ]+(?=\/|$)/g, '') : formed;
+    const cased = this.#folding.case ? formed.toLowerCase() : formed;
+    return this.#folding.ends ? cased.replace(/[. ]+(?=\/|$)/g, '') : cased;
   }
 }
 

@@ -172,7 +172,7 @@ describe('safety rails', () => {
       file('etc'),
     ];
     const direction = new MemoryDirection(source, target);
-    direction.folding = { case: true, forms: true };
+    direction.folding = { case: true, forms: true, ends: true };
     const actions = await planSync(direction, { ...PLAN, rules: SYNC });
     expect(kinds(actions.filter(({ kind }) => kind === 'delete'))).toEqual(['delete Docs/gone']);
   });
@@ -199,7 +199,7 @@ describe('what was asked for by name', () => {
 test('names that the target takes for the same are refused, with all in them', async () => {
   const source = [TOP, directory('A'), file('A/x'), directory('a'), file('a/y'), file('b')];
   const direction = new MemoryDirection(source, []);
-  direction.folding = { case: true, forms: false };
+  direction.folding = { case: true, forms: false, ends: true };
   const actions = await planSync(direction, { ...PLAN, rules: SYNC });
   const expected = ['directory ', 'directory A', 'file A/x', 'file b', 'refuse a', 'refuse a/y'];
   expect(kinds(actions).sort()).toEqual(expected);

@@ -7,11 +7,12 @@ import { failureOf } from '../../support/failure.ts';
 import { thrownBy } from '../../thrown.ts';
 
 describe('names that a target cannot tell apart', () => {
-  const CASE: NameFolding = { case: true, forms: false };
-  const FORMS: NameFolding = { case: false, forms: true };
+  const CASE: NameFolding = { case: true, forms: false, ends: false };
+  const FORMS: NameFolding = { case: false, forms: true, ends: false };
+  const FAT: NameFolding = { case: true, forms: true, ends: true };
 
   test.each<[paths: string[], folding: NameFolding, clash: string | undefined]>([
-    [['a', 'b', 'a/b', 'b/a'], { case: true, forms: true }, undefined],
+    [['a', 'b', 'a/b', 'b/a'], FAT, undefined],
     [['a', 'A'], CASE, '"A" and "a" are the same name .* \\("A" at position 0\\)'],
     [['dir/Straße', 'dir/STRASSE'], CASE, undefined],
     [['dir/Ärger', 'dir/ärger'], CASE, '"dir/ärger" and .* \\("ä" at position 4\\)'],
@@ -22,10 +23,11 @@ describe('names that a target cannot tell apart', () => {
     [['Dir/a', 'dir/b'], CASE, '"dir" and "Dir"'],
     [['x', 'X/y/z'], CASE, '"X" and "x"'],
     // What stands at the end of a name and is not kept.
-    [['etc', 'etc.'], CASE, '"etc\\." and "etc" .* \\("\\." at position 3\\)'],
-    [['etc. ', 'etc'], CASE, '"etc" and "etc\\. " .* \\("\\." at position 3\\)'],
-    [['d ./x', 'D/y'], CASE, '"D" and "d \\."'],
-    [['a.b', 'a b', '.ab', ' ab'], CASE, undefined],
+    [['etc', 'etc.'], FAT, '"etc\\." and "etc" .* \\("\\." at position 3\\)'],
+    [['etc. ', 'etc'], FAT, '"etc" and "etc\\. " .* \\("\\." at position 3\\)'],
+    [['d ./x', 'D/y'], FAT, '"D" and "d \\."'],
+    [['a.b', 'a b', '.ab', ' ab'], FAT, undefined],
+    [['etc', 'etc.', 'etc '], CASE, undefined],
     [['etc', 'etc.'], FORMS, undefined],
   ])('%j', (paths, folding, clash) => {
     const clashes = new NameClashes(folding);
