@@ -1,6 +1,6 @@
 import { formatAddress, parseAddress, type Address } from '../transport/address.ts';
 import type { ServerText } from './places.ts';
-import type { SavedServer } from './remotes.ts';
+import { serversOf, type SavedServer } from './remotes.ts';
 import type { RunContext } from './run-context.ts';
 
 /** Keeps the pins of a server wherever there are some: among the known servers, and with saved remotes. */
@@ -55,9 +55,7 @@ export async function remotesTrusting(context: RunContext, address: Address): Pr
   const place = formatAddress(address);
   const remotes = [...(await (await context.remotes()).all())];
   const isTrusted = (server: SavedServer) => (server.pins ?? []).length > 0 && isAt(server, place);
-  return remotes.flatMap(([name, remote]) =>
-    [remote, ...(remote.also ?? [])].some(isTrusted) ? [name] : [],
-  );
+  return remotes.flatMap(([name, remote]) => (serversOf(remote).some(isTrusted) ? [name] : []));
 }
 
 function isAt({ address }: SavedServer, place: string): boolean {

@@ -165,7 +165,8 @@ function pinnedServers(
   return servers.filter((server) => server.pins !== undefined) as (SavedServer & { pins: string[] })[];
 }
 
-function serversOf(remote: SavedRemote): SavedServer[] {
+/** All servers of a remote, the first one first. */
+export function serversOf(remote: SavedRemote): SavedServer[] {
   return [remote, ...(remote.also ?? [])];
 }
 

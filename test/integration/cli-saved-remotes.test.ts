@@ -1,18 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { createServer, type CreateServerOptions } from '../../src/server/create-server.ts';
+import type { CreateServerOptions } from '../../src/server/create-server.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { inThisProcess } from '../cli/run-here.ts';
 import { issueAuthority, issueCertificate, type Pair } from '../support/certificates.ts';
 import { CliHome } from '../support/cli.ts';
+import { serveHere } from '../support/server-here.ts';
 
 const OTHER_PIN = `sha256//${'A'.repeat(43)}=`;
 const home = new CliHome();
 /** For what needs no process. */
 const here = inThisProcess(home);
-let servers = 0;
 let authority: Pair;
 let ca: string;
 
@@ -22,13 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => home.close());
 
-/** A server of this process, its pin, and where it is. */
-async function serve(options: Partial<CreateServerOptions> = { anonymous: 'write' }) {
-  const root = home.at('served', `${(servers += 1)}`);
-  const server = await createServer({ root, host: '127.0.0.1', port: 0, ...options });
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  const { port } = server.address as { port: number };
-  return { pin: server.pin, port, place: `127.0.0.1:${port}` };
+function serve(options: Partial<CreateServerOptions> = { anonymous: 'write' }) {
+  return serveHere(home, options);
 }
 
 describe('what a saved remote says of itself', () => {

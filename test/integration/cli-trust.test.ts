@@ -2,7 +2,6 @@ import { createServer as createPlainServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { createServer } from '../../src/server/create-server.ts';
 import {
   issueAuthority,
   issueCertificate,
@@ -11,13 +10,13 @@ import {
 } from '../support/certificates.ts';
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome } from '../support/cli.ts';
+import { serveHere } from '../support/server-here.ts';
 
 const HOUR_MS = 3_600_000;
 const OTHER_PIN = `sha256//${'A'.repeat(43)}=`;
 const home = new CliHome();
 /** For what needs no process. */
 const here = inThisProcess(home);
-let servers = 0;
 let authority: Pair;
 let ca: string;
 
@@ -27,18 +26,9 @@ beforeAll(async () => {
 });
 afterAll(() => home.close());
 
-/** A server of this process that anybody may write to, its pin, and where it is. */
+/** A server that anybody may write to. */
 async function serve(certificate: CertificateRequest) {
-  const server = await createServer({
-    root: home.at('served', `${(servers += 1)}`),
-    host: '127.0.0.1',
-    port: 0,
-    anonymous: 'write',
-    ...(await issueCertificate(certificate)),
-  });
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  const { port } = server.address as { port: number };
-  return { pin: server.pin, port, place: `127.0.0.1:${port}`, url: `sealift://127.0.0.1:${port}/` };
+  return serveHere(home, { anonymous: 'write', ...(await issueCertificate(certificate)) });
 }
 
 describe('exit code 6, the reason, the remedy, and nothing sent', () => {
@@ -88,14 +78,14 @@ describe('exit code 6, the reason, the remedy, and nothing sent', () => {
       /pin-mismatch: .* presented another key \(sha256.* if the key is really new: sealift trust --replace 127/,
     ],
   ])('%s', async (_, certificate, flags, message) => {
-    const { url } = await serve(certificate());
+    const { root, url } = await serve(certificate());
     const source = home.write('secret', 'secret');
     const { code, stdout, stderr } = await here.run(['put', ...flags(), source, `${url}sent`]);
     expect({ code, stdout }).toEqual({ code: 6, stdout: '' });
     expect(stderr).toMatch(message);
     // At once: no retry can mend it.
     expect(stderr.trim().split('\n')).toHaveLength(1);
-    expect(readdirSync(home.at('served', `${servers}`))).toEqual(['.sealift']);
+    expect(readdirSync(root)).toEqual(['.sealift']);
   });
 
   test('somebody who speaks no TLS', async () => {
