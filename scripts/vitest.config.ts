@@ -62,6 +62,8 @@ export default defineConfig({
     execArgv: COLLECTION,
     testTimeout: isLongRun ? 6 * 3_600_000 : 60_000,
     hookTimeout: 30_000,
+    // Its default, one second, is lost to others on a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     reporters: ['default', resolve('scripts/case-counts.ts'), ...(ci ? [report] : [])],
     // What is measured runs as the program does, by Node's own type stripping: what was counted in a test and in a
     // process that it started can only be added up if both ran the same text.
