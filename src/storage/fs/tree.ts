@@ -1,5 +1,5 @@
 import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
-import { baseName, components, parentPath } from '../../transfer/remote-path.ts';
+import { baseName, components, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
@@ -179,11 +179,11 @@ export class Tree {
 
   /** Syncs the directories on the way to each of `paths`, each once; one that is gone is passed over. */
   async syncAbove(paths: readonly string[]): Promise<void> {
-    const directories = new Set<string>();
-    for (const path of paths)
-      for (let above = path; above !== '';) directories.add((above = parentPath(above)));
-    await concurrently([...directories], SYNCED_AT_ONCE, (path) =>
-      this.inside(path, (directory) => directory.sync()).catch(passOverGone),
+    const ways = new Set(paths.filter((path) => path !== '').map(parentPath));
+    if (ways.size > 0) await explaining('', () => this.#root.sync());
+    const begun = new Set<string>();
+    await concurrently([...ways], SYNCED_AT_ONCE, (way) =>
+      explaining(way, () => this.#syncWay(way, begun)).catch(passOverGone),
     );
   }
 
@@ -201,6 +201,24 @@ export class Tree {
     if (directory === this.#root) return;
     this.#device ??= await this.#root.device();
     if ((await directory.device()) !== this.#device) throw otherFileSystem(path);
+  }
+
+  /** Syncs the directories on the way to `path`, and that itself, but for those in `begun`. Goes down once: there may be two thousand of them. */
+  async #syncWay(path: string, begun: Set<string>): Promise<void> {
+    let [directory, at] = [await this.hold(''), ''];
+    try {
+      for (const name of components(path)) {
+        const above = directory;
+        directory = await above.enter(name);
+        await above.close();
+        at = joinPath(at, name);
+        if (begun.has(at)) continue;
+        begun.add(at);
+        await directory.sync();
+      }
+    } finally {
+      await directory.close();
+    }
   }
 
   async #inDirectory<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {

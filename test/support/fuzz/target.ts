@@ -46,7 +46,11 @@ export async function fuzz<S extends Script<unknown>>(
         const roundSeed = (seed + rounds) >>> 0;
         const script = target.invent(seededRandom(roundSeed));
         const harm = await harmOf(target, script);
-        if (harm !== undefined) throw await found(start, script, { harm, target, again: command(roundSeed) });
+        if (harm !== undefined) {
+          // The search for the smallest may take longer than whoever waits for it.
+          console.error(`The round of the seed ${roundSeed} did harm: ${harm.message}`);
+          throw await found(start, script, { harm, target, again: command(roundSeed) });
+        }
         rounds += 1;
       }
     } finally {

@@ -1,0 +1,47 @@
+import { expect, onTestFinished, test } from 'vitest';
+
+import { FileStore } from '../../../src/storage/fs/fs-store.ts';
+import { putText } from '../../contract/store/samples.ts';
+import { FaultyFiles } from '../../support/faulty-files.ts';
+import { temporaryRoot } from '../temporary-root.ts';
+
+const DEEP = 400;
+
+async function storeOfCountedCalls() {
+  const [root, files] = [temporaryRoot(), new FaultyFiles()];
+  const store = await FileStore.open({ root: root.path, files });
+  onTestFinished(async () => {
+    await store[Symbol.asyncDispose]();
+    root.remove();
+  });
+  const counted = (name: string) => files.calls.filter((call) => call.name === name).length;
+  return { store, files, counted };
+}
+
+test('a sync enters each directory on a long way a few times, and syncs it once', async () => {
+  const { store, files, counted } = await storeOfCountedCalls();
+  const directory = 'd/'.repeat(DEEP);
+  for (const name of ['one', 'two']) await putText(store, `${directory}${name}`, '');
+  files.heal();
+  await store.sync([`${directory}one`, `${directory}two`]);
+  // Those on the way with the root, and the two files.
+  expect(counted('file.sync')).toBe(DEEP + 1 + 2);
+  expect(counted('open')).toBeLessThan(4 * DEEP);
+  expect(files.openCount).toBe(await openWithoutWork());
+});
+
+test('a way that ends where something was removed is synced as far as it leads', async () => {
+  const { store, files, counted } = await storeOfCountedCalls();
+  await putText(store, 'stays/goes/file', '');
+  await putText(store, 'stays/other', '');
+  await store.remove('stays/goes', { recursive: true });
+  files.heal();
+  await store.sync(['stays/goes/file', 'stays/other']);
+  // The root, the directory that stays, and the file in it.
+  expect(counted('file.sync')).toBe(3);
+});
+
+/** Handles of a store that does nothing. */
+async function openWithoutWork(): Promise<number> {
+  return (await storeOfCountedCalls()).files.openCount;
+}
