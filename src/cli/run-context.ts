@@ -162,7 +162,7 @@ export class RunContext implements AsyncDisposable {
       ca: await certificates((ca as string | undefined) ?? (pins.length > 0 ? undefined : saved?.ca)),
       cert: await certificates((cert as string | undefined) ?? saved?.cert),
       key: await pem(keyFile),
-      token: (await this.#token()) ?? saved?.token,
+      token: await this.#token(saved),
       insecure: insecure === true,
       compress: compress === true,
       connectTimeoutMs: connectTimeout as number,
@@ -214,14 +214,16 @@ export class RunContext implements AsyncDisposable {
     return 'path' in address || port === undefined ? address : { ...address, port };
   }
 
-  async #token(): Promise<string | undefined> {
-    const { tokenFile } = this.settings;
+  async #token(saved: SavedServer | undefined): Promise<string | undefined> {
+    const { tokenFile } = this.#settingsBeside(saved, ['token'], ['tokenFile']);
     if (typeof tokenFile === 'string') {
       await assertPrivate(tokenFile, 'token file');
       const token = (await readText(tokenFile)).trim();
       if (token === '') throw new SealiftError('bad-configuration', `The token file ${tokenFile} is empty.`);
       return token;
     }
+    // Another server's must not be told to this one.
+    if (saved?.token !== undefined) return saved.token;
     const exported = process.env['SEALIFT_TOKEN'];
     return exported === '' ? undefined : exported;
   }

@@ -8,6 +8,7 @@ import { inThisProcess } from '../cli/run-here.ts';
 import { issueAuthority, issueCertificate, type Pair } from '../support/certificates.ts';
 import { CliHome } from '../support/cli.ts';
 import { serveHere } from '../support/server-here.ts';
+import { tokenOf, usersToml } from '../support/test-server.ts';
 
 const OTHER_PIN = `sha256//${'A'.repeat(43)}=`;
 const home = new CliHome();
@@ -74,6 +75,20 @@ describe('what a saved remote says of itself', () => {
     expect((await here.run([...replace, '--pin', pin])).code).toBe(0);
     // For one that is called by its address they are what is expected.
     expect((await here.run(['trust', place], { env })).code).toBe(6);
+  });
+
+  test('of its token goes before those that hold for all, which are told to others', async () => {
+    const usersFile = home.write('tokens.toml', usersToml({ one: {}, two: {} }));
+    const { pin, place } = await serve({ usersFile });
+    const remote = `address = "${place}"\npins = ["${pin}"]\n`;
+    const text = `[remote.kept]\n${remote}token = "${tokenOf('one')}"\n[remote.bare]\n${remote}`;
+    chmodSync(home.write('config/sealift/remotes.toml', text), 0o600);
+    const wrong = home.write('wrong.token', 'wrong-and-secret');
+    chmodSync(wrong, 0o600);
+    for (const env of [{ SEALIFT_TOKEN: 'wrong-and-secret' }, { SEALIFT_TOKEN_FILE: wrong }])
+      expect(await here.run(['ls', 'kept:'], { env })).toMatchObject({ code: 0, stderr: '' });
+    expect((await here.run(['ls', '--token-file', wrong, 'kept:'])).code).toBe(5);
+    expect((await here.run(['ls', 'bare:'], { env: { SEALIFT_TOKEN: tokenOf('two') } })).code).toBe(0);
   });
 
   test('of its client certificate goes before the one that holds for all', async () => {
