@@ -1,5 +1,4 @@
 import { SealiftError } from '../errors.ts';
-import { DEFAULT_PORT } from '../protocol/limits.ts';
 import { checkPath } from '../transfer/remote-path.ts';
 import type { Address } from '../transport/address.ts';
 
@@ -112,8 +111,8 @@ function unbracketed(host: string): string {
   return host.startsWith('[') ? host.slice(1, -1) : host;
 }
 
-function portOf(text: string | undefined): number {
-  const port = text === undefined ? DEFAULT_PORT : Number(text);
+function portOf(text: string): number {
+  const port = Number(text);
   if (port >= 1 && port <= 65_535) return port;
-  throw new SealiftError('usage', `${text ?? ''} is no port: 1 to 65535.`);
+  throw new SealiftError('usage', `${text} is no port: 1 to 65535.`);
 }
