@@ -22,10 +22,6 @@ interface NoBar {
   isIdle: true;
 }
 
-interface Slot {
-  bar: SingleBar;
-}
-
 /** One line that shows how far something is. */
 export interface ProgressBar {
   update(state: Partial<BarState>): void;
@@ -35,7 +31,7 @@ export interface ProgressBar {
 /** Bars one below the other, at the bottom of a terminal. The line of one that is over is empty until another needs it: lines that come and go would leave their traces. */
 export class ProgressBars {
   readonly #bars: MultiBar;
-  readonly #idle: Slot[] = [];
+  readonly #idle: SingleBar[] = [];
 
   constructor() {
     this.#bars = new MultiBar({
@@ -50,7 +46,7 @@ export class ProgressBars {
 
   /** A bar in the first line that is free. */
   add(name: string): ProgressBar {
-    const { bar } = this.#idle.shift() ?? { bar: this.#bars.create(1, 0, { isIdle: true }) };
+    const bar = this.#idle.shift() ?? this.#bars.create(1, 0, { isIdle: true });
     const state: BarState = {
       name: printable(name),
       doneBytes: 0,
@@ -63,7 +59,7 @@ export class ProgressBars {
       update: (change) => bar.update(0, Object.assign(state, change)),
       remove: () => {
         bar.update(0, { isIdle: true });
-        this.#idle.push({ bar });
+        this.#idle.push(bar);
       },
     };
   }
