@@ -28,10 +28,9 @@ export class Connector implements AsyncDisposable {
   /** The one that let us in. */
   #chosen: ConnectOptions | undefined;
   #client: Promise<Client> | undefined;
-  /** The same, once it is there. */
+  /** The last one that came about. */
   #present: Client | undefined;
   #hasConnected = false;
-  #peer: Peer | undefined;
   #waiting = 0;
   #connecting = new AbortController();
   /** @internal Room for blocks that are read and not held yet; one unit a block. */
@@ -51,7 +50,7 @@ export class Connector implements AsyncDisposable {
 
   /** The server of the last connection on which the hello was finished. */
   get peer(): Peer | undefined {
-    return this.#peer;
+    return this.#present?.peer;
   }
 
   /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`. */
@@ -98,7 +97,6 @@ export class Connector implements AsyncDisposable {
     this.#connecting = new AbortController();
     this.#client = this.#connect(anySignal(this.#connecting.signal, signal));
     const client = await this.#client;
-    this.#peer = client.peer;
     this.#present = client;
     return client;
   }
