@@ -213,8 +213,7 @@ class Source {
   async *#entries(): AsyncGenerator<TreeEntry[]> {
     const { filter, signal, rules } = this.#options;
     const folding = await this.#direction.nameFolding();
-    const clashes = folding.case || folding.forms || folding.ends ? new NameClashes(folding) : undefined;
-    this.#names = clashes;
+    if (folding.case || folding.forms || folding.ends) this.#names = new NameClashes(folding);
     const scan = this.#direction.scanSource({
       filter,
       signal,
@@ -240,8 +239,8 @@ class Source {
         if (entry.path !== '' || entry.type !== 'directory') this.count += 1;
         this.#noteParents(entry.path);
         this.#noteFound(entry.path);
-        const error = this.#nameProblem(entry.path, clashes);
-        if (error === undefined) entries.push(...this.#wayTo(entry.path, clashes), entry);
+        const error = this.#nameProblem(entry.path);
+        if (error === undefined) entries.push(...this.#wayTo(entry.path), entry);
         else this.#refuse(error, entry.path);
       }
       yield entries;
@@ -249,15 +248,15 @@ class Source {
   }
 
   /** The directories above `path` that come only because of it, and have not come yet. */
-  *#wayTo(path: string, clashes: NameClashes | undefined): Generator<TreeEntry> {
+  *#wayTo(path: string): Generator<TreeEntry> {
     if (this.#ways.size === 0 || path === '') return;
     const parent = parentPath(path);
-    yield* this.#wayTo(parent, clashes);
+    yield* this.#wayTo(parent);
     const directory = this.#ways.get(parent);
     if (directory === undefined) return;
     this.#ways.delete(parent);
     // Where its name cannot be, each entry in it is told.
-    if (this.#nameProblem(parent, clashes) !== undefined) return;
+    if (this.#nameProblem(parent) !== undefined) return;
     this.#needed.add(parent);
     yield directory;
   }
@@ -278,11 +277,11 @@ class Source {
     for (let found = path; found !== ''; found = parentPath(found)) this.#missing.delete(found);
   }
 
-  #nameProblem(path: string, clashes: NameClashes | undefined): SealiftError | undefined {
+  #nameProblem(path: string): SealiftError | undefined {
     const problem = this.#direction.nameProblem(path);
-    if (problem !== undefined || clashes === undefined || path === '') return problem;
+    if (problem !== undefined || path === '') return problem;
     try {
-      clashes.add(path);
+      this.#names?.add(path);
       return undefined;
     } catch (error) {
       if (isSealiftError(error)) return error;
