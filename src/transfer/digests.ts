@@ -42,11 +42,6 @@ export function parseBlockDigest(text: string): { algorithm: DigestAlgorithm; ra
   return { algorithm: match[1] as DigestAlgorithm, raw: Buffer.from(match[2] as string, 'hex') };
 }
 
-/** The algorithm of a file digest in its written form; undefined if it is none. */
-export function fileDigestAlgorithm(text: string): DigestAlgorithm | undefined {
-  return /^(sha256|blake3)-1m:[0-9a-f]{64}$/.exec(text)?.[1] as DigestAlgorithm | undefined;
-}
-
 /** Whether BLAKE3 can be computed here: its native package loads on this machine. */
 export function isBlake3Available(): boolean {
   loadBlake3();
