@@ -14,7 +14,7 @@ const NO_POST: readonly number[] = [404, 405, 501];
 export interface HookOptions {
   clock?: Clock;
   random?: Random;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Understands the URL of a hook. Throws `usage`, without the URL, in which a secret may stand. */

@@ -210,7 +210,7 @@ class UnattendedRun {
     if (typeof url !== 'string' || this.#isDry) return;
     try {
       const body = { command: this.#command, ...facts };
-      await callHook(url, body, { clock: this.#clock, ...(signal === undefined ? {} : { signal }) });
+      await callHook(url, body, { clock: this.#clock, signal });
     } catch (error) {
       if (signal?.aborted === true) return;
       terminal.warn(`--${hook}: ${toSealiftError(error).message}`);

@@ -35,7 +35,7 @@ export async function blocksInPlace(
   signal: AbortSignal | undefined,
 ): Promise<InPlace> {
   const { path, version } = file;
-  const stat = await client.stat(path, { version, ...(signal === undefined ? {} : { signal }) });
+  const stat = await client.stat(path, { version, signal });
   const reader = new DigestListReader();
   const asking = client.request(
     'digests',

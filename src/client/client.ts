@@ -43,7 +43,7 @@ export interface ListOptions {
   recursive?: boolean;
   versions?: boolean;
   onUnlisted?: (unlisted: Unlisted) => void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** A file that was fetched in one piece. */
@@ -151,7 +151,7 @@ export class Client implements AsyncDisposable {
       digest,
       version,
       signal,
-    }: { digest?: boolean; version?: string | undefined; signal?: AbortSignal } = {},
+    }: { digest?: boolean; version?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<StatAnswer> {
     if (version !== undefined) return this.#statVersion(path, version, signal);
     const fields = { path, ...(digest === undefined ? {} : { digest }) };
@@ -220,7 +220,7 @@ export class Client implements AsyncDisposable {
   /** Fetches a file, or a former `version` of it, of at most one block, checked; `digest` is its file digest. Larger ones come through `download`. */
   async get(
     path: string,
-    { version, signal }: { version?: string; signal?: AbortSignal } = {},
+    { version, signal }: { version?: string; signal?: AbortSignal | undefined } = {},
   ): Promise<WholeFile> {
     // Made only where it is thrown: with its stack, for each of many small files, it took 3 % of their time.
     const tooLarge = () =>

@@ -236,7 +236,7 @@ export class GetTree implements TreeDirection {
       async () => {
         const client = await connector.use(signal);
         await abortable(throttle?.(entry.size), signal);
-        const answer = await client.get(this.#remote(entry.path), signal === undefined ? {} : { signal });
+        const answer = await client.get(this.#remote(entry.path), { signal });
         movedBytes += answer.content.length;
         return answer;
       },

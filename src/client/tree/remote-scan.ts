@@ -19,8 +19,7 @@ export async function* scanRemote(
   signal?: AbortSignal,
   onProblem?: (error: SealiftError, path: string) => void,
 ): AsyncGenerator<TreeEntry[]> {
-  const options = signal === undefined ? {} : { signal };
-  const found = await client.stat(top, options);
+  const found = await client.stat(top, { signal });
   yield [{ ...found, path: '' }];
   if (found.type !== 'directory') return;
   const told = new Set<string>();
@@ -39,7 +38,7 @@ export async function* scanRemote(
     told.add(path);
     return below(path);
   };
-  for await (const page of client.listPages(top, { recursive: true, onUnlisted, ...options }))
+  for await (const page of client.listPages(top, { recursive: true, onUnlisted, signal }))
     yield page.map((entry) => ({ ...entry, path: checked(entry.path) }));
 }
 
@@ -63,7 +62,7 @@ export async function* unreadableDirectories(
 ): AsyncGenerator<{ path: string; error: SealiftError }> {
   const problems = mapConcurrently(paths, MAX_ASKED_AT_ONCE, async (path) => {
     try {
-      for await (const _ of client.list(joinPath(top, path), signal === undefined ? {} : { signal })) break;
+      for await (const _ of client.list(joinPath(top, path), { signal })) break;
     } catch (error) {
       if (isSealiftError(error, 'forbidden')) return { path, error };
       // What has vanished meanwhile is no part of the tree any more.
