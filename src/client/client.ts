@@ -154,8 +154,7 @@ export class Client implements AsyncDisposable {
     }: { digest?: boolean; version?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<StatAnswer> {
     if (version !== undefined) return this.#statVersion(path, version, signal);
-    const fields = { path, ...(digest === undefined ? {} : { digest }) };
-    return readAnswer(STAT_ANSWER, (await this.request('stat', fields, { signal })).header);
+    return readAnswer(STAT_ANSWER, (await this.request('stat', { path, digest }, { signal })).header);
   }
 
   /** What a directory holds; with `versions` the former versions of its files instead, or those of the file `path`. `onUnlisted` is told of directories that hold names which no path can say, or at which the server may not look. */
@@ -166,7 +165,7 @@ export class Client implements AsyncDisposable {
   /** @internal The same, page by page as the server sends it. */
   listPages(path: string, options: ListOptions): AsyncGenerator<ListEntry[]> {
     const { recursive = false, versions, onUnlisted, signal } = options;
-    const fields = { path, recursive, ...(versions === undefined ? {} : { versions }) };
+    const fields = { path, recursive, versions };
     return pagesOf(
       (request) => this.request('list', fields, request),
       ({ content }) => {
@@ -230,7 +229,7 @@ export class Client implements AsyncDisposable {
       );
     const answer = await this.request(
       'get',
-      { path, blockCount: 1, ...(version === undefined ? {} : { version }) },
+      { path, blockCount: 1, version },
       { signal, onPart: () => Promise.reject(tooLarge()) },
     );
     const { digest, size, ...attributes } = readAnswer(FILE_ANSWER, answer.header);

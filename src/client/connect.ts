@@ -114,9 +114,9 @@ async function sayHello(
       agent,
       digest,
       ...(encodings.length === 0 ? {} : { encodings: [...encodings] }),
-      ...(token === undefined ? {} : { token }),
-      ...(join === undefined ? {} : { join }),
-      ...(certificateRequest === undefined ? {} : { certificateRequest }),
+      token,
+      join,
+      certificateRequest,
     },
     { signal },
   );

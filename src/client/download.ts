@@ -107,9 +107,8 @@ class DownloadRun {
   }
 
   /** What every request is about. */
-  get #file(): { path: string; version?: string } {
-    const { version } = this.#options;
-    return { path: this.#path, ...(version === undefined ? {} : { version }) };
+  get #file(): { path: string; version: string | undefined } {
+    return { path: this.#path, version: this.#options.version };
   }
 
   async #compare(client: Client): Promise<void> {

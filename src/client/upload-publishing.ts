@@ -1,5 +1,5 @@
 import { isSealiftError, type SealiftError } from '../errors.ts';
-import type { Receipt } from '../protocol/responses.ts';
+import type { Receipt, StatAnswer } from '../protocol/responses.ts';
 import { abortable } from './abortable.ts';
 import type { Client, PutOptions } from './client.ts';
 
@@ -120,7 +120,7 @@ export class UploadPublishing {
   }
 
   /** What stands under the name. Who may not ask for that knows it from what was asked for, and from the `refusal`. */
-  async #standing(client: Client, refusal: SealiftError): Promise<{ mtimeMs: number; etag?: string }> {
+  async #standing(client: Client, refusal: SealiftError): Promise<Pick<StatAnswer, 'mtimeMs' | 'etag'>> {
     try {
       return await client.stat(this.#path);
     } catch (error) {

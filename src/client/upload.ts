@@ -281,7 +281,7 @@ class UploadRun {
       path: this.#path,
       size: this.#source.size,
       resumeKey: this.#resumeKey,
-      ...(base === undefined ? {} : { base }),
+      base,
     };
     const { header } = await client.request('put', fields, {
       signal: anySignal(failed, signal),

@@ -14,7 +14,7 @@ type OptionalKeys<S extends Shape> = {
 }[keyof S];
 /** The type of what `readFields` returns for a shape. */
 export type FieldsOf<S extends Shape> = { [K in Exclude<keyof S, OptionalKeys<S>>]: ReturnType<S[K]> } & {
-  [K in OptionalKeys<S>]?: Exclude<ReturnType<S[K]>, undefined>;
+  [K in OptionalKeys<S>]?: ReturnType<S[K]>;
 };
 
 /** A field that does not hold what its shape says; `message` is the end of a sentence that begins with its name. */

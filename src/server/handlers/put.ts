@@ -93,7 +93,7 @@ function publicationOf(fields: RequestFields<'put'>, state: SessionState): Publi
 
 /** What may be replaced, from the fields of a request and the permissions of its principal. */
 export function replaceOptions(
-  fields: { if?: 'any' | 'absent' | 'match'; etag?: string },
+  fields: Pick<RequestFields<'put'>, 'if' | 'etag'>,
   { grant }: SessionState,
 ): { condition: Condition; mayReplace: boolean } {
   const mayReplace = grant.permissions.has('delete');
