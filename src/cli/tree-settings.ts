@@ -7,7 +7,6 @@ import type { RunOptions } from '../client/tree/run-actions.ts';
 import { SealiftError } from '../errors.ts';
 import { dryRunOption } from './dry-run.ts';
 import { addFilterOptions } from './filter-settings.ts';
-import type { IfExists } from './if-exists.ts';
 import type { RunContext } from './run-context.ts';
 import { setting } from './settings.ts';
 import type { Tally } from './tally.ts';
@@ -58,7 +57,7 @@ export function rulesOf({ settings }: RunContext, { isArchive }: { isArchive: bo
     archive: isArchive,
     compare: settings['checksum'] === true ? 'digest' : 'time',
     update: settings['update'] === true,
-    ifExists: settings['ifExists'] as IfExists,
+    ifExists: settings['ifExists'] as Rules['ifExists'],
     delete: settings['delete'] === true,
   };
 }

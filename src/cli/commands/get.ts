@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { Connector } from '../../client/connector.ts';
 import type { DownloadResult } from '../../client/download.ts';
 import type { SkipReason } from '../../client/tree/action.ts';
-import { freeNames } from '../../client/tree/decide.ts';
+import { freeNames, type Rules } from '../../client/tree/decide.ts';
 import type { FileOutcome, SendHooks } from '../../client/tree/direction.ts';
 import { EVERYTHING, type TreeFilter } from '../../client/tree/tree-filter.ts';
 import { floorMilliseconds } from '../../clock.ts';
@@ -18,7 +18,6 @@ import { copyTreeJob, unlessSame } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
 import { filterOf, takesFile } from '../filter-settings.ts';
-import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { assertOneSource, parsePlaceText, sourcesAndTarget } from '../places.ts';
 import { assertNoPattern, remotePlace, type RemotePlace } from '../remote-command.ts';
@@ -218,7 +217,7 @@ async function getFile(
   const { fileSink } = await import('../../client/block-sink.ts');
   const { PartialFile } = await import('../../client/partial-file.ts');
   const { path, version } = source;
-  const ifExists = context.settings['ifExists'] as IfExists;
+  const ifExists = context.settings['ifExists'] as Rules['ifExists'];
   const chosen = await chooseTarget(target, ifExists);
   if (chosen === undefined) return 'exists';
   if (context.settings['update'] === true && (await isNewerHere(context, connector, source, chosen)))
@@ -283,7 +282,7 @@ async function isNewerHere(
 }
 
 /** Where the file goes; undefined if it is to be left out. Judged again when it is complete. */
-async function chooseTarget(target: string, ifExists: IfExists): Promise<string | undefined> {
+async function chooseTarget(target: string, ifExists: Rules['ifExists']): Promise<string | undefined> {
   if (ifExists === 'overwrite' || !(await exists(target))) return target;
   if (ifExists === 'skip') return undefined;
   if (ifExists === 'fail') throw new SealiftError('local-exists', `${target} exists already.`);

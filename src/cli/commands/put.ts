@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 
 import type { BlockSource } from '../../client/block-source.ts';
 import type { Connector } from '../../client/connector.ts';
-import { freeNames } from '../../client/tree/decide.ts';
+import { freeNames, type Rules } from '../../client/tree/decide.ts';
 import type { SkipReason } from '../../client/tree/action.ts';
 import type { FileOutcome, SendHooks } from '../../client/tree/direction.ts';
 import { EVERYTHING, type TreeFilter } from '../../client/tree/tree-filter.ts';
@@ -20,7 +20,6 @@ import { copyTreeJob, unlessSame } from '../copy-tree.ts';
 import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
 import { filterOf, takesFile } from '../filter-settings.ts';
-import type { IfExists } from '../if-exists.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { assertOneSource, sourcesAndTarget } from '../places.ts';
 import { remotePlace, type RemotePlace } from '../remote-command.ts';
@@ -170,7 +169,7 @@ async function putFile(
   { opened, source, target }: PutFile,
   hooks: SendHooks,
 ): Promise<FileOutcome | SkipReason | Planned> {
-  const ifExists = context.settings['ifExists'] as IfExists;
+  const ifExists = context.settings['ifExists'] as Rules['ifExists'];
   if (context.settings['update'] === true && (await isNewerThere(context, target, opened))) return 'newer';
   for (const path of ifExists === 'rename' ? freeNames(target.path) : [target.path]) {
     try {

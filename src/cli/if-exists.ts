@@ -1,2 +1,0 @@
-/** What `--if-exists` says. */
-export type IfExists = 'overwrite' | 'skip' | 'fail' | 'rename';
