@@ -114,15 +114,22 @@ export class PartialFile implements AsyncDisposable {
 
   /** Ends the work on it; what it holds stays for the next run, unless the disk was full. May be called again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isOpen) {
-      this.#isOpen = false;
-      this.#isInTheWay ||= (await this.#handle.stat()).size === 0;
-      await this.#handle.close();
+    try {
+      if (this.#isOpen) await this.#close();
+    } finally {
+      if (this.#isInTheWay) await unlink(this.#path).catch(() => undefined);
+      // Once the lock is given back, what stands there may be another run's.
+      this.#isInTheWay = false;
+      await this.#lock?.release();
     }
-    if (this.#isInTheWay) await unlink(this.#path).catch(() => undefined);
-    // Once the lock is given back, what stands there may be another run's.
-    this.#isInTheWay = false;
-    await this.#lock?.release();
+  }
+
+  async #close(): Promise<void> {
+    this.#isOpen = false;
+    // What cannot be looked at stays.
+    const stats = await this.#handle.stat().catch(() => undefined);
+    this.#isInTheWay ||= stats?.size === 0;
+    await this.#handle.close();
   }
 
   async #takingRoom(task: () => Promise<void>): Promise<void> {

@@ -50,6 +50,23 @@ async function targetIn(): Promise<{ directory: string; target: string }> {
   return { directory, target: join(directory, 'target') };
 }
 
+test('gives its lock back also where its disk fails', async () => {
+  const { target } = await targetIn();
+  // In a process of its own: a handle that is closed behind its back gets calls to fail, and its number to others.
+  const program = `
+    import { closeSync, readdirSync, readlinkSync } from 'node:fs';
+    import { PartialFile } from ${JSON.stringify(join(import.meta.dirname, '../../src/client/partial-file.ts'))};
+    const open = () => PartialFile.open(${JSON.stringify(target)}, 'host/path');
+    const partial = await open();
+    const leadsToPart = (fd) => { try { return readlinkSync('/proc/self/fd/' + fd).endsWith('.part'); } catch { return false; } };
+    closeSync(Number(readdirSync('/proc/self/fd').find(leadsToPart)));
+    const failure = await partial[Symbol.asyncDispose]().catch((error) => error);
+    await (await open())[Symbol.asyncDispose]();
+    console.log(failure.code);`;
+  const told = execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+  expect(told).toBe('EBADF\n');
+});
+
 test('becomes the target in one step, with its times', async () => {
   const { directory, target } = await targetIn();
   const partial = await filled(target);
