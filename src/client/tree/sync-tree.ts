@@ -1,4 +1,4 @@
-import { isSealiftError } from '../../errors.ts';
+import { isSealiftError, SealiftError } from '../../errors.ts';
 import type { Action } from './action.ts';
 import type { Batches } from './concurrency.ts';
 import type { Rules } from './decide.ts';
@@ -21,17 +21,17 @@ export type CopyTreeOptions = Chosen<PlanOptions>;
 /** Options of `syncTree`: what is not given is as `sync` does it. */
 export type SyncTreeOptions = Chosen<SyncOptions>;
 
-/** Copies what the source has. Resolves with whether everything succeeded; the observer is told of what did not. Throws `aborted`. Closes the direction. */
+/** Copies what the source has. Resolves with whether everything succeeded; the observer is told of what did not. Throws `invalid-argument` for `transfers` below 1, and `aborted`. Closes the direction. */
 export async function copyTree(direction: TreeDirection, options: CopyTreeOptions = {}): Promise<boolean> {
   const signal = direction.abortOn(options.signal);
-  const plan = { filter: EVERYTHING, ...options, signal, rules: rulesOf(options.rules) };
+  const plan = { filter: EVERYTHING, ...given(options), signal, rules: rulesOf(options.rules) };
   return run(direction, planCopy(direction, plan), { ...options, signal });
 }
 
 /**
  * Makes the target like the source. Resolves with whether everything succeeded; the observer is told of what did
- * not. Throws `empty-source` or `too-many-deletions` before anything is changed, and `aborted`. Closes the
- * direction.
+ * not. Throws `invalid-argument` for `transfers` below 1, `empty-source` or `too-many-deletions` before anything is
+ * changed, and `aborted`. Closes the direction.
  */
 export async function syncTree(direction: TreeDirection, options: SyncTreeOptions = {}): Promise<boolean> {
   const signal = direction.abortOn(options.signal);
@@ -40,7 +40,7 @@ export async function syncTree(direction: TreeDirection, options: SyncTreeOption
     deleteExcluded: false,
     detectRenames: false,
     allowEmptySource: false,
-    ...options,
+    ...given(options),
     signal,
     rules: rulesOf(options.rules),
   };
@@ -52,7 +52,19 @@ async function* planned(direction: TreeDirection, options: SyncOptions): AsyncGe
 }
 
 function rulesOf(rules: Partial<Rules> = {}): Rules {
-  return { archive: true, compare: 'time', update: false, ifExists: 'overwrite', delete: false, ...rules };
+  return {
+    archive: true,
+    compare: 'time',
+    update: false,
+    ifExists: 'overwrite',
+    delete: false,
+    ...given(rules),
+  };
+}
+
+/** What is set of them: an `undefined` that is there all the same would take the place of a default. */
+function given<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
 async function run(
@@ -61,16 +73,23 @@ async function run(
   { observer = {}, rules, ...options }: Chosen<PlanOptions>,
 ): Promise<boolean> {
   const { archive, ifExists } = rulesOf(rules);
+  const { transfers = 60, ...chosen } = given(options);
   try {
+    // None at once would be a run that sends nothing and tells of no failure.
+    if (!Number.isSafeInteger(transfers) || transfers < 1)
+      throw new SealiftError(
+        'invalid-argument',
+        `transfers must be a whole number from 1, not ${String(transfers)}.`,
+      );
     return await runActions(
       direction,
       actions,
       {
-        transfers: 60,
+        transfers,
         onChange: 'retry',
         onVanish: 'fail',
         isHopeless: (error) => isSealiftError(error, 'retries-exhausted', 'unauthenticated'),
-        ...options,
+        ...chosen,
         archive,
         skipsExisting: ifExists === 'skip',
       },
