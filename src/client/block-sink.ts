@@ -32,32 +32,55 @@ export function fileSink(partial: PartialFile): BlockSink {
   };
 }
 
-/** Blocks go to a stream, such as standard output, in their order; what is written cannot be taken back. */
+/**
+ * Blocks go to a stream, such as standard output, in their order; what is written cannot be taken back. An error of the
+ * stream fails what writes to it, and needs no other listener.
+ */
 export function streamSink(stream: Writable): BlockSink {
   let next = 0;
   let writing = Promise.resolve();
+  // Once, however many sinks a stream gets: standard output takes one file after the other.
+  stream.off('error', keptByStream).on('error', keptByStream);
   return {
     isRepeatable: false,
     heldBytes: () => Promise.resolve(0),
     hash: () => Promise.reject(new SealiftError('internal', 'A stream cannot be hashed.')),
     write(index, content) {
-      if (index !== next)
-        return Promise.reject(
-          new SealiftError('protocol-violation', 'The blocks did not come in their order.'),
-        );
-      next += 1;
-      writing = writing.then(() => writeTo(stream, content));
+      // After the writes before: where one of them failed, that is why a block is missing.
+      const isInOrder = index === next;
+      if (isInOrder) next += 1;
+      writing = writing.then(() => {
+        if (isInOrder) return writeTo(stream, content);
+        throw new SealiftError('protocol-violation', 'The blocks did not come in their order.');
+      });
       return writing;
     },
   };
 }
 
+/** Node would end the process for an error that nobody listens to, although it stands in `errored` for whoever writes next. */
+function keptByStream(): void {}
+
 async function writeTo(stream: Writable, content: Buffer): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    stream.write(content, (cause) => {
-      const code = isDiskFull(cause) ? 'local-no-space' : 'local-file';
-      if (cause) reject(new SealiftError(code, 'The output takes no more.', { cause }));
-      else resolve();
-    });
-  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const fail = (error?: unknown) => {
+    const cause = stream.errored ?? error;
+    const code = isDiskFull(cause) ? 'local-no-space' : 'local-file';
+    reject(new SealiftError(code, 'The output takes no more.', { cause }));
+  };
+  // What was being written when the stream was destroyed is never called back for.
+  const onClose = () => fail();
+  stream.on('close', onClose);
+  stream.on('error', fail);
+  try {
+    stream.write(content, (error) => (error ? fail(error) : resolve()));
+  } catch (error) {
+    fail(error);
+  }
+  try {
+    await promise;
+  } finally {
+    stream.off('close', onClose);
+    stream.off('error', fail);
+  }
 }

@@ -235,6 +235,62 @@ describe('a stream to fetch into', () => {
     await closed;
   });
 
+  test('that is destroyed in the middle of a write ends the download, and nothing else', async () => {
+    const { connector, remote, proxy } = await startSetting();
+    await remote(noise(8 * MIB));
+    const shared = connector();
+    const stream = new Writable({ write: () => void setImmediate(() => stream.destroy()) });
+    const error = await failureOf(download(shared, 'file', streamSink(stream), { retry: AT_ONCE }));
+    expect(error.code).toBe('local-file');
+    expect(await (await shared.use()).ping()).toBeGreaterThan(0);
+    expect(proxy.connections).toBe(1);
+  });
+
+  test.each([
+    ['by its callback', (done: (error: Error) => void, error: Error) => done(error)],
+    [
+      'by throwing',
+      (_done: unknown, error: Error) => {
+        throw error;
+      },
+    ],
+    [
+      'by being destroyed',
+      (_done: unknown, error: Error, stream: Writable) => void setImmediate(() => stream.destroy(error)),
+    ],
+  ])('that fails %s, and has no listener, is why the download does', async (_how, breaking) => {
+    const { connector, remote } = await startSetting();
+    await remote(noise(8 * MIB));
+    const cause = new Error('no reader');
+    const stream: Writable = new Writable({
+      write: (_piece, _encoding, done) => breaking(done, cause, stream),
+    });
+    const error = await failureOf(download(connector(), 'file', streamSink(stream), { retry: AT_ONCE }));
+    expect(error).toMatchObject({ code: 'local-file', cause });
+  });
+
+  test('that failed before is why the download does, too', async () => {
+    const { connector, remote } = await startSetting();
+    await remote(noise(3 * MIB));
+    const cause = new Error('no reader');
+    const { stream } = collector();
+    const sink = streamSink(stream);
+    stream.destroy(cause);
+    const error = await failureOf(download(connector(), 'file', sink, { retry: AT_ONCE }));
+    expect(error).toMatchObject({ code: 'local-file', cause });
+  });
+
+  test('may take many downloads, one after the other', async () => {
+    const { connector, remote } = await startSetting();
+    await remote(noise(MIB));
+    const { stream, bytes } = collector();
+    const shared = connector();
+    for (let times = 0; times < 12; times += 1) await download(shared, 'file', streamSink(stream));
+    expect(bytes()).toHaveLength(12 * MIB);
+    expect(stream.listenerCount('error')).toBe(1);
+    expect(stream.listenerCount('close')).toBe(0);
+  });
+
   test('that nobody reads keeps neither an aborted download nor others of its connection', async () => {
     const { connector, remote, proxy } = await startSetting();
     const content = noise(8 * MIB);
