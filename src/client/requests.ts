@@ -8,6 +8,7 @@ import { requestHeader, type Action, type RequestFields } from '../protocol/requ
 import { errorFromFields } from '../protocol/wire-errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Connection } from '../transport/connection.ts';
+import { lostConnection } from '../transport/lost-connection.ts';
 
 /** Answers that are given out in one turn of the event loop, at most: what they set off is sent before the next ones set off more, so that the server has work meanwhile. */
 const ANSWERS_PER_TURN = 16;
@@ -44,10 +45,13 @@ export class Requests {
   readonly #cancellers = new Cancellers();
   #nextId = 1;
   #failure: SealiftError | undefined;
+  /** Whose part is being taken. */
+  #taking: Pending | undefined;
 
   constructor(connection: Connection) {
     this.#connection = connection;
     void this.#readAnswers();
+    void connection.closed.then(() => this.#onClosed());
   }
 
   /** Why no request can succeed any more; undefined while the connection lives. */
@@ -143,19 +147,34 @@ export class Requests {
     // Whoever was aborted may never take the part, and all other requests wait for what comes behind it.
     const left = Promise.withResolvers<void>();
     pending.leavePart = left.resolve;
+    this.#taking = pending;
     try {
       await Promise.race([pending.onPart?.(part), left.promise]);
     } catch (error) {
       pending.settle.reject(error);
       // The rest, which may be gigabytes, would only be thrown away.
       this.#cancel(id);
+    } finally {
+      this.#taking = undefined;
     }
   }
 
+  // While a part is taken nobody reads, and so nobody would notice. What came behind it may be all that its own request
+  // still waits for.
+  #onClosed(): void {
+    if (this.#taking !== undefined) this.#end(lostConnection(), this.#taking);
+  }
+
   #fail(error: SealiftError): void {
-    this.#failure = error;
-    for (const { settle } of this.#pending.values()) settle.reject(error);
+    this.#end(error);
     this.#connection.destroy(error);
+  }
+
+  /** No request succeeds any more, but for one that may have its answer. */
+  #end(error: SealiftError, spared?: Pending): void {
+    this.#failure ??= error;
+    for (const pending of this.#pending.values())
+      if (pending !== spared) pending.settle.reject(this.#failure);
   }
 }
 

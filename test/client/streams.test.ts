@@ -8,6 +8,7 @@ import { streamSource } from '../../src/client/block-source.ts';
 import { streamSink } from '../../src/client/block-sink.ts';
 import { download } from '../../src/client/download.ts';
 import { upload } from '../../src/client/upload.ts';
+import type { SealiftError } from '../../src/errors.ts';
 import { AT_ONCE, failureOf, MIB, NEVER, noise, startSetting, watchProgress } from './setting.ts';
 
 const SIZES = [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB, 7 * MIB + 5];
@@ -244,6 +245,32 @@ describe('a stream to fetch into', () => {
     expect(error.code).toBe('local-file');
     expect(await (await shared.use()).ping()).toBeGreaterThan(0);
     expect(proxy.connections).toBe(1);
+  });
+
+  test('that takes its time does not hide the end of the connection from others, and gets the rest', async () => {
+    const { connector, remote } = await startSetting({
+      cut: { afterBytes: MIB + MIB / 2, mode: 'fin', direction: 'down', times: 1 },
+    });
+    const content = noise(3 * MIB);
+    await remote(content);
+    const shared = connector();
+    const client = await shared.use();
+    const asked = Promise.withResolvers<SealiftError>();
+    const taken = Promise.withResolvers<void>();
+    const { stream, bytes } = collector();
+    const fetching = download(shared, 'file', streamSink(stream), {
+      retry: AT_ONCE,
+      throttle: () => {
+        asked.resolve(failureOf(client.ping()));
+        return taken.promise;
+      },
+    });
+    expect((await asked.promise).code).toBe('connection-lost');
+    expect(client.isAlive).toBe(false);
+    expect(await (await shared.use()).ping()).toBeGreaterThan(0);
+    taken.resolve();
+    expect((await fetching).retries).toBe(1);
+    expect(bytes().equals(content)).toBe(true);
   });
 
   test.each([
