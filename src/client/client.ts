@@ -69,7 +69,6 @@ export interface ClientParts {
   hello: HelloAnswer;
   rttMs: number;
   encodings: readonly ContentEncoding[];
-  close: () => Promise<void>;
 }
 
 /**
@@ -86,9 +85,8 @@ export class Client implements AsyncDisposable {
   /** Those that we decode, and whether we encode. */
   readonly #encodings: readonly ContentEncoding[];
   readonly #smallFiles: Compressor;
-  readonly #close: () => Promise<void>;
 
-  constructor(requests: Requests, { address, peer, hello, rttMs, encodings, close }: ClientParts) {
+  constructor(requests: Requests, { address, peer, hello, rttMs, encodings }: ClientParts) {
     this.#requests = requests;
     this.address = address;
     this.peer = peer;
@@ -96,7 +94,6 @@ export class Client implements AsyncDisposable {
     this.rttMs = rttMs;
     this.#encodings = encodings;
     this.#smallFiles = this.compressor();
-    this.#close = close;
   }
 
   /** Whether the connection still stands. */
@@ -310,9 +307,11 @@ export class Client implements AsyncDisposable {
     );
   }
 
-  /** Ends the connection. May be called again. */
-  async close(): Promise<void> {
-    await this.#close();
+  /** Ends the connection. What is under way on it, and what comes later, fails with `reason`, by default with `aborted`. May be called again. */
+  async close(
+    reason = new SealiftError('aborted', 'The connection was closed on this side.'),
+  ): Promise<void> {
+    await this.#requests.close(reason);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

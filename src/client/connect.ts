@@ -80,7 +80,6 @@ export async function connect(options: ConnectOptions): Promise<Client> {
         hello,
         rttMs: clock.monotonicMs() - startMs,
         encodings: offeredEncodings(options),
-        close: () => connection.finish(),
       });
     } catch (error) {
       connection.destroy();

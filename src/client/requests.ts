@@ -102,6 +102,12 @@ export class Requests {
     }
   }
 
+  /** Ends the connection; all that is under way, and what comes later, fails with `reason`. May be called again. */
+  close(reason: SealiftError): Promise<void> {
+    this.#end(reason);
+    return this.#connection.finish();
+  }
+
   // The reader may still find the server's last words: only if it finds none, the failed sending is the cause.
   #onSendFailed(settle: PromiseWithResolvers<Message>, error: unknown): void {
     const known = toSealiftError(error);

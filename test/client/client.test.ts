@@ -111,8 +111,8 @@ describe('with more entries than fit a page', () => {
   const FILES = 125;
   const name = (d: number, f: number) => `directory-${d}/${'long '.repeat(40)}${f}`;
 
-  async function filled() {
-    const setting = await startSetting();
+  async function filled(given?: Awaited<ReturnType<typeof startSetting>>) {
+    const setting = given ?? (await startSetting());
     for (let d = 0; d < DIRECTORIES; d += 1) {
       await mkdir(join(setting.root, `directory-${d}`));
       await Promise.all(
@@ -159,9 +159,11 @@ describe('with more entries than fit a page', () => {
   });
 
   test('a connection that is lost between two entries is told', async () => {
-    const client = await filled();
+    const setting = await startSetting();
+    const client = await filled(setting);
     const read = async () => {
-      for await (const { path } of client.list('', { recursive: true })) if (path !== '') void client.close();
+      for await (const { path } of client.list('', { recursive: true }))
+        if (path !== '') setting.proxy.cutAll();
     };
     expect((await failureOf(read())).code).toBe('connection-lost');
   });
@@ -180,5 +182,17 @@ test('closes more than once, and fails afterwards', async () => {
   await Promise.all([client.close(), client.close()]);
   await client[Symbol.asyncDispose]();
   expect(client.isAlive).toBe(false);
-  expect((await failureOf(client.ping())).code).toBe('connection-lost');
+  expect((await failureOf(client.ping())).code).toBe('aborted');
+});
+
+test('what is under way when it is closed says that it was closed here', async () => {
+  const client = await clientOf(await startSetting());
+  const failures = Array.from({ length: 100 }, () => failureOf(client.put('file', Buffer.alloc(100_000))));
+  await client.close();
+  for (const error of await Promise.all(failures))
+    expect(error).toMatchObject({
+      code: 'aborted',
+      retryable: false,
+      message: 'The connection was closed on this side.',
+    });
 });

@@ -1,4 +1,5 @@
 import { toSealiftError, type SealiftError } from '../../errors.ts';
+import { lostConnection } from '../../transport/lost-connection.ts';
 
 /** After so many receipts, or bytes, a sync is asked for while the work goes on, so that little is void if the connection ends. */
 const SYNC_AFTER = { count: 2_048, bytes: 256 * 2 ** 20 };
@@ -6,8 +7,8 @@ const SYNC_AFTER = { count: 2_048, bytes: 256 * 2 ** 20 };
 /** Where something was done that is good only once a `sync` there has succeeded: a connection to a server, or this machine. */
 export interface Unsynced {
   sync(): Promise<void>;
-  /** Ends it, if it is a connection. */
-  close?(): Promise<void>;
+  /** Ends it, if it is a connection; what is under way there fails with `reason`. */
+  close?(reason: SealiftError): Promise<void>;
 }
 
 /** What is done in memory only: done for good once its connection to the server, or this machine, is synced. */
@@ -57,7 +58,7 @@ export class UnsyncedReceipts<T> {
       for (const item of [...items, ...later]) this.#voided(item, reason);
       // A server has forgotten what it could not sync, also that of which the receipt is still on its way: on a connection that
       // is gone none is taken for good.
-      await place.close?.();
+      await place.close?.(lostConnection(reason));
       return;
     }
     for (const item of items) this.#settled(item);
