@@ -1,5 +1,5 @@
-import { anySignal } from '../clock.ts';
-import { toSealiftError, type SealiftError } from '../errors.ts';
+import { anySignal, throwIfAborted } from '../clock.ts';
+import { SealiftError, toSealiftError } from '../errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Peer } from '../transport/peer.ts';
 import { abortable } from './abortable.ts';
@@ -33,6 +33,8 @@ export class Connector implements AsyncDisposable {
   #hasConnected = false;
   #waiting = 0;
   #connecting = new AbortController();
+  readonly #disposed = new AbortController();
+  readonly #endings = new WeakMap<AbortSignal, AbortSignal>();
   /** @internal Room for blocks that are read and not held yet; one unit a block. */
   readonly blocks = new Budget(MAX_BLOCKS);
   readonly #others: Connector[] = [];
@@ -53,15 +55,25 @@ export class Connector implements AsyncDisposable {
     return this.#present?.peer;
   }
 
-  /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`. */
+  /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`, also once this was disposed of. */
   use(signal?: AbortSignal): Promise<Client> {
     // The usual case, for each of many small files.
     const present = this.#present;
-    if (present?.isAlive === true && signal?.aborted !== true) return Promise.resolve(present);
-    return this.#whenConnected(signal);
+    const ending = this.endedBy(signal);
+    if (present?.isAlive === true && !ending.aborted) return Promise.resolve(present);
+    return this.#whenConnected(ending);
   }
 
-  async #whenConnected(signal: AbortSignal | undefined): Promise<Client> {
+  /** @internal Fires when `signal` does, and when this is disposed of; the same for all of many files that have the same signal. */
+  endedBy(signal: AbortSignal | undefined): AbortSignal {
+    const disposed = this.#disposed.signal;
+    if (signal === undefined) return disposed;
+    const ending = this.#endings.get(signal) ?? anySignal(signal, disposed);
+    this.#endings.set(signal, ending);
+    return ending;
+  }
+
+  async #whenConnected(signal: AbortSignal): Promise<Client> {
     this.#waiting += 1;
     try {
       return await abortable(this.#use(), signal);
@@ -77,6 +89,7 @@ export class Connector implements AsyncDisposable {
    * are the same ones every time, less those that were dropped, and end with this one.
    */
   streams(count: number): Connector[] {
+    throwIfAborted(this.#disposed.signal);
     while (this.#others.length < count - 1) this.#others.push(new Connector(this.#chosen ?? this.options));
     const others = this.#others.slice(0, Math.max(0, count - 1));
     return [this, ...others.filter((other) => !this.#dropped.has(other))];
@@ -90,12 +103,14 @@ export class Connector implements AsyncDisposable {
   async #use(): Promise<Client> {
     const known = this.#client;
     const present = await known?.catch(() => undefined);
+    // What is made after that would belong to nobody.
+    throwIfAborted(this.#disposed.signal);
     if (present?.isAlive === true) return present;
     // Somebody else has begun to connect meanwhile: a second connection would belong to nobody.
     if (this.#client !== known) return this.#use();
     const { signal } = this.options;
     this.#connecting = new AbortController();
-    this.#client = this.#connect(anySignal(this.#connecting.signal, signal));
+    this.#client = this.#connect(this.endedBy(anySignal(this.#connecting.signal, signal)));
     const client = await this.#client;
     this.#present = client;
     return client;
@@ -125,8 +140,9 @@ export class Connector implements AsyncDisposable {
     }
   }
 
+  /** Ends its connections for good: whatever is under way fails with `aborted`, and so does what is asked for later. May be called again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#connecting.abort();
+    this.#disposed.abort(new SealiftError('aborted', 'The connector was disposed of.'));
     const present = await this.#client?.catch(() => undefined);
     await Promise.all([present?.close(), ...this.#others.map((other) => other[Symbol.asyncDispose]())]);
   }

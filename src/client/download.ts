@@ -45,9 +45,10 @@ export async function download(
   sink: BlockSink,
   options: DownloadOptions = {},
 ): Promise<DownloadResult> {
-  const run = new DownloadRun(connector, path, sink, options);
-  return retrying(options, run, async (progressed) =>
-    run.attempt(await connector.use(options.signal), progressed),
+  const signal = connector.endedBy(options.signal);
+  const run = new DownloadRun(connector, path, sink, { ...options, signal });
+  return retrying({ ...options, signal }, run, async (progressed) =>
+    run.attempt(await connector.use(signal), progressed),
   );
 }
 

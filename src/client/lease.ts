@@ -67,7 +67,8 @@ export async function acquireLease(
   options: LeaseOptions = {},
 ): Promise<Lease> {
   const { ttlMs = 60_000, waitMs = 0, clock = systemClock, random = systemRandom } = options;
-  const { retry: policy = DEFAULT_RETRY_POLICY, signal, onRetry, onWait } = options;
+  const { retry: policy = DEFAULT_RETRY_POLICY, onRetry, onWait } = options;
+  const signal = connector.endedBy(options.signal);
   const terms = { connector, name, ttlMs, holder: random.bytes(16).toString('hex'), clock, random };
   const waitUntilMs = clock.monotonicMs() + waitMs;
   for (let tries = 0; ; tries += 1) {
@@ -99,7 +100,7 @@ async function tryOnce(terms: Terms, signal: AbortSignal | undefined): Promise<n
 function held(terms: Terms, endMs: number): Lease {
   const lost = new AbortController();
   const released = new AbortController();
-  const renewing = renew(terms, endMs, released.signal).catch((error: unknown) => {
+  const renewing = renew(terms, endMs, terms.connector.endedBy(released.signal)).catch((error: unknown) => {
     if (!released.signal.aborted) lost.abort(error);
   });
   const giveBack = async () => {

@@ -33,7 +33,8 @@ export function upload(
 ): Promise<UploadResult> {
   // Only a size that is known can be sent before it is read to the end.
   const isWhole = source.size !== null && source.size <= BLOCK_BYTES;
-  return (isWhole ? putWhole : uploadBlocks)(connector, source, path, options);
+  const signal = connector.endedBy(options.signal);
+  return (isWhole ? putWhole : uploadBlocks)(connector, source, path, { ...options, signal });
 }
 
 async function uploadBlocks(

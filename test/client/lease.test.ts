@@ -23,6 +23,18 @@ test('a lease is held by one run only, and free at once when it is given back', 
   expect(await rivalLocks()).toBe('ok');
 });
 
+test('a lease is lost when its connector is disposed of', async () => {
+  const { acquire, connector, clock } = await startScriptedLeases({
+    lock: ({ answer }) => void answer({ status: 'ok' }),
+  });
+  const lease = await acquire();
+  await connector[Symbol.asyncDispose]();
+  await until(() => lease.signal.aborted);
+  expect(lease.signal.reason).toMatchObject({ code: 'aborted' });
+  await lease.release();
+  expect(clock.pendingCount).toBe(0);
+});
+
 describe('who waits', () => {
   test('asks every few seconds, however long the lease is for, and has it once it is free', async () => {
     const { acquire, rival, rivalLocks, clock } = await startLeaseSetting();

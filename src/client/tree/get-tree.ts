@@ -56,7 +56,8 @@ export class GetTree implements TreeDirection {
   #isFile = false;
 
   constructor(options: GetTreeOptions) {
-    this.#options = { sharedProgress: { count: 0 }, ...options };
+    const signal = options.connector.endedBy(options.signal);
+    this.#options = { sharedProgress: { count: 0 }, ...options, signal };
     this.sourceName = `${formatAddress(options.connector.options.address)}/${options.top}`;
     this.targetName = options.root;
     this.#target = new LocalTarget(options.root, this.sourceName);

@@ -46,7 +46,8 @@ export class PutTree implements TreeDirection {
   #options: PutTreeOptions;
 
   constructor(options: PutTreeOptions) {
-    this.#options = { sharedProgress: { count: 0 }, ...options };
+    const signal = options.connector.endedBy(options.signal);
+    this.#options = { sharedProgress: { count: 0 }, ...options, signal };
     this.sourceName = options.root;
     this.targetName = `${formatAddress(options.connector.options.address)}/${options.top}`;
   }
