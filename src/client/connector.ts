@@ -128,7 +128,11 @@ export class Connector implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<Client> {
     try {
-      const client = await connect({ ...server, onConnected: () => (this.#hasConnected = true), signal });
+      const onConnected = () => {
+        this.#hasConnected = true;
+        server.onConnected?.();
+      };
+      const client = await connect({ ...server, onConnected, signal });
       this.#chosen = server;
       return client;
     } catch (error) {

@@ -28,6 +28,18 @@ test('keeps the connection that stands, and makes a new one when it is gone', as
   expect(proxy.connections).toBe(2);
 });
 
+test('tells who asked for that of each connection', async () => {
+  const { connector, proxy } = await startSetting();
+  let connections = 0;
+  const there = connector({ onConnected: () => (connections += 1) });
+  const client = await there.use();
+  expect([connections, there.hasConnected]).toEqual([1, true]);
+  proxy.cutAll();
+  await failureOf(client.ping());
+  await there.use();
+  expect(connections).toBe(2);
+});
+
 test('those who ask at once share one connection', async () => {
   const { connector, proxy } = await startSetting();
   const there = connector();
