@@ -29,7 +29,7 @@ export interface AuditEntry {
   seconds?: number | undefined;
 }
 
-/** Takes down who did what. What it cannot take down is its own matter: it throws nothing, and nothing waits for it. */
+/** Takes down who did what. What it cannot take down is its own matter: what it throws is passed over, and nothing waits for it. */
 export interface AuditLog {
   record(entry: AuditEntry): void;
 }

@@ -1,11 +1,11 @@
 import { access, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
-import { systemClock } from '../clock.ts';
+import { systemClock, type Clock } from '../clock.ts';
 import { systemCode, toSealiftError, type SealiftError } from '../errors.ts';
-import { silentLogger } from '../logger.ts';
+import { silentLogger, unfailing, type Logger } from '../logger.ts';
 import { DEFAULT_PORT } from '../protocol/limits.ts';
-import { systemRandom } from '../random.ts';
+import { systemRandom, type Random } from '../random.ts';
 import { FileStore } from '../storage/fs/fs-store.ts';
 import { KeyedMutex } from '../storage/keyed-mutex.ts';
 import { beginThread } from '../storage/fs/small-files.ts';
@@ -76,7 +76,20 @@ export async function createServer(options: CreateServerOptions): Promise<Create
   return DirectoryServer.start(options);
 }
 
-type Options = CreateServerOptions & Required<Pick<CreateServerOptions, 'clock' | 'random' | 'logger'>>;
+type Options = CreateServerOptions & { clock: Clock; random: Random; logger: Logger };
+
+/** With the defaults of what all parts of a server need, also where `undefined` was given. Whoever is told of what happens cannot disturb it. */
+function completed(given: CreateServerOptions): Options {
+  const { clock = systemClock, random = systemRandom, logger = silentLogger, audit, metrics } = given;
+  return {
+    ...given,
+    clock,
+    random,
+    logger: unfailing(logger, 'debug', 'info', 'warn', 'error'),
+    audit: audit && unfailing(audit, 'record'),
+    metrics: metrics && unfailing(metrics, 'refusal', 'handshake', 'content', 'request', 'error'),
+  };
+}
 
 class DirectoryServer implements CreatedServer {
   readonly #options: Options;
@@ -112,7 +125,7 @@ class DirectoryServer implements CreatedServer {
 
   static async #listen(given: CreateServerOptions): Promise<DirectoryServer> {
     assertGoTogether(given);
-    const options = { clock: systemClock, random: systemRandom, logger: silentLogger, ...given };
+    const options = completed(given);
     const names = new KeyedMutex();
     const opened = await openDirectory(options, { top: options.root, below: [] }, names);
     try {

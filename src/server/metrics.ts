@@ -16,7 +16,7 @@ export type HandshakeOutcome = { version: string } | { reason: string };
 
 /**
  * Counts what happens in a server. The audit log says who did what; this only how much of it there is, so that it can
- * be told for every block. It throws nothing, and nothing waits for it.
+ * be told for every block. What it throws is passed over, and nothing waits for it.
  */
 export interface ServerMetrics {
   /** A connection was turned away before TLS, because there are too many. */
