@@ -70,9 +70,9 @@ export interface ServerOptions {
   stallTimeoutMs?: number;
   /** The name by which the server introduces itself. Default `sealift`. */
   agent?: string;
-  clock?: Clock;
-  random?: Random;
-  logger?: Logger;
+  clock?: Clock | undefined;
+  random?: Random | undefined;
+  logger?: Logger | undefined;
 }
 
 /** Serves a store over TLS. */

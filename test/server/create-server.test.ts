@@ -132,6 +132,19 @@ test.each([
   expect((await failureOf(startDirectoryServer(await options()))).code).toBe('bad-configuration');
 });
 
+test('what is given as undefined is as if it were not given', async () => {
+  const { server, connect } = await startDirectoryServer({
+    clock: undefined,
+    random: undefined,
+    logger: undefined,
+    anonymous: 'write',
+  });
+  const client = await connect();
+  await client.hello();
+  expect((await putInline(client, 'a', bytesOf(10))).header['status']).toBe('ok');
+  await server.reload();
+});
+
 test('the token of a user of one directory is nothing in another', async () => {
   const { connect } = await startDirectoryServer({ usersFile: await usersFile({ alice: {} }) });
   expect((await (await connect()).hello({ token: tokenOf('bob') })).header['code']).toBe('unauthenticated');
