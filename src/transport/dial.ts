@@ -36,7 +36,7 @@ export interface DialOptions {
   handshakeTimeoutMs?: number | undefined;
   /** A connection on which no byte moves while something is in flight, in milliseconds. Default 60 s. */
   timeoutMs?: number | undefined;
-  /** Called when the TCP connection stands, before TLS. */
+  /** Called when the TCP connection stands, before TLS; what it throws ends the attempt. */
   onConnected?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -134,7 +134,11 @@ export async function secured(
     isConnected = true;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
-    options.onConnected?.();
+    try {
+      options.onConnected?.();
+    } catch (error) {
+      return reject(error);
+    }
     cancelTimer();
     cancelTimer = clock.schedule(handshakeTimeoutMs, () =>
       reject(

@@ -122,6 +122,21 @@ test.each([
   expect(clock.pendingCount).toBe(0);
 });
 
+test('what is thrown by who is told that TCP stands ends it, and the connection', async () => {
+  const clock = new FakeClock();
+  const closed = Promise.withResolvers<void>();
+  const address = await tcpServer((socket) => {
+    socket.resume().once('close', closed.resolve);
+  });
+  const thrown = new Error('not now');
+  const onConnected = () => {
+    throw thrown;
+  };
+  await expect(dialling({ address, clock, onConnected })).rejects.toBe(thrown);
+  await closed.promise;
+  expect(clock.pendingCount).toBe(0);
+});
+
 test.each([
   ['is no PEM', async () => ({ cert: 'no PEM', key: 'no PEM' })],
   [
