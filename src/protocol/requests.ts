@@ -11,6 +11,7 @@ import {
   optional,
   readFields,
   text,
+  wireName,
   writeFields,
   type Field,
   type FieldsOf,
@@ -167,13 +168,20 @@ export function parseRequest(header: Header): Request {
   }
 }
 
-/** The header fields of a request. */
+/** The header fields of a request. Throws `bad-name` or `bad-request` for a text that is cut within a character: no header can hold it, and the server would end the stream. */
 export function requestHeader<A extends Action>(
   action: A,
   requestIdentity: number,
   fields: RequestFields<A>,
 ): Record<string, unknown> {
+  for (const name in fields) assertWellFormed(name, (fields as Record<string, unknown>)[name]);
   return writeFields(fields, { action, id: requestIdentity });
+}
+
+function assertWellFormed(name: string, value: unknown): void {
+  if (typeof value !== 'string' || value.isWellFormed()) return;
+  if (name === 'path' || name === 'to') checkPath(value, { allowRoot: true });
+  throw badRequest(`The field ${wireName(name)} holds a lone surrogate.`);
 }
 
 function badRequest(message: string): SealiftError {

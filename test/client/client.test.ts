@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 
 import type { Client } from '../../src/client/client.ts';
-import { failureOf, MIB, noise, startSetting } from './setting.ts';
+import { failureOf, MIB, noise, send, startSetting } from './setting.ts';
 
 async function clientOf(setting: Awaited<ReturnType<typeof startSetting>>): Promise<Client> {
   return setting.connector().use();
@@ -49,6 +49,32 @@ test('sends a small file when the turn in which it is put is over, so that many 
   expect(request).not.toHaveBeenCalled();
   await putting;
   expect(request).toHaveBeenCalledOnce();
+});
+
+test('a name cut within a character is refused by itself, and what else is under way goes on', async () => {
+  const setting = await startSetting();
+  const connector = setting.connector();
+  const client = await connector.use();
+  const cut = 'photo 😀.jpg'.slice(0, 7);
+  const failures = [
+    send(connector, await setting.local(noise(2 * MIB)), cut),
+    client.put(cut, noise(5)),
+    client.stat(cut),
+    client.move('a', cut),
+    client.symlink('link', cut),
+    client.search(cut).next(),
+  ].map(async (asked) => (await failureOf(asked)).code);
+  const going = send(connector, await setting.local(noise(3 * MIB), 'other'), 'whole');
+  expect(await Promise.all(failures)).toEqual([
+    'bad-name',
+    'bad-name',
+    'bad-name',
+    'bad-name',
+    'bad-request',
+    'bad-request',
+  ]);
+  expect((await going).receipt.size).toBe(3 * MIB);
+  expect(client.isAlive).toBe(true);
 });
 
 test('sends a large file back to those who know how', async () => {
