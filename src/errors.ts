@@ -141,11 +141,17 @@ export function cannotLink(error: unknown): boolean {
   return ['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '');
 }
 
-/** The first cause, as one of ours: an error that is none becomes `internal`, with the original kept. */
+/**
+ * The first cause, as one of ours. An error that is none becomes `internal`, with the original kept and its message told:
+ * a mistake of this program, or of one that uses it as a library, which trying again would only repeat. A peer is told
+ * less (`toWireError`).
+ */
 export function toSealiftError(error: unknown): SealiftError {
   if (error instanceof SealiftError) return error;
   // Node looks it up wherever it resolves a relative name.
   if ((error as NodeJS.ErrnoException | null | undefined)?.syscall === 'uv_cwd')
     return new SealiftError('local-file', 'The working directory has been removed.', { cause: error });
-  return new SealiftError('internal', 'Something failed that should not have.', { cause: error });
+  const reason = (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
+  const message = `Something failed that should not have${reason === '' ? '' : `: ${reason}`}.`;
+  return new SealiftError('internal', message, { cause: error, retryable: false });
 }

@@ -1,4 +1,4 @@
-import { isErrorCode, SealiftError, toSealiftError, type ErrorCode } from '../errors.ts';
+import { isErrorCode, SealiftError, type ErrorCode } from '../errors.ts';
 import { MAX_RETRY_AFTER_MS } from './limits.ts';
 
 /**
@@ -50,9 +50,15 @@ export function endsStream(code: ErrorCode): boolean {
   return isWireErrorCode(code) && WIRE_ERRORS[code].endsStream;
 }
 
+/** The error as one of ours, of which a peer may be told: of one that is none only that the server failed, and that it may not fail again. */
+export function toWireError(error: unknown): SealiftError {
+  if (error instanceof SealiftError) return error;
+  return new SealiftError('internal', 'Something failed that should not have.', { cause: error });
+}
+
 /** The header fields of an error answer. What is not meant for a peer becomes a bare `internal`. */
 export function errorFields(error: unknown): Record<string, unknown> {
-  const known = toSealiftError(error);
+  const known = toWireError(error);
   if (!isWireErrorCode(known.code)) {
     return errorFields(new SealiftError('internal', 'The server failed on this request; its log says why.'));
   }

@@ -1,6 +1,6 @@
-import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { errorFields, isWireErrorCode } from '../protocol/wire-errors.ts';
+import { errorFields, isWireErrorCode, toWireError } from '../protocol/wire-errors.ts';
 import type { Connection } from '../transport/connection.ts';
 import type { Answer } from './exchange.ts';
 import { clipped, withoutContext } from './told-errors.ts';
@@ -45,7 +45,7 @@ export class Answers {
     logger: Logger,
     context: Record<string, unknown> = {},
   ): Promise<void> {
-    const known = ofAnswer(toSealiftError(error));
+    const known = ofAnswer(toWireError(error));
     if (known.code === 'connection-lost' || known.code === 'timeout') return;
     logOf(known, error, logger);
     if (this.#hasEnded) return;

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts';
-import { toSealiftError, type SealiftError } from '../errors.ts';
+import type { SealiftError } from '../errors.ts';
 import type { Header } from '../protocol/header.ts';
 import type { Action, Request } from '../protocol/requests.ts';
+import { toWireError } from '../protocol/wire-errors.ts';
 import { parseBlockDigest, smallFileDigest } from '../transfer/digests.ts';
 import type { AuditEntry, AuditEvent, AuditLog } from './audit.ts';
 import type { Answer } from './exchange.ts';
@@ -73,7 +74,7 @@ export class SessionRecord {
       count('ok');
       return done;
     } catch (error) {
-      const { code, message } = toSealiftError(error);
+      const { code, message } = toWireError(error);
       this.#record(event, { result: code, reason: message });
       count(code);
       throw error;
@@ -87,7 +88,7 @@ export class SessionRecord {
 
   /** A client was told an error, or its stream was ended with one. */
   error(error: unknown): void {
-    this.#metrics?.error(toSealiftError(error).code);
+    this.#metrics?.error(toWireError(error).code);
   }
 
   /** Takes down how a request ended, where anybody wants to know. */
@@ -120,7 +121,7 @@ export class SessionRecord {
       record({ answer });
       return answer;
     } catch (error) {
-      record({ error: toSealiftError(error) });
+      record({ error: toWireError(error) });
       throw error;
     }
   }

@@ -1,10 +1,10 @@
 import { nextTurn } from '../clock.ts';
-import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError } from '../errors.ts';
 import { withFields, type Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { HELLO_TIMEOUT_MS, MAX_ANSWER_BYTES_IN_FLIGHT, MAX_CONTENT_BYTES } from '../protocol/limits.ts';
 import { parseRequest, requestId, type Request } from '../protocol/requests.ts';
-import { endsStream } from '../protocol/wire-errors.ts';
+import { endsStream, toWireError } from '../protocol/wire-errors.ts';
 import { Budget } from '../transport/budget.ts';
 import { Compressor } from '../transport/compressor.ts';
 import type { Connection } from '../transport/connection.ts';
@@ -80,7 +80,7 @@ export class Session {
       await this.#requests?.settled();
       await this.#connection.finish();
     } catch (error) {
-      await this.#endStream(toSealiftError(error));
+      await this.#endStream(toWireError(error));
     }
     await this.#leave();
   }
@@ -102,7 +102,7 @@ export class Session {
     try {
       this.#judge(this.#login);
     } catch (error) {
-      this.#record.cut(toSealiftError(error).message);
+      this.#record.cut(toWireError(error).message);
     }
   }
 
@@ -113,7 +113,7 @@ export class Session {
       login.whenItEnds(() => this.judgeAgain());
       if (this.#requests !== undefined) this.#requests.state.grant = login.identity.grant;
     } catch (cause) {
-      const { message } = toSealiftError(cause);
+      const { message } = toWireError(cause);
       this.#logger.warn({ reason: message }, 'login ended');
       const ended = new SealiftError('unauthenticated', message, { cause });
       this.destroy(ended);

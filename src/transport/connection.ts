@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 
 import type { Clock } from '../clock.ts';
-import { SealiftError, toSealiftError, type ErrorCode } from '../errors.ts';
+import { SealiftError, type ErrorCode } from '../errors.ts';
 import { MessageDecoder, type Message } from '../protocol/decoder.ts';
 import { encodeHead, type OutgoingMessage } from '../protocol/encoder.ts';
 import { DISCARD_MS, HEADER_TIMEOUT_MS, MIN_CONTENT_RATE, STALL_TIMEOUT_MS } from '../protocol/limits.ts';
@@ -119,7 +119,8 @@ export class Connection implements AsyncDisposable {
     try {
       return this.#outbox.send(encodeHead(message), message.content ?? NOTHING);
     } catch (error) {
-      return Promise.reject(toSealiftError(error));
+      const reason = error as Error;
+      return Promise.reject(reason);
     }
   }
 

@@ -2,9 +2,10 @@ import { expect, onTestFinished, test } from 'vitest';
 
 import type { Logger } from '../../src/logger.ts';
 import { FileStore } from '../../src/storage/fs/fs-store.ts';
+import type { Store } from '../../src/storage/store.ts';
 import { FaultyFiles } from '../support/faulty-files.ts';
 import { bytesOf, putInline, beginUpload, sendBlock } from '../support/raw-upload.ts';
-import { startTestServer, temporaryDirectory } from '../support/test-server.ts';
+import { startDirectoryServer, startTestServer, temporaryDirectory } from '../support/test-server.ts';
 
 const CONTENT = bytesOf(100);
 
@@ -50,6 +51,32 @@ test('what fails inside is told without paths and stacks, and logged with its ca
   expect(logged.length).toBeGreaterThanOrEqual(answers.length);
   files.heal();
   await client.askOk('get', { path: 'file' });
+});
+
+test('what a store of the embedding program throws is told no more of, whatever it says', async () => {
+  const secret = () => Promise.reject(new Error('/srv/secret is on fire'));
+  const decorateStore = (store: Store) =>
+    new Proxy(store, {
+      get: (target, name) => {
+        if (name === 'mkdir') return secret;
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        if (name !== 'openUpload') return value.bind(target) as unknown;
+        return async (...values: Parameters<Store['openUpload']>) => {
+          const upload = await target.openUpload(...values);
+          return Object.assign(Object.create(upload) as typeof upload, { write: secret });
+        };
+      },
+    });
+  const { connect } = await startDirectoryServer({ anonymous: 'write', decorateStore });
+  const client = await connect();
+  await client.hello();
+  const { upload } = await beginUpload(client, 'a', CONTENT.length);
+  const answers = [await sendBlock(client, upload, 0, CONTENT), await client.ask('mkdir', { path: 'd' })];
+  for (const { header } of answers) {
+    expect(header).toMatchObject({ status: 'error', code: 'internal', retryable: true });
+    expect(JSON.stringify(header)).not.toMatch(/secret|fire/);
+  }
 });
 
 test('a full disk is told as such', async () => {

@@ -1,4 +1,5 @@
-import { SealiftError, toSealiftError } from '../../errors.ts';
+import { SealiftError } from '../../errors.ts';
+import { toWireError } from '../../protocol/wire-errors.ts';
 import { BLOCK_BYTES } from '../../protocol/limits.ts';
 import { assertFileSize } from '../file-size.ts';
 import { workWith, type Answer, type Exchange } from '../exchange.ts';
@@ -9,7 +10,7 @@ export async function block(exchange: Exchange<'block'>): Promise<Answer> {
   try {
     return await takeBlock(exchange);
   } catch (error) {
-    const { code, message, cause, details, retryAfterMs } = toSealiftError(error);
+    const { code, message, cause, details, retryAfterMs } = toWireError(error);
     const context = retryAfterMs === undefined ? {} : { retryAfterMs };
     throw new SealiftError(code, message, { ...context, cause, details: { ...details, upload, index } });
   }
