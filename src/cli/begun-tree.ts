@@ -16,7 +16,7 @@ import { exists } from './tree-places.ts';
 /** Whether an earlier run began this tree under this name, and left it. */
 export async function isBegun(context: RunContext, places: TreePlaces): Promise<boolean> {
   const { keys, name } = await memoryOf(context, places);
-  return (await keys.find(name)) !== undefined;
+  return keys.has(name);
 }
 
 /** Remembers that a run begins this tree under a new name: to be called before its first change. */
@@ -44,8 +44,7 @@ export function forgettingBegun(
     } finally {
       const { keys, name } = await memoryOf(context, places);
       // Only of a tree that is remembered it is of interest whether it stands.
-      const isNoted = async () => (await keys.find(name).catch(() => undefined)) !== undefined;
-      if (isComplete || (isNewName && (await isNoted()) && !(await mayStand(context, places))))
+      if (isComplete || (isNewName && (await keys.has(name)) && !(await mayStand(context, places))))
         await keys.done(name).catch(() => undefined);
     }
   };

@@ -3,7 +3,7 @@ import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { systemClock, type Clock } from '../clock.ts';
-import { isSealiftError, SealiftError } from '../errors.ts';
+import { isSealiftError, type SealiftError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { readPrivateFile, writePrivateFile } from '../trust/private-file.ts';
 
@@ -40,23 +40,24 @@ export class ResumeKeys {
     this.#onUnusable = onUnusable;
   }
 
-  /** The key that is kept for `name`, which says source and target; undefined if none is. */
+  /** The key that is kept for `name`, which says source and target; undefined if none is, or one that is damaged. */
   async find(name: string): Promise<string | undefined> {
     const file = this.#file(name);
-    const key = (await this.#orTold(() => readPrivateFile(file)))?.trim();
-    if (key === undefined || key === '') return undefined;
-    if (!/^[0-9a-f]{32}$/.test(key)) {
-      throw new SealiftError('bad-configuration', `${file} should hold a resume key and does not.`, {
-        hint: `Remove it; the transfer then begins anew.`,
-      });
-    }
+    const key = (await this.#textOf(file))?.trim();
+    // No more is lost with it than what was begun.
+    if (key === undefined || !/^[0-9a-f]{32}$/.test(key)) return undefined;
     // It is asked for: only a key of which that cannot be noted is forgotten early.
     const now = new Date(this.#clock.now());
     await utimes(file, now, now).catch(() => undefined);
     return key;
   }
 
-  /** The same, or a new one that now is kept, unless the directory is unusable and there is somebody to be told so. */
+  /** Whether anything is kept for `name`, if only a damaged key. */
+  async has(name: string): Promise<boolean> {
+    return (await this.#textOf(this.#file(name))) !== undefined;
+  }
+
+  /** The key for `name`, or a new one that now is kept, unless the directory is unusable and there is somebody to be told so. */
   async keyFor(name: string, random: Random): Promise<string> {
     const kept = await this.find(name);
     if (kept !== undefined) return kept;
@@ -69,6 +70,16 @@ export class ResumeKeys {
   /** Forgets the key for `name`: the transfer is done. */
   async done(name: string): Promise<void> {
     await rm(this.#file(name), { force: true });
+  }
+
+  /** What no text can be is damaged too. */
+  async #textOf(file: string): Promise<string | undefined> {
+    try {
+      return await this.#orTold(() => readPrivateFile(file));
+    } catch (error) {
+      if (!isSealiftError(error, 'bad-configuration')) throw error;
+      return '';
+    }
   }
 
   async #orTold<T>(task: () => Promise<T>): Promise<T | undefined> {

@@ -22,21 +22,26 @@ test('keeps one key for each name until the transfer is done', async () => {
 });
 
 test.each([
-  ['nothing, as after a crash', '', undefined],
-  ['something else', 'hello\n', 'bad-configuration'],
-  ['half a key', 'abcdef', 'bad-configuration'],
-])('a file that holds %s', async (_, text, code) => {
+  ['nothing, as after a crash', ''],
+  ['something else', 'hello\n'],
+  ['half a key', 'abcdef'],
+  ['NULs', '\0'.repeat(33)],
+  ['no UTF-8', Buffer.from([0xff, 0xfe, 0x80])],
+])('a file that holds %s is replaced, and said to be there until it is', async (_, content) => {
   const directory = await temporaryDirectory();
   const keys = new ResumeKeys(directory);
   const key = await keys.keyFor('name', systemRandom);
   const [file = ''] = await readdir(directory);
-  await writeFile(join(directory, file), text);
-  if (code === undefined) expect(await keys.keyFor('name', systemRandom)).not.toBe(key);
-  else
-    expect(await failureOf(keys.keyFor('name', systemRandom))).toMatchObject({
-      code,
-      hint: expect.any(String),
-    });
+  await writeFile(join(directory, file), content);
+  expect(await keys.find('name')).toBeUndefined();
+  expect(await keys.has('name')).toBe(true);
+  expect(await keys.has('another')).toBe(false);
+  const anew = await keys.keyFor('name', systemRandom);
+  expect(anew).toMatch(/^[0-9a-f]{32}$/);
+  expect(anew).not.toBe(key);
+  expect(await keys.find('name')).toBe(anew);
+  await keys.done('name');
+  expect(await keys.has('name')).toBe(false);
 });
 
 test('a key that nobody asked for in a month goes when another is made', async () => {

@@ -158,3 +158,29 @@ test('large files are sent also where no key can be kept, and that is told once'
   for (const name of ['put/a', 'put/b', 'sync/a', 'sync/b'])
     expect(arrived(`root/keyless/${name}`, content)).toBe(true);
 });
+
+test.each([
+  ['half', Buffer.from('abcdef')],
+  ['NULs', Buffer.alloc(33)],
+  ['another text', Buffer.from('hello\n')],
+  ['no UTF-8', Buffer.from([0xff, 0xfe, 0x80])],
+])(
+  'a key that is damaged (%s) keeps nothing from being sent, nor lets a tree begin twice',
+  async (what, damage) => {
+    const content = randomBytes(6 * MIB);
+    home.write('work/damaged/six', content);
+    const place = server.place(`damaged-${what}`);
+    const put = home.start(['put', '-r', '--json', '--bwlimit', '3M', 'damaged', place]);
+    await put.event('progress', ({ doneBytes }) => (doneBytes as number) > MIB);
+    await put.kill('SIGKILL');
+    const keys = readdirSync(home.at('state/sealift/resume'));
+    // That of the file, and that of the tree.
+    expect(keys).toHaveLength(2);
+    for (const key of keys) home.write(`state/sealift/resume/${key}`, damage);
+
+    expect(await here.run(['put', '-r', '-q', 'damaged', place])).toMatchObject({ code: 0, stderr: '' });
+    expect(arrived(`root/damaged-${what}/six`, content)).toBe(true);
+    expect(readdirSync(home.at('root', `damaged-${what}`))).toEqual(['six']);
+    expect(readdirSync(home.at('state/sealift/resume'))).toEqual([]);
+  },
+);
