@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, realpath, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 import { systemClock, type Clock } from '../clock.ts';
-import { isSealiftError, SealiftError } from '../errors.ts';
-import { readPrivateFile, updatePrivateFile } from '../trust/private-file.ts';
+import { isSealiftError, SealiftError, toSealiftError } from '../errors.ts';
+import { readPrivateFile, updatePrivateFile, writePrivateFile } from '../trust/private-file.ts';
 import { isTable } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import type { EventFields } from './terminal.ts';
@@ -36,7 +36,7 @@ export class JobRecords {
 
   /** Undefined for a job that never ran. Throws `local-file`, or `bad-configuration` for a damaged record. */
   async find(job: string): Promise<JobRecord | undefined> {
-    const text = await readPrivateFile(this.#path(job));
+    const text = await readPrivateFile(this.#path(job)).catch(takeForDamaged);
     if (text === undefined) return undefined;
     const record = parseRecord(text);
     if (record !== undefined) return record;
@@ -45,10 +45,20 @@ export class JobRecords {
     });
   }
 
+  /** Whether a run of the job that has a record could be recorded now; if not, there may have been later ones. */
+  async isWritable(job: string): Promise<boolean> {
+    try {
+      await access(dirname(await realpath(this.#path(job))), constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /**
-   * Records that a run begins; what is returned records its end, and throws `local-file` or `local-no-space`. Throws
-   * `local-file` where nothing can be recorded at all. That the disk is full is no reason not to run: it is told, and what
-   * stands of earlier runs is removed, for which there is room, so that their success is not taken for that of this one.
+   * Records that a run begins; what is returned records its end, and throws `local-file` or `local-no-space`. A beginning
+   * that cannot be recorded is no reason not to run, for what counts is the backup: it is told, and what stands of earlier
+   * runs is removed if that can be done, as on a full disk, so that their success is not taken for that of this one.
    */
   async begin(
     job: string,
@@ -58,19 +68,25 @@ export class JobRecords {
     try {
       await this.#update(job, { begin });
     } catch (error) {
-      if (!isSealiftError(error, 'local-no-space')) throw error;
-      onUnrecorded(error);
+      onUnrecorded(toSealiftError(error));
       await rm(this.#path(job), { force: true }).catch(() => undefined);
     }
     return (exitCode, summary) => this.#update(job, { begin, end: this.#now(), exitCode, summary });
   }
 
   async #update(job: string, last: RunRecord): Promise<void> {
-    await updatePrivateFile(this.#path(job), (text) => {
+    const path = this.#path(job);
+    const change = (text: string | undefined) => {
       const before = parseRecord(text ?? '')?.lastSuccess;
       const lastSuccess = last.exitCode === EXIT.done ? last : before;
       return `${JSON.stringify({ last, ...(lastSuccess === undefined ? {} : { lastSuccess }) }, null, 2)}\n`;
-    });
+    };
+    try {
+      await updatePrivateFile(path, change);
+    } catch (error) {
+      // Of what is no text there is nothing to keep.
+      await writePrivateFile(path, change(takeForDamaged(error)));
+    }
   }
 
   #path(job: string): string {
@@ -80,6 +96,12 @@ export class JobRecords {
   #now(): string {
     return new Date(this.#clock.now()).toISOString();
   }
+}
+
+/** The text of a record that cannot be one. What else there is to say of it is thrown on. */
+function takeForDamaged(error: unknown): string {
+  if (isSealiftError(error, 'bad-configuration')) return '';
+  throw error;
 }
 
 /** Undefined for a text that is no record. */

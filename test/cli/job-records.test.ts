@@ -69,23 +69,24 @@ test('records are private, and nothing else is left', async () => {
 test.each([
   ['no JSON', '{"last":'],
   ['nothing', ''],
+  ['no text', Buffer.from([0xff, 0xfe, 0x80])],
   ['another JSON', '[]'],
   ['no time', '{"last":{"begin":"yesterday"}}'],
   ['an end without a code', '{"last":{"begin":"2030-01-01T00:00:00Z","end":"2030-01-01T00:00:00Z"}}'],
-])('a record that is damaged (%s) is said to be, and written anew by the next run', async (_, text) => {
+])('a record that is damaged (%s) is said to be, and written anew by the next run', async (_, content) => {
   await hour(0);
-  writeFileSync(join(directory, 'jobs/nightly.json'), text);
+  writeFileSync(join(directory, 'jobs/nightly.json'), content);
   expect(await failureOf(records.find('nightly'))).toMatchObject({ code: 'bad-configuration' });
   await hour(3);
   expect(await records.find('nightly')).toMatchObject({ last: { exitCode: 3 } });
 });
 
-test('where nothing can be recorded at all no run begins', async () => {
+test('where nothing can be recorded at all that is told, and a run begins', async () => {
   writeFileSync(join(directory, 'jobs'), 'in the way');
   const told: string[] = [];
-  const beginning = records.begin('nightly', ({ code }) => told.push(code));
-  expect(await failureOf(beginning)).toMatchObject({ code: 'local-file' });
-  expect(told).toEqual([]);
+  const end = await records.begin('nightly', ({ code }) => told.push(code));
+  expect(told).toEqual(['local-file']);
+  expect(await failureOf(end(0, {}))).toMatchObject({ code: 'local-file' });
 });
 
 describe('the verdict', () => {

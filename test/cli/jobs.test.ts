@@ -133,12 +133,12 @@ test('what is only tried out leaves no record', async () => {
   expect(() => record('tried')).toThrow('ENOENT');
 });
 
-test('a state directory that cannot be written to is told before anything is done', async () => {
+test('a state directory that cannot be written to is told, and keeps nothing from being done', async () => {
   const env = { XDG_STATE_HOME: home.write('no-directory', '') };
-  const { code, stderr } = await runHere(home, ['run', 'nightly'], env);
-  expect(code).toBe(1);
-  expect(stderr).toMatch(/^sealift: get: local-file: /);
-  expect(stderr).not.toContain('refused');
+  const { code, stderr } = await runHere(home, ['run', 'nightly', '--retry', '0'], env);
+  expect(code).toBe(7);
+  expect(stderr).toMatch(/^sealift: That the run began is not recorded\. Cannot read .*\n/);
+  expect(stderr).toContain('refused');
 });
 
 test('what is wrong with the options is the reason also where the state directory cannot be written to', async () => {

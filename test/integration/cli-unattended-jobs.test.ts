@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { NobodysHome } from './nobodys-home.ts';
 
 const home = new CliHome();
 /** For what needs no process. */
@@ -98,6 +99,52 @@ describe('a job', () => {
     expect(home.read('back/a').toString()).toBe('aaa');
     expect((await here.run(['run', 'back', '--if-exists', 'fail'])).code).toBe(10);
     expect((await here.run(['run', 'compare'])).code).toBe(0);
+  });
+});
+
+describe('a job that cannot be recorded runs all the same', () => {
+  const arrived = () => home.read('root/files/a').toString() === 'aaa';
+  beforeEach(() => rmSync(home.at('root/files'), { recursive: true, force: true }));
+
+  test('where its record is no text, which is written anew', async () => {
+    home.write('state/sealift/jobs/files.json', Buffer.from([0xff, 0xfe, 0x80]));
+    expect(await here.run(['status', 'files'])).toMatchObject({ code: 2, stdout: '' });
+    expect(await here.run(['run', 'files', '-q'])).toMatchObject({ code: 0, stderr: '' });
+    expect(arrived()).toBe(true);
+    expect((await here.run(['status', 'files'])).code).toBe(0);
+  });
+
+  test('where a directory stands in the place of its record', async () => {
+    rmSync(recordOf('files'), { force: true });
+    mkdirSync(recordOf('files'), { recursive: true });
+    onTestFinished(() => rmdirSync(recordOf('files')));
+    const { code, stderr } = await here.run(['run', 'files']);
+    expect(code).toBe(0);
+    expect(stderr).toContain('That the run began is not recorded. ');
+    expect(stderr).toContain('How the run ended is not recorded. ');
+    expect(arrived()).toBe(true);
+    expect(await here.run(['status', 'files'])).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  test('where the state directory is read-only, and an earlier success is not taken for its own', async () => {
+    const nobody = new NobodysHome();
+    onTestFinished(() => nobody.close());
+    nobody.trust(`${server.host}:${server.port}`, server.pin);
+    const job = `[job.files]\ncommand = "put"\nsource = "${nobody.write('a', 'aaa')}"\ntarget = "${server.place('files/')}"\n`;
+    nobody.giveAway(nobody.write('config/sealift/config.toml', job));
+    nobody.giveAway(nobody.at('a'));
+    expect(await nobody.run(['run', 'files', '-q'])).toMatchObject({ code: 0, stderr: '' });
+    expect((await nobody.run(['status', 'files'])).code).toBe(0);
+    rmSync(home.at('root/files/a'));
+    chmodSync(nobody.at('state/sealift/jobs'), 0o500);
+
+    const { code, stderr } = await nobody.run(['run', 'files']);
+    expect(code).toBe(0);
+    expect(stderr).toContain('That the run began is not recorded. ');
+    expect(arrived()).toBe(true);
+    const status = await nobody.run(['status', 'files']);
+    expect(status.code).toBe(15);
+    expect(status.stdout).toContain('files: not ok. The state directory cannot be written: ');
   });
 });
 

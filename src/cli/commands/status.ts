@@ -19,9 +19,11 @@ export function addStatus(program: Command, run: Runner): void {
   run(command, async ({ settings, directories, terminal }, [operand]) => {
     const name = String(operand);
     findJob(await readConfiguration(settings['config'], directories), name);
-    const record = await new JobRecords(directories.state).find(name);
+    const records = new JobRecords(directories.state);
+    const record = await records.find(name);
     const nowMs = systemClock.now();
-    const verdict = judge(record, nowMs, settings['maxAge'] as number | undefined);
+    const judged = judge(record, nowMs, settings['maxAge'] as number | undefined);
+    const verdict = judged.ok && !(await records.isWritable(name)) ? { ...judged, ...UNRECORDED } : judged;
     const exitCode = verdict.ok ? EXIT.done : EXIT.requirement;
     terminal.event('status', { job: name, ...verdict, ...record, exitCode });
     if (!terminal.options.json) for (const line of lines(name, verdict, record, nowMs)) terminal.data(line);
@@ -35,6 +37,11 @@ interface Verdict {
   /** Why it is not as it should be. */
   reason?: string;
 }
+
+const UNRECORDED = {
+  ok: false,
+  reason: 'The state directory cannot be written: there may have been later runs, which are not recorded.',
+};
 
 /** Whether the last run is as it should be. Times in milliseconds, `nowMs` since 1970. */
 export function judge(record: JobRecord | undefined, nowMs: number, maxAgeMs: number | undefined): Verdict {
