@@ -19,7 +19,6 @@ export class CommandRunner {
   isCutShort = false;
   readonly #load: LoadProgram;
   readonly #signal: AbortSignal;
-  readonly #directories = userDirectories();
   #invocation: Invocation | undefined;
 
   constructor(load: LoadProgram, signal: AbortSignal) {
@@ -58,10 +57,11 @@ export class CommandRunner {
     { dataOnStdout, goesOn }: Known,
     action: (context: RunContext) => Promise<number>,
   ): Promise<number> {
-    const [directories, signal, invocation] = [this.#directories, this.#signal, this.#invocation];
+    const [signal, invocation] = [this.#signal, this.#invocation];
     let terminal = fallbackTerminal(saysJson(command), dataOnStdout(command.opts()));
     let context: RunContext | undefined;
     try {
+      const directories = userDirectories();
       const settings = await settingsOf(command, directories, invocation?.settings, this.#load);
       terminal = new Terminal({
         json: settings['json'] === true,

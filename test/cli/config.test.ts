@@ -1,5 +1,7 @@
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { CliHome } from '../support/cli.ts';
+import { CliHome, SEALIFT } from '../support/cli.ts';
 import { runHere } from './run-here.ts';
 
 const home = new CliHome();
@@ -30,6 +32,30 @@ describe('config path', () => {
     const env = { XDG_CONFIG_HOME: home.at('none') };
     const { stdout } = await runHere(home, ['config', 'path'], env);
     expect(stdout).toBe(`${home.at('none/sealift/config.toml')}\n`);
+  });
+
+  const theirs = join(userInfo().homedir, '.config/sealift/config.toml');
+  test.each([
+    ['an empty home', { HOME: '', XDG_CONFIG_HOME: '' }, theirs],
+    ['a relative home', { HOME: '.', XDG_CONFIG_HOME: '' }, theirs],
+    ['a relative directory', { XDG_CONFIG_HOME: '.config' }, home.at('home/.config/sealift/config.toml')],
+  ])('prints none of the current directory, where anybody may have put one: %s', async (_, env, file) => {
+    home.write('work/.config/sealift/config.toml', 'timeout = "1s"');
+    expect(await runHere(home, ['config', 'path'], env)).toMatchObject({ code: 0, stdout: `${file}\n` });
+  });
+
+  // Root alone can be a user whom the system does not know.
+  test.runIf(process.getuid?.() === 0)('says so where no home is known', async () => {
+    const nobody = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups'];
+    const command = [...nobody, ...SEALIFT, 'config', 'path'] as unknown as [string, ...string[]];
+    const env = { HOME: 'work', XDG_CONFIG_HOME: '' };
+    expect(await home.startCommand(command, { env }).ended).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^sealift: config path: bad-configuration: .* Set HOME to an absolute path\.\n$/,
+      ),
+    });
   });
 
   test('prints the file that --config names', async () => {
