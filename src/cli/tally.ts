@@ -274,6 +274,7 @@ export const SKIPPED: Readonly<Record<SkipReason, string>> = {
   exists: 'exists',
   link: 'a symbolic link, kept with --archive',
   special: 'no file, directory or link',
+  reserved: 'a name that Sealift keeps for itself',
   changed: 'changed while it was read',
   vanished: 'gone when it was to be read',
 };

@@ -65,3 +65,46 @@ test('a name that no path can say is listed with what is wrong in it, and skippe
   ]);
   expect(events.at(-1)).toMatchObject({ files: 2, failed: 1, exitCode: 3 });
 });
+
+test("names that are the program's own are told as skipped, directories as one: 0", async () => {
+  const store = new MemoryStore();
+  const { place, run } = await serveTo(store);
+  const part = '.sealift-aaaaaaaaaaaaaaaa.part';
+  const left = '.sealift-0123456789abcdef.part';
+  const tree = await plantTree(home.at('own'), {
+    ...{ fine: 'fine', 'se1234~1': 'x', '.SEALIFT/doc': 'd', 'sub/.sealift/q': 'q', [`${part}/doc`]: 'd' },
+    [left]: 'what a transfer left',
+  });
+  const reserved = ['.SEALIFT', part, 'se1234~1', 'sub/.sealift'];
+  for (const args of [
+    ['sync', '-n'],
+    ['sync', '--delete'],
+    ['put', '-r'],
+    ['check', '--repair'],
+  ]) {
+    const { code, events } = await run(...args, '--json', `${tree}/`, place);
+    expect([code, events.at(-1)]).toMatchObject([0, { type: 'summary', skipped: 4, failed: 0 }]);
+    const told = events.filter(({ type, action, skipped }) =>
+      args.includes('-n') ? type === 'plan' && action === 'skip' : skipped === true,
+    );
+    expect(told.map(({ path }) => String(path).replace(`${tree}/`, '')).sort()).toEqual(reserved);
+  }
+  expect((await run('check', `${tree}/`, place)).stderr).toContain(
+    'sub/.sealift: a name that Sealift keeps for itself, skipped\n',
+  );
+});
+
+test('what a target has under such a name stays, and such a name alone makes no source of an empty one', async () => {
+  const store = new MemoryStore();
+  const { place, run } = await serveTo(store);
+  const part = '.sealift-aaaaaaaaaaaaaaaa.part';
+  const there = await plantTree(home.at('there'), { doc: 'd' });
+  expect((await run('sync', there, `${place}${part}`)).code).toBe(0);
+  const tree = await plantTree(home.at('kept'), { fine: 'fine', [`${part}/other`]: 'o' });
+  expect((await run('sync', '--delete', `${tree}/`, place)).code).toBe(0);
+  const names = await Array.fromAsync(store.list('', { recursive: true }), ({ path }) => path);
+  expect(names.sort()).toEqual([part, `${part}/doc`, 'fine']);
+  expect((await run('check', `${tree}/`, place)).code).toBe(0);
+  const empty = await plantTree(home.at('empty'), { '.sealift/key': 'secret' });
+  expect((await run('sync', '--delete', `${empty}/`, place)).code).toBe(13);
+});

@@ -89,6 +89,7 @@ function checkJobs(
         signal: context.signal,
         onProblem: (error, path) => tally.fail(error, path),
         isHopeless: (error) => tally.isHopelessError(error),
+        onSkipped: (path, reason) => tally.skip(path, reason),
         onCompared: (entry) => (tally.unchanged += isCounted(entry) ? 1 : 0),
       });
       for await (const difference of differences) {

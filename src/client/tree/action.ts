@@ -2,7 +2,8 @@ import type { SealiftError } from '../../errors.ts';
 import type { TreeEntry } from './tree-entry.ts';
 
 /** Why something that the source has is left as it stands at the target. */
-export type SkipReason = 'unchanged' | 'newer' | 'exists' | 'link' | 'special' | 'changed' | 'vanished';
+export type SkipReason =
+  'unchanged' | 'newer' | 'exists' | 'link' | 'special' | 'reserved' | 'changed' | 'vanished';
 
 /** One step by which a target becomes like its source. Paths are relative to the top. */
 export type Action =

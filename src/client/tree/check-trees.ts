@@ -1,5 +1,5 @@
 import { SealiftError } from '../../errors.ts';
-import type { DirectoryAction, SendAction } from './action.ts';
+import type { DirectoryAction, SendAction, SkipReason } from './action.ts';
 import { each, mapConcurrently } from './concurrency.ts';
 import type { TreeDirection } from './direction.ts';
 import { linkProblem, nearest, type TreeEntry } from './tree-entry.ts';
@@ -19,14 +19,14 @@ const READ_AT_ONCE = 4;
 
 /**
  * Compares two trees by reading every byte of every file on both sides: content of files, targets of links, and
- * which names there are; no times or permission bits. Tells `onProblem` of what could not be read, and `onCompared`
- * of each entry that was compared.
+ * which names there are; no times or permission bits. Tells `onProblem` of what could not be read, `onCompared` of each
+ * entry that was compared, and `onSkipped` of what the source has and is never sent.
  */
 export async function* checkTrees(
   direction: TreeDirection,
-  { filter, signal, onProblem, isHopeless, onCompared }: CheckOptions,
+  { filter, signal, onProblem, isHopeless, onCompared, onSkipped }: CheckOptions,
 ): AsyncGenerator<Difference> {
-  // What either side has below a directory that cannot be read, nobody knows.
+  // What either side has below a directory that cannot be read, or is not looked into for its name, nobody knows.
   const unseenAtTarget = new Map<string, true>();
   const unseen = new Map<string, true>();
   const target = await direction.scanTarget((error, path) => {
@@ -43,7 +43,14 @@ export async function* checkTrees(
       onProblem(error, path);
     },
     onLeftOut: (path) => leftOut.add(path),
-    onSpecial: (path) => leftOut.add(path),
+    onSpecial: (path) => {
+      leftOut.add(path);
+      onSkipped?.(path, 'special');
+    },
+    onReserved: (path) => {
+      unseen.set(path, true);
+      onSkipped?.(path, 'reserved');
+    },
   });
   const seen = new Set<string>();
   const compare = async (entry: TreeEntry) => {
@@ -76,6 +83,7 @@ export interface CheckOptions {
   /** Whether a failure means that everything else would fail too. */
   isHopeless: (error: SealiftError) => boolean;
   onCompared?: ((entry: TreeEntry) => void) | undefined;
+  onSkipped?: ((path: string, reason: SkipReason) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 

@@ -21,7 +21,9 @@ export interface ScanOptions {
   onLeftOut?: ((path: string) => void) | undefined;
   /** Told of a socket, FIFO or device that the filter would take: it has no content that could be kept. */
   onSpecial?: ((path: string) => void) | undefined;
-  /** Told of what a transfer has left or is using. */
+  /** Told of what the filter would take, and what has a name that this program keeps for itself, with all that is in it. */
+  onReserved?: ((path: string) => void) | undefined;
+  /** Told of what a transfer has left or is using; of a link also if it is somebody's own. */
   onTemporary?: ((path: string) => void) | undefined;
 }
 
@@ -123,10 +125,9 @@ function isStill(directory: string, identity: string): boolean {
 
 // Without waiting: to ask for many thousand entries one by one costs three times what the answers do.
 function look(root: string, path: string, options: ScanOptions, gone: string[]): TreeEntry | undefined {
-  const { filter, onProblem, onSpecial, onTemporary } = options;
-  if (isTemporary(path)) onTemporary?.(path);
-  if (isTemporary(path) || isOwnName(baseName(path))) return undefined;
-  const problem = pathProblem(path);
+  const { filter, onProblem, onSpecial } = options;
+  const isReserved = isTemporary(path) || isOwnName(baseName(path));
+  const problem = isReserved ? undefined : pathProblem(path);
   if (problem !== undefined) {
     onProblem(new SealiftError('bad-name', `${JSON.stringify(path)} ${problem}, and cannot be sent.`), path);
     return undefined;
@@ -134,6 +135,10 @@ function look(root: string, path: string, options: ScanOptions, gone: string[]):
   const file = `${root}/${path}`;
   try {
     const entry = entryOf(path, lstatSync(file, { bigint: true }));
+    if (isReserved) {
+      tellReserved(path, entry?.type, options);
+      return undefined;
+    }
     if (entry === undefined && !filter.protects(path, false)) onSpecial?.(path);
     if (entry?.type !== 'symlink') return entry;
     const target = readlinkSync(file, { encoding: 'buffer' });
@@ -147,6 +152,17 @@ function look(root: string, path: string, options: ScanOptions, gone: string[]):
     onProblem(unreadable(file, cause), path);
     return undefined;
   }
+}
+
+/** What this program made for its own use is left out without a word. All else of such a name is somebody's data. */
+function tellReserved(
+  path: string,
+  type: TreeEntry['type'] | undefined,
+  { filter, onReserved, onTemporary }: ScanOptions,
+): void {
+  if (isTemporary(path) && type !== 'directory') onTemporary?.(path);
+  if (isTemporary(path) && type === 'file') return;
+  if (!filter.protects(path, type === 'directory')) onReserved?.(path);
 }
 
 /** The names in a directory; those that are not UTF-8 are told, since no path of the protocol can say them. */

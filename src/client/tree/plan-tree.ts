@@ -92,6 +92,7 @@ async function syncActions(
   const protects: TreeFilter['protects'] = (path, isDirectory) =>
     direction.nameProblem(path) !== undefined ||
     source.hasAs(path) ||
+    nearest(path, source.reserved) === true ||
     (!options.deleteExcluded && filter.protects(path, isDirectory));
   for (const path of source.directoriesOfFiles()) target.delete(path);
   const actions =
@@ -148,6 +149,8 @@ class Source {
   count = 0;
   /** Files that their size or time keeps out, and what has no content: there all the same, and so no reason to remove anything. */
   readonly leftOut = new Set<string>();
+  /** What is not sent for its name, with all that is in it. */
+  readonly reserved = new Map<string, true>();
   /** What at the target cannot be looked at, and why. */
   readonly unseenAtTarget = new Map<string, SealiftError>();
   readonly #direction: TreeDirection;
@@ -230,6 +233,11 @@ class Source {
       onSpecial: (path) => {
         this.#noticed.push({ kind: 'skip', entry: unknownEntry(path), reason: 'special' });
         this.leftOut.add(path);
+        this.#noteFound(path);
+      },
+      onReserved: (path) => {
+        this.#noticed.push({ kind: 'skip', entry: unknownEntry(path), reason: 'reserved' });
+        this.reserved.set(path, true);
         this.#noteFound(path);
       },
     });

@@ -24,6 +24,7 @@ async function scanned(root: string, options: Partial<ScanOptions> = {}) {
     leftOut: [] as string[],
     temporaries: [] as string[],
     special: [] as string[],
+    reserved: [] as string[],
   };
   const messages: string[] = [];
   const entries: TreeEntry[] = [];
@@ -35,6 +36,7 @@ async function scanned(root: string, options: Partial<ScanOptions> = {}) {
     },
     onLeftOut: (path) => told.leftOut.push(path),
     onSpecial: (path) => told.special.push(path),
+    onReserved: (path) => told.reserved.push(path),
     onTemporary: (path) => told.temporaries.push(path),
     ...options,
   });
@@ -95,25 +97,36 @@ test('the top may be a link, and a file; nothing else', async () => {
     expect(await failureOf(scanned(name.startsWith('/') ? name : join(root, name)))).toMatchObject({ code });
 });
 
-test('what has no content is passed over, and what is our own', async () => {
+test('what has no content is passed over, and what is our own; only what a transfer leaves without a word', async () => {
   const root = await planted({
     a: '',
     '.sealift/key': 'secret',
     'd/.SEALIFT/key': 'secret',
     'd/.sealift-0123456789abcdef.part': '',
-    'd/.sealift-0123456789abcdef.lock/x': '',
+    'd/.sealift-0123456789abcdef.lock': '',
+    'd/.sealift-aaaaaaaaaaaaaaaa.part/x': '',
+    'd/.sealift-bbbbbbbbbbbbbbbb.part': { link: 'a' },
+    'SEALIF~1': 'data',
     '.sealift-other': '',
   });
   execFileSync('mkfifo', [join(root, 'fifo')]);
   const server = createServer().listen(join(root, 'socket'));
   onTestFinished(() => void server.close());
   await new Promise((resolve) => server.once('listening', resolve));
-  const { paths, problems, special, temporaries } = await scanned(root);
+  const { paths, problems, special, reserved, temporaries } = await scanned(root);
   expect(paths).toEqual(['', '.sealift-other', 'a', 'd']);
   expect(problems).toEqual({});
   expect(special).toEqual(['fifo', 'socket']);
-  expect((await scanned(root, { filter: treeFilter({ exclude: ['fifo'] }) })).special).toEqual(['socket']);
-  expect(temporaries).toEqual(['d/.sealift-0123456789abcdef.lock', 'd/.sealift-0123456789abcdef.part']);
+  expect(reserved).toEqual([
+    ...['.sealift', 'SEALIF~1', 'd/.SEALIFT'],
+    ...['d/.sealift-aaaaaaaaaaaaaaaa.part', 'd/.sealift-bbbbbbbbbbbbbbbb.part'],
+  ]);
+  expect(temporaries).toEqual([
+    ...['d/.sealift-0123456789abcdef.lock', 'd/.sealift-0123456789abcdef.part'],
+    'd/.sealift-bbbbbbbbbbbbbbbb.part',
+  ]);
+  const excluding = await scanned(root, { filter: treeFilter({ exclude: ['fifo', '.sealift/', 'd/'] }) });
+  expect(excluding).toMatchObject({ special: ['socket'], reserved: ['SEALIF~1'] });
 });
 
 test('what has no content is skipped, and what has its name at the target stays', async () => {
