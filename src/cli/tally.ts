@@ -178,7 +178,10 @@ export class Tally {
     const successes = files + this.#skippedAsThere + unchanged + links + made + attributes + moved + deleted;
     // Directories are made for the files in them: where all of those failed, nothing is done.
     const counted = planned > 0 ? successes - made : successes;
-    const exitCode = this.#judgeRate(judge(combinedExitCode(failures, counted), this.#isHopeless), seconds);
+    // Whoever is not let in any more has to do something about that, whatever was done before: the rest is not.
+    const isRefused = this.#isHopeless && failed.at(-1) === EXIT.refused;
+    const combined = isRefused ? EXIT.refused : combinedExitCode(failures, counted);
+    const exitCode = this.#judgeRate(judge(combined, this.#isHopeless), seconds);
     terminal.event('summary', { ...this.#facts(), failed: failures.length, exitCode });
     if (planned > 1 || successes > files + this.#skippedAsThere || failures.length > 1)
       terminal.note(this.#summaryLine(planned, failures.length, seconds));

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { inThisProcess } from '../cli/run-here.ts';
 import { CliHome, SEALIFT } from '../support/cli.ts';
-import type { RunningProcess } from '../support/running-process.ts';
+import { plantTree } from '../support/planted-tree.ts';
+import { events, type RunningProcess } from '../support/running-process.ts';
 
 const [operator, client] = [new CliHome(), new CliHome()];
 /** For what needs no process. */
@@ -119,6 +120,26 @@ describe('a token', () => {
     expect(await put.ended).toMatchObject({ code: 5, stdout: expect.stringContaining('unauthenticated') });
     expect((await clientHere.run(['ls', ...token, url])).code).toBe(5);
     expect(users()).not.toContain('bob');
+  });
+});
+
+describe('a token that is revoked in the middle of a tree', () => {
+  test('is the reason also of what was sent and not synced, and of the end: 5', async () => {
+    let token: string[] = [];
+    await reloaded(async () => (token = await add('dora')));
+    const tree = await plantTree(client.at('tree'), { a: 'x' });
+    const sync = ['sync', '--json', '--retry', '1', '--retry-delay', '1ms', ...token];
+    expect((await clientHere.run([...sync, `${tree}/`, `${url}tree`])).code).toBe(0);
+    const more = Array.from({ length: 300 }, (_, index) => [`f${index}`, 'x'.repeat(65_536)]);
+    await plantTree(tree, Object.fromEntries(more) as Record<string, string>);
+    const run = client.start([...sync, '--bwlimit', '1M', `${tree}/`, `${url}tree`]);
+    await run.event('progress');
+    await reloaded(() => operatorHere.run(['token', 'revoke', 'dora']));
+    const { code, stdout } = await run.ended;
+    const errors = events(stdout).filter(({ type }) => type === 'error');
+    expect(new Set(errors.map((error) => error['code']))).toEqual(new Set(['unauthenticated']));
+    // What was unchanged is done, and the rest is not.
+    expect([code, events(stdout).at(-1)]).toMatchObject([5, { unchanged: 1, exitCode: 5 }]);
   });
 });
 

@@ -76,7 +76,8 @@ class ActionRun {
   #refusal: { error: unknown } | undefined;
   #void: { action: Action; reason: SealiftError }[] = [];
   #hasFailed = false;
-  #hopeless = false;
+  /** Why everything else would fail, too. */
+  #hopeless: SealiftError | undefined;
 
   constructor(direction: TreeDirection, options: RunOptions, observer: TreeObserver) {
     this.#direction = direction;
@@ -118,7 +119,7 @@ class ActionRun {
       await this.#settle();
     }
     await this.#direction.end({ isComplete: !this.#hasFailed });
-    if (!this.#hopeless) await this.#finishDirectories();
+    if (this.#hopeless === undefined) await this.#finishDirectories();
     return !this.#hasFailed;
   }
 
@@ -138,7 +139,7 @@ class ActionRun {
         this.#fail(toSealiftError(error), item.entry.path);
       }
     };
-    await forEachConcurrently(batches, limit, attempt, () => !this.#hopeless);
+    await forEachConcurrently(batches, limit, attempt, () => this.#hopeless === undefined);
     throwIfAborted(signal);
   }
 
@@ -235,7 +236,7 @@ class ActionRun {
     if (isSealiftError(reason, 'local-file', 'local-no-space')) {
       // The disk of this machine does not get better by trying again.
       this.#fail(reason, action.entry.path);
-      this.#hopeless = true;
+      this.#hopeless ??= reason;
     } else this.#void.push({ action, reason });
   }
 
@@ -250,12 +251,29 @@ class ActionRun {
       if (again.length === 0) return;
       fruitlessRounds = again.length < before ? 0 : fruitlessRounds + 1;
       before = again.length;
-      if (fruitlessRounds === MAX_FRUITLESS_ROUNDS || this.#hopeless) {
-        for (const { action, reason } of again) this.#fail(notSynced(reason), action.entry.path);
+      if (fruitlessRounds === MAX_FRUITLESS_ROUNDS || this.#hopeless !== undefined) {
+        // All for what is known now, and not for the first of them.
+        const failed = again.map(({ action, reason }) => ({ action, error: this.#notSynced(reason) }));
+        for (const { action, error } of failed) this.#fail(error, action.entry.path);
         return;
       }
       await this.#each([again.map(({ action }) => action)], (action) => this.#takeAgain(action));
     }
+  }
+
+  #notSynced(lost: SealiftError): SealiftError {
+    // What ended the connection could be mended by another; why there is none says more.
+    const end = lost.retryable ? this.#hopeless : undefined;
+    const cause = end ?? lost;
+    return new SealiftError(
+      end?.code ?? 'retries-exhausted',
+      `The server could not say that it is on the disk: ${cause.message}`,
+      {
+        cause,
+        details: end?.details ?? { lastCode: lost.code },
+        ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+      },
+    );
   }
 
   async #takeAgain(action: Action): Promise<void> {
@@ -287,7 +305,7 @@ class ActionRun {
 
   #fail(error: SealiftError, path: string): void {
     this.#hasFailed = true;
-    this.#hopeless ||= this.#options.isHopeless(error);
+    if (this.#options.isHopeless(error)) this.#hopeless ??= error;
     this.#observer.onFailed?.(error, path);
   }
 }
@@ -295,12 +313,4 @@ class ActionRun {
 /** What was only in memory, and has been synced. */
 function onDisk(outcome: FileOutcome): FileOutcome {
   return outcome.durability === undefined ? outcome : { ...outcome, durability: 'disk' };
-}
-
-function notSynced(cause: SealiftError): SealiftError {
-  return new SealiftError(
-    'retries-exhausted',
-    `The server could not say that it is on the disk: ${cause.message}`,
-    { cause, details: { lastCode: cause.code } },
-  );
 }
