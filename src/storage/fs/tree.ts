@@ -1,4 +1,4 @@
-import { isSealiftError, SealiftError, systemCode } from '../../errors.ts';
+import { SealiftError, systemCode } from '../../errors.ts';
 import { baseName, components, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
@@ -153,15 +153,24 @@ export class Tree {
     return explaining(path, () => this.#inDirectory(path, task));
   }
 
-  /** Runs `task` with the nearest directory above `path` that stands. */
+  /** Runs `task` with the nearest directory above `path` that stands. Goes down once: all above it may be missing. */
   async insideNearest<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
     const parent = parentPath(path);
-    try {
-      return await this.inside(parent, task);
-    } catch (error) {
-      if (parent === '' || !isSealiftError(error, 'not-found')) throw error;
-      return this.insideNearest(parent, task);
-    }
+    checkStorePath(parent, { allowRoot: true });
+    return explaining(parent, async () => {
+      let directory = await this.hold('');
+      try {
+        for (const name of components(parent)) {
+          const next = await directory.enter(name).catch(undefinedIfMissing);
+          if (next === undefined) break;
+          await directory.close();
+          directory = next;
+        }
+        return await task(directory);
+      } finally {
+        await directory.close();
+      }
+    });
   }
 
   /** Opens the directory `path`; the caller closes it. */
@@ -236,6 +245,10 @@ export class Tree {
 /** The place of `name`, one component, in an open directory. */
 export function placeIn(directory: Directory, name: string): Place {
   return { directory, name, systemPath: directory.child(name) };
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error;
 }
 
 function nothing(): void {

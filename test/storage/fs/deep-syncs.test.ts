@@ -1,22 +1,9 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 
-import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import { putText } from '../../contract/store/samples.ts';
-import { FaultyFiles } from '../../support/faulty-files.ts';
-import { temporaryRoot } from '../temporary-root.ts';
+import { storeOfCountedCalls } from './counted-store.ts';
 
 const DEEP = 400;
-
-async function storeOfCountedCalls() {
-  const [root, files] = [temporaryRoot(), new FaultyFiles()];
-  const store = await FileStore.open({ root: root.path, files });
-  onTestFinished(async () => {
-    await store[Symbol.asyncDispose]();
-    root.remove();
-  });
-  const counted = (name: string) => files.calls.filter((call) => call.name === name).length;
-  return { store, files, counted };
-}
 
 test('a sync enters each directory on a long way a few times, and syncs it once', async () => {
   const { store, files, counted } = await storeOfCountedCalls();
