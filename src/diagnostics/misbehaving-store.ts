@@ -39,6 +39,7 @@ export function misbehaving(
   return {
     features: store.features,
     stat: (...args) => request().then(() => store.stat(...args)),
+    nearestDirectory: (...args) => request().then(() => store.nearestDirectory(...args)),
     async *list(...args) {
       await request();
       yield* store.list(...args);

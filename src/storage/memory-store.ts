@@ -62,6 +62,11 @@ export class MemoryStore implements Store {
     return entryOf(this.#tree.existing(path), path);
   }
 
+  async nearestDirectory(path: string): Promise<string> {
+    checkStorePath(path, { allowRoot: false });
+    return this.#tree.nearestDirectory(path);
+  }
+
   async *list(path: string, { recursive, versions = false }: ListOptions): AsyncGenerator<Entry> {
     checkStorePath(path, { allowRoot: true });
     if (versions) return yield* this.#keptVersions().list(path, { recursive });

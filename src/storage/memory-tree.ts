@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { SealiftError } from '../errors.ts';
-import { baseName, parentPath } from '../transfer/remote-path.ts';
+import { baseName, components, joinPath, parentPath } from '../transfer/remote-path.ts';
 import { keptMode } from './kept-mode.ts';
 import { etagOf } from './same-node.ts';
 import type { Attributes, Entry } from './store.ts';
@@ -46,6 +46,17 @@ export class MemoryTree {
     const node = this.find(path);
     if (node === undefined) throw new SealiftError('not-found', `${JSON.stringify(path)} does not exist.`);
     return node;
+  }
+
+  /** See `Store.nearestDirectory`. */
+  nearestDirectory(path: string): string {
+    let [children, at] = [this.#root.children, ''];
+    for (const name of components(parentPath(path))) {
+      const node = children.get(name);
+      if (node === undefined) break;
+      [children, at] = [childrenOf(node, path), joinPath(at, name)];
+    }
+    return at;
   }
 
   /** What stands in the directory `path`, by name. Throws `not-directory`. */

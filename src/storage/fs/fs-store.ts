@@ -139,6 +139,10 @@ export class FileStore implements Store {
     return this.#tree.at(path, async (place) => this.#existing(place, path));
   }
 
+  nearestDirectory(path: string): Promise<string> {
+    return this.#tree.insideNearest(path, (_, at) => Promise.resolve(at));
+  }
+
   list(path: string, options: ListOptions): AsyncGenerator<Entry> {
     if (options.versions === true) return this.#listVersions(path, options);
     const parts = { files: this.#files, tree: this.#tree, spare: this.#spareHandles };
@@ -312,11 +316,7 @@ export class FileStore implements Store {
 
   async *#listVersions(path: string, options: ListOptions): AsyncGenerator<Entry> {
     checkStorePath(path, { allowRoot: true });
-    try {
-      yield* listVersions(this.#versionParts(), path, options);
-    } catch (error) {
-      throw storeError(error, path);
-    }
+    yield* listVersions(this.#versionParts(), path, options);
   }
 
   #versionParts(): VersionParts {

@@ -153,20 +153,20 @@ export class Tree {
     return explaining(path, () => this.#inDirectory(path, task));
   }
 
-  /** Runs `task` with the nearest directory above `path` that stands. Goes down once: all above it may be missing. */
-  async insideNearest<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
+  /** Runs `task` with the nearest directory above `path` that stands, and its path. Goes down once: all above it may be missing. */
+  async insideNearest<T>(path: string, task: (directory: Directory, at: string) => Promise<T>): Promise<T> {
     const parent = parentPath(path);
     checkStorePath(parent, { allowRoot: true });
     return explaining(parent, async () => {
-      let directory = await this.hold('');
+      let [directory, at] = [await this.hold(''), ''];
       try {
         for (const name of components(parent)) {
           const next = await directory.enter(name).catch(undefinedIfMissing);
           if (next === undefined) break;
           await directory.close();
-          directory = next;
+          [directory, at] = [next, joinPath(at, name)];
         }
-        return await task(directory);
+        return await task(directory, at);
       } finally {
         await directory.close();
       }

@@ -6,6 +6,7 @@ import { retiredAtMs, versionNotFound } from '../version-ids.ts';
 import type { Directory } from './directory.ts';
 import { entryFromStats, statsAt } from './entries.ts';
 import type { FileSystem } from './file-system.ts';
+import { storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { placeIn } from './tree.ts';
 import { versionPlaces } from './version-places.ts';
@@ -33,6 +34,18 @@ interface Unread {
 
 /** Lists versions; see `Store.list`. A listing has a few handles open, and remembers directories only. */
 export async function* listVersions(
+  parts: VersionParts,
+  path: string,
+  options: Pick<ListOptions, 'recursive'>,
+): AsyncGenerator<Entry> {
+  try {
+    yield* listed(parts, path, options);
+  } catch (error) {
+    throw storeError(error, path);
+  }
+}
+
+async function* listed(
   parts: VersionParts,
   path: string,
   { recursive }: Pick<ListOptions, 'recursive'>,

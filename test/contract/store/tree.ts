@@ -33,6 +33,32 @@ export function treeContract(subject: Subject): void {
     }
   });
 
+  test('the nearest directory above a path is told, however many are missing', async () => {
+    const { store } = subject;
+    await store.mkdir('a/b', {});
+    await putText(store, 'a/file', 'text');
+    await store.symlink('a/link', 'b', ANY);
+    const nearest = Object.fromEntries(
+      await Promise.all(
+        ['a', 'x/y/z', 'a/x', 'a/file', 'a/b/x', 'a/b/x/y/z', 'a/b'].map(async (path) => [
+          path,
+          await store.nearestDirectory(path),
+        ]),
+      ),
+    );
+    expect(nearest).toEqual({
+      a: '',
+      'x/y/z': '',
+      'a/x': 'a',
+      'a/file': 'a',
+      'a/b/x': 'a/b',
+      'a/b/x/y/z': 'a/b',
+      'a/b': 'a',
+    });
+    for (const path of ['a/file/x', 'a/link/x/y'])
+      expect(await codeOf(store.nearestDirectory(path))).toBe('not-directory');
+  });
+
   test('mkdir of what stands already changes nothing', async () => {
     const { store } = subject;
     await store.mkdir('a', { mode: 0o700 });

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
 
+import type { RawClient } from '../../support/raw-client.ts';
+import { bytesOf, putInline } from '../../support/raw-upload.ts';
+import { startTestServer } from '../../support/test-server.ts';
 import { codeOf, KEY, putText } from '../../contract/store/samples.ts';
 import { storeOfCountedCalls } from './counted-store.ts';
 
@@ -26,3 +29,24 @@ test('an upload that begins goes down to the nearest directory that stands a few
   );
   expect(files.openCount).toBe(handles);
 });
+
+test.each([
+  ['put', (client: RawClient, path: string) => putInline(client, path, bytesOf(1))],
+  ['mkdir', (client: RawClient, path: string) => client.askOk('mkdir', { path })],
+])(
+  '%s under a quota counts the directories that are missing by going down a few times',
+  async (_, change) => {
+    const { store, files, counted } = await storeOfCountedCalls();
+    const { login } = await startTestServer({
+      store,
+      users: { tester: { limits: `quota-files = ${2 * DEEP + 1}` } },
+    });
+    const client = await login();
+    await client.askOk('mkdir', { path: deep(DEEP) });
+    files.heal();
+    expect((await change(client, `${deep(2 * DEEP)}/name`)).header['status']).toBe('ok');
+    expect(counted('open')).toBeLessThan(10 * DEEP);
+    const { header } = await client.ask('mkdir', { path: 'e' });
+    expect(header['code']).toBe('quota-exceeded');
+  },
+);
