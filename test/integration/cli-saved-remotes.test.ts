@@ -187,3 +187,45 @@ describe('the file of saved remotes', () => {
     }
   });
 });
+
+describe('a name that is saved already', () => {
+  beforeAll(() => rmSync(home.at('config/sealift/remotes.toml')));
+  const users = () => ({ usersFile: home.write('taken.toml', usersToml({ one: {}, two: {} })) });
+  const add = (name: string, { place, pin }: { place: string; pin: string }, token?: string) => {
+    const url = `sealift://${place}?pin=${pin}`;
+    return token === undefined
+      ? home.run(['remote', 'add', name, url])
+      : home.run(['remote', 'add', name, '-'], { input: `${url}&token=${tokenOf(token)}` });
+  };
+
+  test('is saved anew for the same server, and it is told what is gone', async () => {
+    const server = await serve(users());
+    expect((await add('taken', server, 'one')).stderr).not.toContain('in place of');
+    const { code, stderr } = await add('taken', server, 'two');
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`in place of the one for ${server.place}, whose token is forgotten`),
+    });
+    expect((await add('taken', server, 'two')).stderr).not.toContain('forgotten');
+    const url = `sealift://${server.place}?pin=${server.pin}`;
+    const { events } = await here.runJson(['remote', 'add', 'taken', url], {
+      env: { SEALIFT_TOKEN: tokenOf('one') },
+    });
+    expect(events.at(-1)).toMatchObject({ replaced: [{ address: server.place, login: 'token' }] });
+  });
+
+  test('is not taken from another server, whose token stands nowhere else', async () => {
+    const [first, second] = await Promise.all([serve(users()), serve(users())]);
+    expect((await add('kept', first, 'one')).code).toBe(0);
+    const before = home.read('config/sealift/remotes.toml').toString();
+    const { code, stderr } = await add('kept', second, 'two');
+    expect({ code, stderr }).toMatchObject({
+      code: 10,
+      stderr: expect.stringContaining('sealift remote rm kept'),
+    });
+    expect(home.read('config/sealift/remotes.toml').toString()).toBe(before);
+    // By its key it is the same, wherever it is now.
+    home.write('config/sealift/remotes.toml', before.replace(first.place, '127.0.0.1:1'));
+    expect((await add('kept', first, 'two')).code).toBe(0);
+  });
+});

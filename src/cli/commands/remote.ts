@@ -16,7 +16,7 @@ import { addConnectionOptions } from '../options.ts';
 import { parseServerText, type ServerText } from '../places.ts';
 import type { Runner } from '../runner.ts';
 import { forgetCertificate, keepCertificate } from '../remote-certificate.ts';
-import type { SavedRemote, SavedServer } from '../remotes.ts';
+import { serversOf, type SavedRemote, type SavedServer } from '../remotes.ts';
 import type { RunContext } from '../run-context.ts';
 import { standardInput } from '../standard-streams.ts';
 
@@ -82,13 +82,43 @@ async function addRemoteServers(
   const remotes = await context.remotes();
   // Before the code in the URL is used up: it works only once.
   await remotes.assertSavable(name);
+  const earlier = await remotes.find(name);
+  const replaced = earlier === undefined ? [] : serversOf(earlier);
+  await assertNoTokenLost(context, name, replaced, urls);
   let saved: SavedRemote | undefined;
   for (const url of urls) {
-    saved = await addServer(context, name, url, (server) =>
-      saved === undefined ? server : { ...saved, also: [...(saved.also ?? []), server] },
-    );
+    saved = await addServer(context, name, url, {
+      replaced: saved === undefined ? replaced : [],
+      withServer: (server) =>
+        saved === undefined ? server : { ...saved, also: [...(saved.also ?? []), server] },
+    });
   }
   return EXIT.done;
+}
+
+/** Throws `local-exists` where the name is that of another server, whose token nobody else keeps. One that is joined again has told a new one. */
+async function assertNoTokenLost(
+  context: RunContext,
+  name: string,
+  replaced: readonly SavedServer[],
+  urls: readonly RemoteUrl[],
+): Promise<void> {
+  const wanted = await Promise.all(
+    urls.map(async ({ server, parameters }) => {
+      const { address } = await context.connectOptions(placeOf(context, parseServerText(server)));
+      return { address: formatAddress(address), pins: parameters.pins };
+    }),
+  );
+  // By its key it is the same server at another address, too.
+  const isWanted = ({ address, pins = [] }: SavedServer) =>
+    wanted.some((each) => each.address === address || each.pins.some((pin) => pins.includes(pin)));
+  const lost = replaced.find((server) => server.token !== undefined && !isWanted(server));
+  if (lost === undefined) return;
+  throw new SealiftError(
+    'local-exists',
+    `${name} is saved for ${lost.address} already, with a token that is kept nowhere else.`,
+    { hint: `Choose another name, or forget that one first: sealift remote rm ${name}` },
+  );
 }
 
 function shown({
@@ -101,12 +131,19 @@ function shown({
   return { address, pins, login };
 }
 
+/** How a server is saved. */
+interface Saving {
+  /** What has had the name until now. */
+  replaced: readonly SavedServer[];
+  withServer: (server: SavedServer) => SavedRemote;
+}
+
 /** Connects to a server, saves the remote as it is `withServer`, and resolves to that: what a server tells, it tells once. */
 async function addServer(
   context: RunContext,
   name: string,
   { server, parameters }: RemoteUrl,
-  withServer: (server: SavedServer) => SavedRemote,
+  { replaced, withServer }: Saving,
 ): Promise<SavedRemote> {
   const options = await context.connectOptions(placeOf(context, parseServerText(server)));
   const pins = parameters.pins.length > 0 ? parameters.pins : [...(options.pins ?? [])];
@@ -131,12 +168,22 @@ async function addServer(
     const saved = withServer({ ...known, ...files });
     if (files !== undefined) await remotes.save(name, saved);
     const { principal, permissions } = client.hello;
-    context.terminal.event('remote', { name, address, pins, principal, permissions });
+    const before = replaced.length > 0 ? { replaced: replaced.map(shown) } : {};
+    context.terminal.event('remote', { name, address, pins, principal, permissions, ...before });
     const who = printable(principal ?? 'anonymous');
     const what = permissions.map(printable).join(', ');
-    context.terminal.note(`Saved ${name}: ${address} as ${who} (${what}). Try: sealift ls ${name}:`);
+    context.terminal.note(
+      `Saved ${name}: ${address} as ${who} (${what})${inPlaceOf(replaced, saved)}. Try: sealift ls ${name}:`,
+    );
     return saved;
   });
+}
+
+function inPlaceOf(replaced: readonly SavedServer[], { token }: SavedServer): string {
+  if (replaced.length === 0) return '';
+  const addresses = replaced.map(({ address }) => address).join(', ');
+  const isTokenGone = replaced.some((each) => each.token !== undefined && each.token !== token);
+  return `, in place of the one for ${addresses}${isTokenGone ? ', whose token is forgotten' : ''}`;
 }
 
 // A host is meant here, also where a remote of that name is saved already.
