@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
-import { CliHome, type ServeProcess } from '../support/cli.ts';
+import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import { events } from '../support/running-process.ts';
 
 const home = new CliHome();
@@ -291,6 +291,35 @@ describe('completion', () => {
     const bash = await home.startCommand(['bash', '-c', probe]).ended;
     expect(bash).toMatchObject({ code: 0, stderr: '' });
     expect(bash.stdout.trim().split(' ')).toEqual(expected);
+  });
+
+  test.each<[string, string[], string[]]>([
+    ['sealift get fi', ['get', 'fi'], ['files:', 'file']],
+    ['sealift ls fi', ['ls', 'fi'], ['files:']],
+    ['sealift remote rm fi', ['remote', 'rm', 'fi'], ['files']],
+    ['sealift ping fi', ['ping', 'fi'], ['files']],
+    ['sealift get files:', ['get', 'files', ':'], []],
+    ['sealift get files:fi', ['get', 'files', ':', 'fi'], []],
+    ['sealift get files: fi', ['get', 'files', ':', 'fi'], ['files:', 'file']],
+    ['sealift get --if-exists s', ['get', '--if-exists', 's'], ['skip']],
+    ['sealift get --if-exists=s', ['get', '--if-exists', '=', 's'], ['skip']],
+    ['sealift get --delta=', ['get', '--delta', '='], ['auto', 'on', 'off']],
+    ['sealift get --bwlimit fi', ['get', '--bwlimit', 'fi'], []],
+    ['sealift get --config fi', ['get', '--config', 'fi'], ['file']],
+    ['sealift cert issue ', ['cert', 'issue', ''], ['server', 'client']],
+    ['sealift cert issue server fi', ['cert', 'issue', 'server', 'fi'], []],
+    ['sealift completion z', ['completion', 'z'], ['zsh']],
+  ])('bash offers what can follow: %j', async (line, words, expected) => {
+    home.write('work/file', '');
+    home.write('config/sealift/remotes.toml', '[remote.files]\naddress = "127.0.0.1:1"\n');
+    const { stdout: script } = await here.run(['completion', 'bash']);
+    const given = [line, ...words].map((word) => `'${word}'`);
+    const probe = `sealift() { "${SEALIFT[0]}" "${SEALIFT[1]}" "$@"; }\n${script}
+      COMP_LINE=${given[0]}; COMP_POINT=\${#COMP_LINE}; COMP_WORDS=(sealift ${given.slice(1).join(' ')})
+      COMP_CWORD=${words.length}; _sealift; printf '%s\n' "\${COMPREPLY[@]}"`;
+    const bash = await home.startCommand(['bash', '-c', probe]).ended;
+    expect(bash).toMatchObject({ code: 0, stderr: '' });
+    expect(bash.stdout.split('\n').filter((word) => word !== '')).toEqual(expected);
   });
 
   test('names stay whole, whatever is in them', async () => {

@@ -55,7 +55,10 @@ export function addRemote(program: Command, run: Runner): void {
     return EXIT.done;
   });
 
-  const remove = remote.command('rm').description('forget a saved remote').argument('<name>');
+  const remove = remote
+    .command('rm')
+    .description('forget a saved remote')
+    .argument('<name>', 'a saved remote');
   run(remove, async (context, [name]) => {
     if (await (await context.remotes()).remove(String(name))) {
       await forgetCertificate(context.directories, String(name));
