@@ -148,8 +148,14 @@ export function protocolRefused(protocol: string): Finding {
 }
 
 function noTls({ failure }: TlsSight): Finding {
-  const message = failure?.message ?? 'The server ended the connection.';
+  const message = failure?.message ?? 'the server shows no certificate';
   switch (failure?.code) {
+    case undefined:
+      return finding(
+        'untrusted',
+        'The server shows no certificate.',
+        'Give it one: sealift cert issue server NAME.',
+      );
     case 'alpn-refused':
       return protocolRefused('any of what was offered');
     case 'tls-refused':

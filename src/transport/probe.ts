@@ -39,7 +39,9 @@ export interface TlsProbeOptions extends ProbeOptions {
 
 /** What was seen of the TLS of a server. */
 export interface TlsSight {
-  /** What is known of it; as far as that went, where the handshake failed. */
+  /** Whether the handshake came to its end. */
+  isComplete: boolean;
+  /** What is known of who has shown a certificate; as far as that went, where the handshake failed then. */
   peer: Peer | undefined;
   /** The certificates in the order in which they were sent, the leaf first. */
   chain: X509Certificate[];
@@ -98,7 +100,6 @@ export async function probeTls(options: TlsProbeOptions): Promise<TlsSight> {
       onConnected: () => (connectedMs = clock.monotonicMs()),
     });
     const handshakeMs = clock.monotonicMs() - (connectedMs ?? 0);
-    sight.look();
     await sight.settled(options, handshakeMs);
     return sight.seen(handshakeMs);
   } catch (error) {
@@ -145,6 +146,7 @@ const PATIENCE_MS = 100;
 class Sight {
   readonly #socket: TLSSocket;
   readonly #answer: Buffer[] = [];
+  #isComplete = false;
   #peer: Peer | undefined;
   #chain: X509Certificate[] = [];
   #session: Buffer | undefined;
@@ -156,6 +158,10 @@ class Sight {
   constructor(socket: TLSSocket) {
     this.#socket = socket;
     socket
+      .once('secureConnect', () => {
+        this.#isComplete = true;
+        this.#look();
+      })
       .on('session', (session: Buffer) => {
         this.#session = session;
         this.#changed();
@@ -166,19 +172,16 @@ class Sight {
         this.#changed();
       })
       .on('error', (error: Error) => {
-        // A server that wants a certificate of ours has shown its own before it ends the handshake.
-        if (this.#peer === undefined && socket.getPeerX509Certificate() !== undefined) this.look();
+        this.#look();
         this.#failure = connectError(error, `${socket.remoteAddress ?? 'The server'}`, true);
         this.#changed();
       })
-      .on('end', () => this.#end())
+      // Before Node makes an error of it, which takes away what the socket knows.
+      .prependListener('end', () => {
+        this.#look();
+        this.#end();
+      })
       .on('close', () => this.#end());
-  }
-
-  /** Reads what the socket knows of the other side. */
-  look(): void {
-    this.#chain = chainOf(this.#socket.getPeerX509Certificate());
-    this.#peer = peerOf(this.#socket);
   }
 
   /** Resolves when the server has said something behind the handshake, or the time in which it would have is over. */
@@ -207,6 +210,7 @@ class Sight {
 
   seen(handshakeMs: number): TlsSight {
     return {
+      isComplete: this.#isComplete,
       peer: this.#peer,
       chain: this.#chain,
       handshakeMs,
@@ -221,6 +225,18 @@ class Sight {
   get #isAccepted(): boolean {
     if (this.#failure !== undefined || this.#peer === undefined) return false;
     return this.#session !== undefined || this.#answerBytes > 0 || this.#socket.getProtocol() !== 'TLSv1.3';
+  }
+
+  /**
+   * Reads what the socket knows of the other side, once: it hands its certificate out once. A server that wants a
+   * certificate of ours has shown its own before it ends the handshake.
+   */
+  #look(): void {
+    if (this.#peer !== undefined) return;
+    const certificate = this.#socket.getPeerX509Certificate();
+    if (certificate === undefined) return;
+    this.#chain = chainOf(certificate);
+    this.#peer = peerOf(this.#socket, certificate);
   }
 
   #end(): void {
