@@ -224,9 +224,11 @@ class Examination {
   #noteTls(observations: TlsObservations): void {
     const { sight } = observations;
     const report = tlsReport(observations);
-    this.#findings.push(...tlsFindings(observations));
+    const findings = tlsFindings(observations);
+    this.#findings.push(...findings);
     const what = [report.version, report.cipher, report.group, report.alpn].filter((each) => each !== null);
-    const state = sight.peer === undefined ? 'failed' : 'ok';
+    const isRefused = findings.some(({ code }) => code === 'tls-refused');
+    const state = sight.peer === undefined || isRefused ? 'failed' : 'ok';
     this.#steps.set('tls', { state, ms: sight.handshakeMs, detail: what.join(', ') });
     if (sight.peer === undefined) return;
     this.#tls = report;

@@ -2,7 +2,7 @@ import { ALPN_ID } from '../protocol/limits.ts';
 import type { TlsSight } from '../transport/probe.ts';
 import { finding, type Finding } from './findings.ts';
 import type { OpensslSight } from './openssl-sight.ts';
-import { wantsCertificate, type TlsHabits } from './tls-habits.ts';
+import { complainsOfCertificate, isTurnedAway, type TlsHabits } from './tls-habits.ts';
 
 /** What was seen of TLS. What could not be observed is null. */
 export interface TlsReport {
@@ -44,7 +44,7 @@ export interface TlsObservations {
 export function tlsReport(seen: TlsObservations): TlsReport {
   const { sight, habits, openssl, servername, hasCertificate } = seen;
   const group = sight.peer?.group ?? openssl?.group ?? null;
-  const isRequested = isCertificateMissing(seen) || openssl?.asksForCertificate;
+  const isRequested = isAskedFor(seen);
   return {
     version: sight.peer?.tlsVersion ?? null,
     cipher: sight.peer?.cipher ?? null,
@@ -57,7 +57,7 @@ export function tlsReport(seen: TlsObservations): TlsReport {
     resumption: habits?.resumption ?? null,
     olderVersions: habits?.olderVersions ?? null,
     clientCertificate: {
-      requested: isRequested ?? null,
+      requested: isRequested,
       authorities: openssl?.clientAuthorities ?? null,
       accepted: hasCertificate && isRequested === true ? acceptance(sight) : null,
     },
@@ -66,22 +66,11 @@ export function tlsReport(seen: TlsObservations): TlsReport {
 
 /** What is to be said of the TLS of a server. */
 export function tlsFindings(seen: TlsObservations): Finding[] {
-  const { sight, habits, offered, hasCertificate, openssl } = seen;
+  const { sight, habits, offered } = seen;
   if (sight.peer === undefined) return [noTls(sight)];
   const { tlsVersion, alpn, group } = sight.peer;
   const findings = [...versionFindings(tlsVersion, habits?.olderVersions ?? [])];
-  if (isCertificateMissing(seen)) findings.push(certificateRequired(openssl?.clientAuthorities ?? []));
-  else if (hasCertificate && acceptance(sight) === false)
-    findings.push(certificateRefused(sight.failure?.message));
-  else if (openssl?.asksForCertificate === true && !hasCertificate) {
-    findings.push(
-      finding(
-        'client-certificate-requested',
-        `The server asks for a client certificate${ofAuthorities(openssl.clientAuthorities)}, and goes on without.`,
-        'To show one: --cert FILE --key FILE.',
-      ),
-    );
-  }
+  findings.push(...handshakeFindings(seen));
   if (group !== undefined && !isPostQuantum(group)) {
     findings.push(
       finding(
@@ -91,7 +80,8 @@ export function tlsFindings(seen: TlsObservations): Finding[] {
       ),
     );
   }
-  if (alpn === undefined && offered.length > 0)
+  // What was chosen shows when the handshake comes to its end.
+  if (sight.isComplete && alpn === undefined && offered.length > 0)
     findings.push(
       finding(
         'no-alpn',
@@ -159,11 +149,7 @@ function noTls({ failure }: TlsSight): Finding {
     case 'alpn-refused':
       return protocolRefused('any of what was offered');
     case 'tls-refused':
-      return finding(
-        'tls-refused',
-        message,
-        'Look at the versions, ciphers and groups that the server allows.',
-      );
+      return refused(message);
     default:
       return finding(
         'not-tls',
@@ -171,6 +157,29 @@ function noTls({ failure }: TlsSight): Finding {
         'Is it the right port? What speaks TLS only after a greeting (STARTTLS) is not supported.',
       );
   }
+}
+
+function refused(message: string): Finding {
+  return finding('tls-refused', message, 'Look at the versions, ciphers and groups that the server allows.');
+}
+
+/** What the server that has shown a certificate thought of us, by whether it went on. */
+function handshakeFindings(seen: TlsObservations): Finding[] {
+  const { sight, hasCertificate, openssl } = seen;
+  const isAsked = isAskedFor(seen);
+  const authorities = openssl?.clientAuthorities ?? [];
+  const why = sight.failure?.message;
+  if (isTurnedAway(sight)) {
+    if (isAsked === true && !hasCertificate) return [certificateRequired(authorities)];
+    if (isAsked !== false && hasCertificate) return [certificateRefused(why ?? 'it ended the connection')];
+    if (!sight.isComplete) return [refused(why ?? 'The server ended the connection during the handshake.')];
+  }
+  if (isAsked !== true || hasCertificate) return [];
+  const asks = `The server asks for a client certificate${ofAuthorities(authorities)}`;
+  const goesOn = sight.isAccepted ? ', and goes on without' : '; whether it goes on without did not show';
+  return [
+    finding('client-certificate-requested', `${asks}${goesOn}.`, 'To show one: --cert FILE --key FILE.'),
+  ];
 }
 
 function versionFindings(version: string, older: readonly string[]): Finding[] {
@@ -188,14 +197,15 @@ function spoken(version: string): string {
   return version === 'TLSv1' ? 'TLS 1.0' : version.replace('TLSv', 'TLS ');
 }
 
-function isCertificateMissing({ sight, hasCertificate }: TlsObservations): boolean | undefined {
-  return !hasCertificate && wantsCertificate(sight.failure) ? true : undefined;
+/** Whether the server asks for a client certificate; null if that did not show. */
+function isAskedFor({ sight, openssl }: TlsObservations): boolean | null {
+  return complainsOfCertificate(sight.failure) || (openssl?.asksForCertificate ?? null);
 }
 
 /** Whether the server took the certificate that it was shown; null if that did not show. */
-function acceptance({ failure, isAccepted }: TlsSight): boolean | null {
-  if (isAccepted) return true;
-  return failure?.code === 'tls-refused' ? false : null;
+function acceptance(sight: TlsSight): boolean | null {
+  if (sight.isAccepted) return true;
+  return isTurnedAway(sight) ? false : null;
 }
 
 function isPostQuantum(group: string): boolean {

@@ -34,22 +34,26 @@ export async function tlsHabits(options: TlsProbeOptions, seen: TlsSight): Promi
   };
 }
 
-async function resumes(options: TlsProbeOptions, { session, failure }: TlsSight): Promise<boolean | null> {
-  if (session !== undefined) {
-    const { peer } = await probeTls({ ...options, session });
+async function resumes(options: TlsProbeOptions, seen: TlsSight): Promise<boolean | null> {
+  if (seen.session !== undefined) {
+    const { peer } = await probeTls({ ...options, session: seen.session });
     return peer?.isResumed === true;
   }
   // Without a session there is nothing to resume, and none is given to who is turned away.
-  return failure === undefined ? false : null;
+  return isTurnedAway(seen) ? null : false;
 }
 
 // Who is turned away only for want of a certificate would have got through.
-function isThrough({ peer, failure, hasEnded }: TlsSight): boolean {
-  if (failure !== undefined) return peer !== undefined && wantsCertificate(failure);
-  return !hasEnded;
+function isThrough(sight: TlsSight): boolean {
+  return sight.peer !== undefined && (!isTurnedAway(sight) || complainsOfCertificate(sight.failure));
 }
 
-/** Whether the server ended the handshake because it saw no certificate of ours. */
-export function wantsCertificate(failure: TlsSight['failure']): boolean {
-  return /certificate required|handshake failure/.test(failure?.message ?? '');
+/** Whether the server ended the connection, in the handshake or right behind it. */
+export function isTurnedAway({ failure, hasEnded, isAccepted }: TlsSight): boolean {
+  return !isAccepted && (failure !== undefined || hasEnded);
+}
+
+/** Whether the server ended the handshake because of the client certificate, be it that it saw none. Which alert says so is left to it (RFC 5246, 7.4.6). */
+export function complainsOfCertificate(failure: TlsSight['failure']): boolean {
+  return /alert (?:.*certificate|unknown ca|access denied|handshake failure)/.test(failure?.message ?? '');
 }

@@ -223,8 +223,8 @@ class Sight {
   }
 
   get #isAccepted(): boolean {
-    if (this.#failure !== undefined || this.#peer === undefined) return false;
-    return this.#session !== undefined || this.#answerBytes > 0 || this.#socket.getProtocol() !== 'TLSv1.3';
+    if (this.#failure !== undefined || !this.#isComplete) return false;
+    return this.#session !== undefined || this.#answerBytes > 0 || this.#peer?.tlsVersion !== 'TLSv1.3';
   }
 
   /**
