@@ -7,6 +7,7 @@ import { EXPIRING_DAYS } from '../trust/expiring-certificates.ts';
 import { certificatePin } from '../trust/pins.ts';
 import { isInOrder, isSame, trustPath, type TrustPath } from '../trust/trust-path.ts';
 import { finding, type Finding, type FindingCode } from './findings.ts';
+import { signatureAlgorithm } from './signature-algorithm.ts';
 
 /** What a chain of certificates is judged by. */
 export interface CertificateTrust {
@@ -236,14 +237,12 @@ function strengthFindings(
   const key = weakness(certificate);
   if (key !== undefined)
     findings.push(strength('weak-key', `${whose} has a key of ${key}, which can be broken.`));
-  const { signatureAlgorithm = '' } = certificate as { signatureAlgorithm?: string | undefined };
+  const algorithm = signatureAlgorithm(certificate) ?? '';
   // Nobody looks at the signature of who is trusted anyway.
   const isRoot = roots.some((root) => isSame(root, certificate));
   const isOwnIssuer = certificate.subject === certificate.issuer;
-  if (!isRoot && !isOwnIssuer && WEAK_HASHES.test(signatureAlgorithm))
-    findings.push(
-      strength('weak-signature', `${whose} is signed with ${signatureAlgorithm}, which can be forged.`),
-    );
+  if (!isRoot && !isOwnIssuer && WEAK_HASHES.test(algorithm))
+    findings.push(strength('weak-signature', `${whose} is signed with ${algorithm}, which can be forged.`));
   return findings;
 }
 

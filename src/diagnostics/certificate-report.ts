@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { certificateFacts, type CertificateFacts } from '../trust/certificate-facts.ts';
 import { matchedName, type Chain } from './certificate-findings.ts';
+import { signatureAlgorithm } from './signature-algorithm.ts';
 
 /** The certificate of a server, and those that were sent behind it. */
 export interface CertificateReport extends CertificateFacts {
@@ -17,11 +18,10 @@ export interface CertificateReport extends CertificateFacts {
 /** Reads a chain as of now. */
 export function certificateReport(chain: Chain, host: string, clock: Clock): CertificateReport {
   const [leaf, ...issuers] = chain;
-  const { signatureAlgorithm } = leaf as { signatureAlgorithm?: string };
   return {
     ...certificateFacts(leaf, clock),
     matchedName: matchedName(leaf, host) ?? null,
-    signatureAlgorithm: signatureAlgorithm ?? null,
+    signatureAlgorithm: signatureAlgorithm(leaf) ?? null,
     chain: issuers.map((issuer) => certificateFacts(issuer, clock)),
     pem: chain.map(String).join(''),
   };

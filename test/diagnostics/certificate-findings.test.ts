@@ -144,10 +144,27 @@ function pinned({ cert }: Pair): Partial<CertificateTrust> {
   return { pins: [certificatePin(new X509Certificate(cert))] };
 }
 
+test.each([
+  ['RSASSA-PKCS1-v1_5', 'SHA-1', ['error weak-signature']],
+  ['RSASSA-PKCS1-v1_5', 'SHA-256', []],
+  ['RSA-PSS', 'SHA-1', ['error weak-signature']],
+  ['RSA-PSS', 'SHA-256', []],
+  ['RSA-PSS', 'SHA-512', []],
+])('a signature by %s is as good as its hash: %s', async (name, hash, findings) => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+  const authority = await issueAuthority('Signer', root, { key });
+  const below = await issuedBy(privateKey, 'CN=Signer', { name, hash });
+  expect(found([below, authority])).toEqual(findings);
+});
+
 /** A certificate that a key of RSA has signed. */
-async function issuedBy(signer: KeyObject, issuer: string): Promise<Pair> {
+async function issuedBy(
+  signer: KeyObject,
+  issuer: string,
+  algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+): Promise<Pair> {
   const x509 = await loadX509();
-  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: '01',
     subject: 'CN=localhost',
@@ -156,7 +173,7 @@ async function issuedBy(signer: KeyObject, issuer: string): Promise<Pair> {
     notAfter: new Date(Date.now() + DAY_MS),
     publicKey: publicKeyBytes(createPublicKey(leaf.key)),
     signingKey: signer.toCryptoKey(algorithm, false, ['sign']),
-    signingAlgorithm: algorithm,
+    signingAlgorithm: { ...algorithm, saltLength: 20 },
     extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }])],
   });
   return { cert: certificate.toString('pem'), key: leaf.key };
