@@ -16,6 +16,7 @@ import { closeInTurn } from './close-in-turn.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import type { FileWatch } from './file-watch.ts';
 import { announceListening, withdrawListening } from './listening-file.ts';
+import { assertInRange } from './option-ranges.ts';
 import { makePlace, pathOf, placeOf, type RootPlace } from './root-places.ts';
 import type { RootDirectories } from './served-roots.ts';
 import { assertGoTogether, ServerFiles, type ServerFilesOptions } from './server-files.ts';
@@ -124,6 +125,7 @@ class DirectoryServer implements CreatedServer {
   }
 
   static async #listen(given: CreateServerOptions): Promise<DirectoryServer> {
+    assertInRange(given);
     assertGoTogether(given);
     const options = completed(given);
     const names = new KeyedMutex();

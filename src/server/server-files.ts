@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
 import type { Clock } from '../clock.ts';
-import { SealiftError, systemCode } from '../errors.ts';
+import { isSealiftError, SealiftError, systemCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { PERMISSIONS } from '../protocol/responses.ts';
 import type { Random } from '../random.ts';
@@ -271,10 +271,15 @@ async function identityOf({
 }
 
 async function usersText(options: ServerFilesOptions): Promise<string> {
-  const text = await readPrivateFile(usersFileOf(options));
-  if (text === undefined && options.usersFile !== undefined)
-    throw new SealiftError('bad-configuration', `The users file ${options.usersFile} does not exist.`);
-  return text ?? '';
+  const { usersFile } = options;
+  if (usersFile === undefined) return (await readPrivateFile(usersFileOf(options))) ?? '';
+  const text = await readPrivateFile(usersFile).catch((error: unknown) => {
+    if (!isSealiftError(error, 'local-file')) throw error;
+    // One that is given is a part of the configuration, as a certificate is.
+    throw new SealiftError('bad-configuration', error.message, { cause: error });
+  });
+  if (text !== undefined) return text;
+  throw new SealiftError('bad-configuration', `The users file ${usersFile} does not exist.`);
 }
 
 async function signerOf(

@@ -203,13 +203,13 @@ function onSecured(
 export async function listening(server: Server, address: Address): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('listening', resolve).once('error', reject);
-  // Node takes no host for "all addresses, of both families".
-  server.listen(
-    'path' in address
-      ? { path: address.path }
-      : { port: address.port, ...(address.host === '' ? {} : { host: address.host }) },
-  );
   try {
+    // Node takes no host for "all addresses, of both families".
+    server.listen(
+      'path' in address
+        ? { path: address.path }
+        : { port: address.port, ...(address.host === '' ? {} : { host: address.host }) },
+    );
     await promise;
   } catch (cause) {
     throw new SealiftError(

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { silentLogger } from '../../src/logger.ts';
+import { createServer } from '../../src/server/create-server.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { issueAuthority, issueCertificate } from '../support/certificates.ts';
 import { failureOf } from '../support/failure.ts';
@@ -143,6 +144,29 @@ test('what is given as undefined is as if it were not given', async () => {
   await client.hello();
   expect((await putInline(client, 'a', bytesOf(10))).header['status']).toBe('ok');
   await server.reload();
+});
+
+test.each([
+  ...[Infinity, 0, -1, 1.5, NaN].map((idleTimeoutMs) => ({ idleTimeoutMs })),
+  ...['all', '', true].map((anonymous) => ({ anonymous })),
+  ...[-1, 70_000, NaN, 1.5, '80'].map((port) => ({ port })),
+  ...[NaN, -1].flatMap((number) => [{ keepVersionsMs: number }, { maxConnections: number }]),
+  { agent: 5 },
+  { socketPath: '' },
+  { host: 5 },
+  { root: 5 },
+  { root: '' },
+  { usersFile: '/dev' },
+  { minVersion: 'x' },
+])('the options %o are refused, with the name of what is wrong', async (options) => {
+  const failure = await failureOf(startDirectoryServer(options as never));
+  expect(failure.code).toBe('bad-configuration');
+  const [[name, value] = []] = Object.entries(options);
+  expect(failure.message).toContain(name === 'usersFile' ? value : name);
+});
+
+test('a server without a root is refused', async () => {
+  expect((await failureOf(createServer({} as never))).code).toBe('bad-configuration');
 });
 
 test('the token of a user of one directory is nothing in another', async () => {
