@@ -70,6 +70,7 @@ export async function acquireLease(
   const { retry: policy = DEFAULT_RETRY_POLICY, onRetry, onWait } = options;
   const signal = connector.endedBy(options.signal);
   const terms = { connector, name, ttlMs, holder: random.bytes(16).toString('hex'), clock, random };
+  if (Number.isNaN(waitMs)) throw new SealiftError('invalid-argument', 'The waitMs of a lease is no number.');
   const waitUntilMs = clock.monotonicMs() + waitMs;
   for (let tries = 0; ; tries += 1) {
     const outcome = await withRetries({ policy, clock, random, signal, onRetry }, () =>

@@ -21,6 +21,8 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   maxDelayMs: 30_000,
 };
 
+const POLICY_NAMES = Object.keys(DEFAULT_RETRY_POLICY) as (keyof RetryPolicy)[];
+
 /** A failure that is going to be followed by another attempt. */
 export interface RetryEvent {
   error: SealiftError;
@@ -46,13 +48,15 @@ export interface RetryOptions {
 /**
  * Runs `attempt` until it succeeds, fails for good, or the policy is used up. `attempt` calls `progressed` when
  * the other side, or the partial file, holds more than ever before: only then the count starts afresh. Throws the
- * last error of an attempt, as `retries-exhausted` if it could have been retried.
+ * last error of an attempt, as `retries-exhausted` if it could have been retried, and `invalid-argument` for a policy
+ * that would never end.
  */
 export async function withRetries<T>(
   options: RetryOptions,
   attempt: (progressed: () => void) => Promise<T>,
 ): Promise<T> {
   const { policy, clock, random, signal, onRetry, sharedProgress = { count: 0 } } = options;
+  assertNumbers(policy);
   let seen = sharedProgress.count;
   let retries = 0;
   let failingSinceMs: number | undefined;
@@ -83,6 +87,14 @@ export async function withRetries<T>(
       onRetry?.({ error, retry: retries, delayMs });
       await sleep(clock, delayMs, signal);
     }
+  }
+}
+
+function assertNumbers(policy: RetryPolicy): void {
+  for (const name of POLICY_NAMES) {
+    const value: unknown = policy[name];
+    if (typeof value !== 'number' || Number.isNaN(value))
+      throw new SealiftError('invalid-argument', `The ${name} of a retry policy has to be a number.`);
   }
 }
 

@@ -76,7 +76,7 @@ export async function dial(options: DialOptions): Promise<{ connection: Connecti
   }
 }
 
-/** A socket that begins to connect, by default to a server of ours. A certificate or key that cannot be used is noticed at once, before there is a socket. */
+/** A socket that begins to connect, by default to a server of ours. A certificate, key or port that cannot be used is noticed at once, before there is a socket. */
 export function unconnected(
   options: Pick<DialOptions, 'address' | 'tls'>,
   more: TlsVariation & { onread?: OnReadOpts } = {},
@@ -84,7 +84,15 @@ export function unconnected(
   try {
     return connect({ ...socketOptions(options), ALPNProtocols: [ALPN_ID], ...more });
   } catch (error) {
-    throw handshakeError(systemCode(error) ?? '', error as Error, formatAddress(options.address));
+    const place = formatAddress(options.address);
+    const failure = handshakeError(systemCode(error) ?? '', error as Error, place);
+    if (failure.code !== 'connection-lost') throw failure;
+    // There was none yet: nothing was sent, and nothing but what was given can be the cause.
+    throw new SealiftError(
+      'bad-configuration',
+      `No connection to ${place} can be made with what was given: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 

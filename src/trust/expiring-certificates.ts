@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 
 import type { Clock } from '../clock.ts';
+import { SealiftError } from '../errors.ts';
 import type { Peer } from '../transport/peer.ts';
 import { daysUntil } from './certificate-facts.ts';
 import { DAY_MS } from './validity.ts';
@@ -31,9 +32,20 @@ export function expiringServer(
   return ifExpiring('server', certificate, place, clock);
 }
 
-/** The certificate (PEM) that a client will present, if it is expiring. */
+/** The certificate (PEM) that a client will present, if it is expiring. Throws `bad-configuration` if it is none. */
 export function expiringClient(pem: string, place: string, clock: Clock): ExpiringCertificate | undefined {
-  return ifExpiring('client', new X509Certificate(pem), place, clock);
+  return ifExpiring('client', clientCertificate(pem, place), place, clock);
+}
+
+function clientCertificate(pem: string, place: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new SealiftError('bad-configuration', `The certificate for ${place} cannot be used: ${reason}.`, {
+      cause,
+    });
+  }
 }
 
 function ifExpiring(

@@ -176,3 +176,10 @@ describe('the release', () => {
     expect(clock.pendingCount).toBe(0);
   });
 });
+
+test('to wait for no number of milliseconds is refused', async () => {
+  const { acquire, rivalLocks } = await startLeaseSetting();
+  await rivalLocks();
+  const failure = await failureOf(acquire({ waitMs: NaN }));
+  expect(failure).toMatchObject({ code: 'invalid-argument', retryable: false });
+});

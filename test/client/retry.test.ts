@@ -201,3 +201,13 @@ describe('withRetries', () => {
     expect(clock.pendingCount).toBe(0);
   });
 });
+
+test.each([{ retries: NaN }, { maxElapsedMs: NaN }, { baseDelayMs: NaN }, { maxDelayMs: undefined }])(
+  'a policy with %o is refused before the first attempt',
+  async (part) => {
+    const policy = { ...DEFAULT_RETRY_POLICY, ...part } as RetryPolicy;
+    const { outcome, startsMs } = await run(() => Promise.reject(lost()), { policy });
+    expect(outcome).toMatchObject({ code: 'invalid-argument', retryable: false });
+    expect(startsMs).toEqual([]);
+  },
+);

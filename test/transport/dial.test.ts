@@ -81,6 +81,15 @@ test('a Unix socket that is not there refuses', async () => {
   });
 });
 
+test.each([{ port: NaN }, { port: -1 }, { port: 70_000 }, { port: undefined }, { port: 1, tls: { ca: 5 } }])(
+  'what no connection can be made with is refused for good: %o',
+  async ({ port, tls }) => {
+    const options = { address: { host: '127.0.0.1', port }, ...(tls === undefined ? {} : { tls }) };
+    const failure = await failureOf(dialling(options as never));
+    expect(failure).toMatchObject({ code: 'bad-configuration', retryable: false });
+  },
+);
+
 test('a name that nobody has is not resolved', async () => {
   // Longer than a label may be, so that no name server is asked.
   const host = `${'x'.repeat(64)}.invalid`;

@@ -4,6 +4,7 @@ import type { Clock } from '../../src/clock.ts';
 import type { Peer } from '../../src/transport/peer.ts';
 import { expiringClient, expiringServer } from '../../src/trust/expiring-certificates.ts';
 import { issueCertificate } from '../support/certificates.ts';
+import { thrownBy } from '../thrown.ts';
 
 const DAY_MS = 86_400_000;
 const { cert } = await issueCertificate();
@@ -26,6 +27,12 @@ function peerWith(certificate: X509Certificate | undefined): Peer {
     isResumed: false,
   };
 }
+
+test('a certificate of a client that is none is refused, and by the name of the server it is for', () => {
+  const failure = thrownBy(() => expiringClient('garbage', 'box:1', at(0)));
+  expect(failure.code).toBe('bad-configuration');
+  expect(failure.message).toContain('box:1');
+});
 
 test.each([
   [30 * DAY_MS + 1, undefined],
