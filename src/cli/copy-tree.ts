@@ -4,16 +4,21 @@ import { EVERYTHING, type TreeFilter } from '../client/tree/tree-filter.ts';
 import { isSealiftError } from '../errors.ts';
 import { forgettingBegun, noteBegun } from './begun-tree.ts';
 import type { TransferJob } from './file-jobs.ts';
+import type { MergedSources } from './merged-sources.ts';
 import type { RunContext } from './run-context.ts';
 import { treeDirection, type TreePlaces } from './tree-direction.ts';
 import { treeJob } from './tree-job.ts';
 import { rulesOf } from './tree-settings.ts';
 
-/** Copies one tree, as `put` and `get` do it. What is shown of it is its local name. `isNewName`: it becomes a name that nothing had. */
+/** Copies one tree, as `put` and `get` do it. What is shown of it is its local name. `isNewName`: it becomes a name that nothing had. `merged`: others go there too. */
 export async function copyTreeJob(
   context: RunContext,
   places: TreePlaces,
-  { filter, isNewName }: { filter: TreeFilter; isNewName: boolean },
+  {
+    filter,
+    isNewName,
+    merged,
+  }: { filter: TreeFilter; isNewName: boolean; merged: MergedSources | undefined },
 ): Promise<TransferJob> {
   const rules = rulesOf(context, { isArchive: context.settings['archive'] === true });
   const direction = await treeDirection(context, { ...places, rules });
@@ -22,7 +27,10 @@ export async function copyTreeJob(
     direction,
     rules,
     showsPlan: false,
-    plan: (onCount) => planCopy(direction, { rules, filter, onCount, signal: context.signal }),
+    plan: (onCount) => {
+      const planned = planCopy(direction, { rules, filter, onCount, signal: context.signal });
+      return merged?.plan(places, planned) ?? planned;
+    },
     onBegin: isNewName ? () => noteBegun(context, places) : undefined,
   });
   return forgettingBegun(context, { ...places, isNewName }, job);

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { inThisProcess } from '../cli/run-here.ts';
 import type { ServeProcess } from '../support/cli.ts';
@@ -45,6 +45,58 @@ describe.each(['put', 'get'])('where %s -r lets a tree go', (command) => {
     const places = [...given.map((path) => operand(sources, path)), operand(targets, `${command}/${target}`)];
     expect(await here.run([command, '-r', ...places])).toMatchObject({ code: 0, stdout: '' });
     expect(await contentsAt(home.at(targets, command, target))).toEqual(expected);
+  });
+
+  test('the contents of several go into one, where the first of each name is kept, and that is told', async () => {
+    const [first, second] = [`${command}-1`, `${command}-2`];
+    await plantTree(home.at(sources, first), {
+      f: 'one',
+      g: 'g',
+      'd/a': 'a',
+      'file/x': 'x',
+      y: 'y',
+      'same/s': '',
+    });
+    await plantTree(home.at(sources, second), {
+      f: 'second',
+      h: 'h',
+      'd/b': 'b',
+      file: 'F',
+      'y/z': 'z',
+      'same/t': '',
+    });
+    const named = home.write(`${sources}/named/h`, 'other');
+    const places = [`${first}/`, `${second}/`, 'named/h'].map((path) => operand(sources, path));
+    const target = operand(targets, `${command}-merged/`);
+    const whole = {
+      f: 'one',
+      g: 'g',
+      h: 'h',
+      'd/': '',
+      'd/a': 'a',
+      'd/b': 'b',
+      'file/': '',
+      'file/x': 'x',
+      y: 'y',
+    };
+    for (const _ of ['once', 'and again']) {
+      const { code, events } = await here.runJson([command, '-r', ...places, target]);
+      expect(code).toBe(3);
+      expect(await contentsAt(home.at(targets, `${command}-merged`))).toEqual({
+        ...whole,
+        'same/': '',
+        'same/s': '',
+        'same/t': '',
+      });
+      const told = events.filter(({ type }) => type === 'error').map(({ message }) => String(message));
+      for (const name of ['f', 'y', 'h'])
+        expect(told).toContainEqual(
+          expect.stringMatching(
+            new RegExp(`^Two of the sources would become ".*merged/${name}"; the first is kept`),
+          ),
+        );
+    }
+    expect(readFileSync(named, 'utf8')).toBe('other');
   });
 
   test('a directory without -r is refused, and how it goes is said', async () => {

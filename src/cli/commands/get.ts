@@ -19,6 +19,7 @@ import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
 import { filterOf, takesFile } from '../filter-settings.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
+import { mergedSources } from '../merged-sources.ts';
 import { assertOneSource, parsePlaceText, sourcesAndTarget } from '../places.ts';
 import { assertNoPattern, remotePlace, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
@@ -119,17 +120,19 @@ async function localJobs(
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined)
     throw new SealiftError('usage', `Two of the sources would become ${JSON.stringify(twice)}.`);
+  const merged = mergedSources(context, sources.length, sources.some(isContents));
   const jobs = sources.map(async (source) => {
     const isIn = isInto && !isContents(source);
     const local = isIn ? join(target, baseName(source.path)) : target;
     const places = placesOf(source, local);
     if (wantsTrees(context) && (await isRemoteDirectory(context, source))) {
       const isNewName = !isInto && !isContents(source);
-      const job = await copyTreeJob(context, places, { filter, isNewName });
+      const job = await copyTreeJob(context, places, { filter, isNewName, merged });
       return [await notThroughNewLink(local, job)];
     }
     if (!(await isTaken(context, source, filter))) return [];
-    return [await notThroughNewLink(local, await localJob(context, connector, { source, places }))];
+    const job = await notThroughNewLink(local, await localJob(context, connector, { source, places }));
+    return [merged?.file(local, false, job) ?? job];
   });
   return (await Promise.all(jobs)).flat();
 }

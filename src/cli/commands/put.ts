@@ -21,6 +21,7 @@ import { disposing } from '../disposing.ts';
 import { fileJob, runJobs, type Planned, type TransferJob } from '../file-jobs.ts';
 import { filterOf, takesFile } from '../filter-settings.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
+import { mergedSources } from '../merged-sources.ts';
 import { assertOneSource, sourcesAndTarget } from '../places.ts';
 import { remotePlace, type RemotePlace } from '../remote-command.ts';
 import { resumeKeysOf } from '../resume-keys.ts';
@@ -86,15 +87,17 @@ async function put(context: RunContext, sourceTexts: readonly string[], targetTe
   const twice = named.find((path, index) => named.indexOf(path) !== index);
   if (twice !== undefined)
     throw new SealiftError('usage', `Two of the sources would become ${JSON.stringify(twice)}.`);
+  const merged = mergedSources(context, sources.length, sources.some(isContents));
   const filter = await filterOf(context);
   const jobs = sources.map(async (source, index) => {
     const path = paths[index] ?? '';
     if (source.kind === 'tree') {
       const isNewName = !isInto && !isContents(source);
-      return [await copyTreeJob(context, placesOf(source, path), { filter, isNewName })];
+      return [await copyTreeJob(context, placesOf(source, path), { filter, isNewName, merged })];
     }
     if (source.kind === 'local' && !(await isTaken(context, filter, source.path))) return [];
-    return [await putJob(context, connector, source, { ...target, path })];
+    const job = await putJob(context, connector, source, { ...target, path });
+    return [merged?.file(path, true, job) ?? job];
   });
   return runJobs(context, 'put', connector, { jobs: (await Promise.all(jobs)).flat(), isSending: true });
 }
