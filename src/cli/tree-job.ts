@@ -204,7 +204,7 @@ function tellAction(
 }
 
 /** An entry of a tree as a person knows it. */
-function nameIn(treeName: string, path: string): string {
+export function nameIn(treeName: string, path: string): string {
   return path === '' ? treeName : joinPath(treeName.replace(/\/+$/, ''), path);
 }
 

@@ -142,4 +142,22 @@ describe('a difference is not hidden by what fails besides: 9', () => {
     const { source, target } = await twoSides(home, server, 'to a server', from, same);
     expect((await check(source, target)).code).toBe(3);
   });
+
+  test.each(['', '/'])(
+    'and what failed has the name that sync gives it, of a source with %j behind',
+    async (end) => {
+      const { source, target } = await twoSides(
+        home,
+        server,
+        'to a server',
+        { 'sub/bell\u0007': 'x', a: '' },
+        { a: '' },
+      );
+      for (const command of ['sync', 'check']) {
+        const { code, stderr } = await runHere(home, [command, `${source}${end}`, target]);
+        expect(code).toBe(3);
+        expect(stderr).toContain(`sealift: failed: ${source}/sub/bell`);
+      }
+    },
+  );
 });

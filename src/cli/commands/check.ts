@@ -16,7 +16,7 @@ import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
 import { treeDirection } from '../tree-direction.ts';
-import { shownPath, treeJob } from '../tree-job.ts';
+import { nameIn, shownPath, treeJob } from '../tree-job.ts';
 import { treeEnds } from '../tree-places.ts';
 import { addUnattendedOptions, unattended } from '../unattended.ts';
 import { parseSize } from '../../units.ts';
@@ -87,7 +87,7 @@ function checkJobs(
       const differences = checkTrees(direction, {
         filter,
         signal: context.signal,
-        onProblem: (error, path) => tally.fail(error, path),
+        onProblem: (error, path) => tally.fail(error, nameIn(name, path)),
         isHopeless: (error) => tally.isHopelessError(error),
         onSkipped: (path, reason) => tally.skip(path, reason),
         onCompared: (entry) => (tally.unchanged += isCounted(entry) ? 1 : 0),
