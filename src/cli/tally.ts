@@ -1,14 +1,13 @@
-import { basename } from 'node:path';
-
 import type { Connector } from '../client/connector.ts';
 import type { RetryEvent } from '../client/retry.ts';
-import type { SkipReason } from '../client/tree/action.ts';
+import type { Action, SkipReason } from '../client/tree/action.ts';
 import type { FileOutcome } from '../client/tree/direction.ts';
 import { systemClock } from '../clock.ts';
 import { toSealiftError, type SealiftError } from '../errors.ts';
 import { certificatePin } from '../trust/pins.ts';
 import { printable } from './escape.ts';
 import { combinedExitCode, EXIT, exitCodeOf } from './exit-codes.ts';
+import { FailureLines } from './failure-lines.ts';
 import type { RunContext } from './run-context.ts';
 import { assertRate } from './transfer-requirements.ts';
 import { formatDuration, formatSize } from '../units.ts';
@@ -28,6 +27,7 @@ export const NOTHING_DONE = {
   moved: 0,
   deleted: 0,
   failed: 0,
+  failedDirectories: 0,
   bytes: 0,
   movedBytes: 0,
   resumedBytes: 0,
@@ -62,6 +62,9 @@ export class Tally {
   /** Those of the skipped of which the target has something. */
   #skippedAsThere = 0;
   readonly #failed: { path: string; error: SealiftError; exitCode: number }[] = [];
+  readonly #failureLines: FailureLines;
+  /** Those of the failed that could not be made, or not be synced: they are among no files. */
+  #failedDirectories = 0;
   #lastRetry = { message: '', atMs: -Infinity };
   readonly #context: RunContext;
   readonly #command: TransferCommand;
@@ -82,6 +85,7 @@ export class Tally {
     this.#command = command;
     this.#connector = connector;
     this.#isSending = isSending;
+    this.#failureLines = new FailureLines(context.terminal, command);
     context.terminal.summaryFacts = () => this.#facts();
   }
 
@@ -155,12 +159,13 @@ export class Tally {
     terminal.note(`sealift: ${this.#command}: ${printable(message)} ${again}`);
   }
 
-  fail(error: SealiftError, path: string): void {
+  /** `kind`: of the step that failed, if it was one. */
+  fail(error: SealiftError, path: string, kind?: Action['kind']): void {
+    if (kind === 'directory') this.#failedDirectories += 1;
     this.#failed.push({ path, error, exitCode: exitCodeOf(error, this.#context.hasConnected) });
     // What ends the run, or is asked for wrongly, is no matter of one file; and what fails here names what it is about.
     const isOfFile = !/^(usage|local-)/.test(error.code) && !this.isHopelessError(error);
-    const place = isOfFile && !namesPlace(error.message, path) ? path : undefined;
-    this.#context.terminal.failure(this.#command, error, path, place);
+    this.#failureLines.tell(error, path, { isOfFile });
     if (error.code === 'forbidden') this.#asking ??= this.#askPermissions();
   }
 
@@ -169,7 +174,8 @@ export class Tally {
     const { terminal } = this.#context;
     const seconds = this.#seconds;
     const failed = this.#failed.map((each) => each.exitCode);
-    const untried = this.#isHopeless ? Math.max(0, planned - this.files - this.skipped - failed.length) : 0;
+    const tried = this.files + this.skipped + failed.length - this.#failedDirectories;
+    const untried = this.#isHopeless ? Math.max(0, planned - tried) : 0;
     // What was not tried any more failed for the last reason.
     const failures = [...failed, ...new Array<number>(untried).fill(failed.at(-1) ?? 0)];
     const { files, unchanged, links, directories, attributes, moved, deleted } = this;
@@ -182,6 +188,7 @@ export class Tally {
     const isRefused = this.#isHopeless && failed.at(-1) === EXIT.refused;
     const combined = isRefused ? EXIT.refused : combinedExitCode(failures, counted);
     const exitCode = this.#judgeRate(judge(combined, this.#isHopeless), seconds);
+    this.#failureLines.tellRest();
     terminal.event('summary', { ...this.#facts(), failed: failures.length, exitCode });
     if (planned > 1 || successes > files + this.#skippedAsThere || failures.length > 1)
       terminal.note(this.#summaryLine(planned, failures.length, seconds));
@@ -201,6 +208,7 @@ export class Tally {
     return {
       ...{ files, skipped, unchanged, links, directories, adjustedDirectories, attributes, moved, deleted },
       failed: this.#failed.length,
+      failedDirectories: this.#failedDirectories,
       ...this.#failures(),
       ...{ bytes, movedBytes, resumedBytes, seconds: rounded(this.#seconds), retries },
       tlsVersion: peer?.tlsVersion ?? null,
@@ -255,7 +263,8 @@ export class Tally {
       moved: this.moved,
       deleted: this.deleted,
       skipped: this.skipped,
-      failed,
+      failed: failed - this.#failedDirectories,
+      [this.#failedDirectories === 1 ? 'directory failed' : 'directories failed']: this.#failedDirectories,
     };
     const extras = Object.entries(counts)
       .filter(([, count]) => count > 0)
@@ -296,11 +305,6 @@ const HOPELESS: readonly number[] = [
   EXIT.gaveUp,
   EXIT.requirement,
 ];
-
-// A server quotes the names that it speaks of, which need not be those of this side.
-function namesPlace(message: string, path: string): boolean {
-  return message.includes('"') || message.includes(basename(path));
-}
 
 // To the millisecond: what is behind it is noise.
 function rounded(seconds: number): number {

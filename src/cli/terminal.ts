@@ -97,8 +97,21 @@ export class Terminal {
     if (!this.options.json) this.#line(`sealift: ${printable(message)}`);
   }
 
-  /** The last line of a failure: what, where, and how to mend it. `path`: the file that it concerns; `place`: what is to stand before a message that does not say where. */
-  failure(command: string, error: SealiftError, path?: string, place?: string): void {
+  /** A line for a person that is a matter of a failure, said also with `--quiet`. */
+  say(line: string): void {
+    if (!this.options.json) this.#line(line);
+  }
+
+  /**
+   * The last line of a failure: what, where, and how to mend it. `path`: the file that it concerns; `place`: what is to
+   * stand before a message that does not say where; `isTold`: whether there is a line for a person. Default true.
+   */
+  failure(
+    command: string,
+    error: SealiftError,
+    path?: string,
+    { place, isTold = true }: { place?: string | undefined; isTold?: boolean } = {},
+  ): void {
     const { code, message, hint, retryable, details } = error;
     this.event('error', {
       code,
@@ -108,7 +121,7 @@ export class Terminal {
       ...(path === undefined ? {} : { path }),
       ...(Object.keys(details).length === 0 ? {} : { details }),
     });
-    if (this.options.json) return;
+    if (this.options.json || !isTold) return;
     const where = command === '' ? 'sealift' : `sealift: ${command}`;
     const told = place === undefined ? message : `${place}: ${message}`;
     this.#line(`${where}: ${code}: ${printable(told)}${hint === undefined ? '' : ` ${printable(hint)}`}`);

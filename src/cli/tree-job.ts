@@ -122,9 +122,9 @@ class TreeReport implements TreeObserver {
     else this.#tally.skip(this.#name(entry.path), reason);
   }
 
-  onFailed(error: Parameters<NonNullable<TreeObserver['onFailed']>>[0], path: string): void {
+  onFailed(...[error, path, action]: Parameters<NonNullable<TreeObserver['onFailed']>>): void {
     this.#finish(path);
-    this.#tally.fail(error, this.#name(path));
+    this.#tally.fail(error, this.#name(path), action.kind);
   }
 
   onProgress(path: string, progress: Parameters<ShownFile['update']>[0]): void {

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runHere } from '../cli/run-here.ts';
 import type { ServeProcess } from '../support/cli.ts';
+import { GatedStore } from '../support/gated-store.ts';
 import { contentsAt, plantTree } from '../support/planted-tree.ts';
 import { events } from '../support/running-process.ts';
+import { startTestServer, tokenOf } from '../support/test-server.ts';
 import { NobodysHome } from './nobodys-home.ts';
-import { DIRECTIONS, twoSides } from './two-sides.ts';
+import { DIRECTIONS, twoSides, type Tree } from './two-sides.ts';
 
 const MIB = 2 ** 20;
 const home = new NobodysHome();
@@ -122,4 +125,38 @@ test('two runs for one local target at once: the second is refused with 12', asy
   expect((await first.kill('SIGTERM')).code).toBe(143);
   expect((await home.run(['sync', source, target])).code).toBe(0);
   expect(await contentsAt(to)).toEqual(await contentsAt(from));
+});
+
+describe('a server that loses every connection before it has synced', () => {
+  const files = Array.from({ length: 30 }, (_, index) => [`${index % 2 === 0 ? 'd' : 'e'}/f${index}`, 'x']);
+
+  /** Runs `sync` of these files and two directories. */
+  async function run(...flags: string[]) {
+    const store = new GatedStore();
+    const { server, address } = await startTestServer({ store });
+    store.sync = () => Promise.resolve(server.destroyConnections());
+    const tree = await plantTree(home.at(`lost-${flags.join('')}`), Object.fromEntries(files) as Tree);
+    const place = `sealift://127.0.0.1:${(address as { port: number }).port}/`;
+    const sync = ['sync', '--insecure', '--retry', '1', '--retry-delay', '1ms', ...flags, `${tree}/`, place];
+    return runHere(home, sync, { SEALIFT_TOKEN: tokenOf('tester') });
+  }
+  const isTold = (line: string) => line.startsWith('sealift: sync: retries-exhausted: ');
+
+  test('is told in a few lines and a count, files and directories apart: 8', async () => {
+    const { code, stderr } = await run();
+    expect(code).toBe(8);
+    const lines = stderr.split('\n').filter(isTold);
+    expect(lines).toHaveLength(4);
+    expect(new Set(lines.slice(0, 3)).size).toBe(1);
+    expect(lines[3]).toContain(': 29 more (each with --verbose): The server could not say');
+    expect(stderr).toMatch(/^0 of 30 files, .*, 30 failed, 2 directories failed$/m);
+    expect((await run('--quiet')).stderr.split('\n').filter(isTold)).toHaveLength(4);
+    expect((await run('--verbose')).stderr.split('\n').filter(isTold)).toHaveLength(32);
+  });
+
+  test('is told to a program for each', async () => {
+    const { code, events: told } = await run('--json');
+    expect(told.filter(({ type }) => type === 'error')).toHaveLength(32);
+    expect([code, told.at(-1)]).toMatchObject([8, { files: 0, failed: 32, failedDirectories: 2 }]);
+  });
 });

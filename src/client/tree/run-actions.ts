@@ -20,7 +20,7 @@ export interface TreeObserver {
   /** A step is taken, for good: it is on the disk of the target. `outcome`: of a file that was sent. */
   onDone?(action: Action, outcome?: FileOutcome): void;
   onSkipped?(entry: TreeEntry, reason: SkipReason): void;
-  onFailed?(error: SealiftError, path: string): void;
+  onFailed?(error: SealiftError, path: string, action: Action): void;
   onProgress?(path: string, progress: TransferProgress): void;
   onRetry?(path: string, event: RetryEvent): void;
 }
@@ -123,7 +123,7 @@ class ActionRun {
     return !this.#hasFailed;
   }
 
-  async #each<A extends { entry: TreeEntry }>(
+  async #each<A extends Action>(
     batches: Batches<A>,
     task: (item: A) => Promise<void> | undefined,
     limit = this.#options.transfers,
@@ -136,7 +136,7 @@ class ActionRun {
       } catch (error) {
         throwIfAborted(signal);
         if (this.#refusal !== undefined) throw this.#refusal.error;
-        this.#fail(toSealiftError(error), item.entry.path);
+        this.#fail(toSealiftError(error), item);
       }
     };
     await forEachConcurrently(batches, limit, attempt, () => this.#hopeless === undefined);
@@ -152,7 +152,7 @@ class ActionRun {
         this.#observer.onSkipped?.(action.entry, action.reason);
         return;
       case 'refuse':
-        this.#fail(action.error, action.entry.path);
+        this.#fail(action.error, action);
         return;
       case 'directory':
         return this.#directories.make(action);
@@ -235,7 +235,7 @@ class ActionRun {
   #notSettled(action: Action, reason: SealiftError): void {
     if (isSealiftError(reason, 'local-file', 'local-no-space')) {
       // The disk of this machine does not get better by trying again.
-      this.#fail(reason, action.entry.path);
+      this.#fail(reason, action);
       this.#hopeless ??= reason;
     } else this.#void.push({ action, reason });
   }
@@ -254,7 +254,7 @@ class ActionRun {
       if (fruitlessRounds === MAX_FRUITLESS_ROUNDS || this.#hopeless !== undefined) {
         // All for what is known now, and not for the first of them.
         const failed = again.map(({ action, reason }) => ({ action, error: this.#notSynced(reason) }));
-        for (const { action, error } of failed) this.#fail(error, action.entry.path);
+        for (const { action, error } of failed) this.#fail(error, action);
         return;
       }
       await this.#each([again.map(({ action }) => action)], (action) => this.#takeAgain(action));
@@ -303,10 +303,10 @@ class ActionRun {
     return this.#options.archive && type !== 'symlink' ? { mtimeMs, mode } : { mtimeMs };
   }
 
-  #fail(error: SealiftError, path: string): void {
+  #fail(error: SealiftError, action: Action): void {
     this.#hasFailed = true;
     if (this.#options.isHopeless(error)) this.#hopeless ??= error;
-    this.#observer.onFailed?.(error, path);
+    this.#observer.onFailed?.(error, action.entry.path, action);
   }
 }
 

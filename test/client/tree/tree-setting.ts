@@ -164,9 +164,9 @@ function both(first: Told, second: TreeObserver): TreeObserver {
       second.onDone?.(action, outcome);
     },
     onSkipped: (entry, reason) => first.onSkipped(entry, reason),
-    onFailed: (error, path) => {
+    onFailed: (error, path, action) => {
       first.onFailed(error, path);
-      second.onFailed?.(error, path);
+      second.onFailed?.(error, path, action);
     },
     onProgress: (path, progress) => second.onProgress?.(path, progress),
     onRetry: () => first.onRetry(),
