@@ -27,6 +27,8 @@ export interface TreeJobParts {
   plan: (onCount: (totals: Totals) => void) => AsyncIterable<readonly Action[]>;
   /** Show the plan while it is carried out, instead of what became of each file. */
   showsPlan: boolean;
+  /** Whether a dry run only shows the plan, since the run that it stands for is refused as a whole. */
+  isRefused?: () => boolean;
   /** Awaited before the first change. */
   onBegin?: (() => Promise<void>) | undefined;
 }
@@ -55,6 +57,7 @@ export function treeJob(context: RunContext, parts: TreeJobParts): TransferJob {
 // A dry run counts what it finds, so that the sum is that of the run it stands for.
 function tellPlanned(context: RunContext, action: Action, tally: Tally, parts: TreeJobParts): void {
   tellAction(context, action, parts, (line) => context.terminal.data(line));
+  if (parts.isRefused?.() === true) return;
   if (action.kind === 'refuse') tally.fail(action.error, nameIn(parts.name, action.entry.path));
   else if (action.kind === 'file') {
     tally.files += 1;

@@ -33,14 +33,14 @@ describe.each(DIRECTIONS)('rails of sync %s', (direction) => {
     for (const more of [[], ['-n']]) {
       const ended = await sync('--delete', ...flags, ...more, source, target);
       expect(ended.code).toBe(13);
-      // A dry run shows which deletions are too many.
+      // A dry run shows which deletions are too many, and counts none that the run would not come to.
       const deleted = more.length > 0 && code === 'too-many-deletions' ? 9 : 0;
       const plan = ended.events.filter(({ type }) => type === 'plan');
       expect(plan.filter(({ action }) => action === 'delete')).toHaveLength(deleted);
       expect(plan.length > 0).toBe(deleted > 0);
       expect(ended.events.slice(1).filter((event) => !plan.includes(event))).toMatchObject([
         { type: 'error', code, hint: expect.any(String) },
-        { type: 'summary', files: 0, deleted, exitCode: 13 },
+        { type: 'summary', files: 0, unchanged: 0, deleted: 0, failed: 1, exitCode: 13 },
       ]);
       expect(await treeAt(to)).toEqual(before);
     }

@@ -7,7 +7,6 @@ import { SealiftError } from '../../errors.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { forgettingBegun } from '../begun-tree.ts';
 import { isDryRun } from '../dry-run.ts';
-import { exitCodeOf } from '../exit-codes.ts';
 import { runJobs } from '../file-jobs.ts';
 import { filterOf } from '../filter-settings.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
@@ -101,6 +100,7 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
     direction,
     rules,
     showsPlan: true,
+    isRefused: () => refusal !== undefined,
     plan: async function* (onCount) {
       const onTooManyDeletions = isDryRun(context) ? (error: SealiftError) => (refusal = error) : undefined;
       yield await planSync(direction, { ...options, onCount, onTooManyDeletions });
@@ -110,8 +110,6 @@ async function sync(context: RunContext, sourceText: string, targetText: string)
   return runJobs(context, 'sync', connector, {
     jobs: [forgettingBegun(context, { ...places, isNewName: false }, job)],
     isSending: ends.isSending,
-    // A dry run counts what it shows, and that is no part of the run it stands for.
-    judge: (code) => (refusal === undefined ? code : exitCodeOf(refusal, context.hasConnected)),
   });
 }
 
