@@ -9,6 +9,7 @@ import {
   rmSync,
   unlinkSync,
   writeSync,
+  type Stats,
 } from 'node:fs';
 import { link, lstat, rename, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -84,8 +85,8 @@ export function publishContent(
     } finally {
       closeSync(fd);
     }
-    if (lstatSync(target, { throwIfNoEntry: false })?.isFile() === false)
-      throw new SealiftError('local-exists', `${target} appeared meanwhile, and is no file to be replaced.`);
+    const problem = notReplaceable(lstatSync(target, { throwIfNoEntry: false }), target);
+    if (problem !== undefined) throw problem;
     renameSync(temporary, target);
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -125,9 +126,14 @@ export async function assertReplaceable(path: string, name: string): Promise<voi
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
     throw localError(error, name);
   });
-  if (stats === undefined || stats.isFile()) return;
-  if (stats.isDirectory()) throw new SealiftError('local-exists', `${name} is a directory.`);
-  throw new SealiftError('local-exists', `${name} is no ordinary file, and is not replaced.`, {
+  const problem = notReplaceable(stats, name);
+  if (problem !== undefined) throw problem;
+}
+
+function notReplaceable(stats: Stats | undefined, name: string): SealiftError | undefined {
+  if (stats === undefined || stats.isFile()) return undefined;
+  if (stats.isDirectory()) return new SealiftError('local-exists', `${name} is a directory.`);
+  return new SealiftError('local-exists', `${name} is no ordinary file, and is not replaced.`, {
     hint: 'To write into it, fetch to standard output: sealift cat SOURCE > FILE',
   });
 }

@@ -50,3 +50,13 @@ export function isChange(action: Action): boolean {
   if (action.kind === 'skip' || action.kind === 'refuse') return false;
   return action.kind !== 'directory' || action.existing === undefined || action.differs;
 }
+
+/** That nothing is done with `path`, and why. */
+export function refusal(path: string, error: SealiftError): Action {
+  return { kind: 'refuse', entry: unknownEntry(path), error };
+}
+
+/** Of what stands there no more than the name matters. */
+export function unknownEntry(path: string): TreeEntry {
+  return { path, type: 'file', size: 0, mtimeMs: 0, mode: 0 };
+}

@@ -50,9 +50,12 @@ export interface TreeDirection extends Sides, AsyncDisposable {
   scanSource(options: ScanOptions): AsyncIterable<readonly TreeEntry[]>;
   /**
    * By path, the top as `""`; empty if nothing stands there. `onProblem` is told of what is below the top and cannot be
-   * looked at, where that is noticed.
+   * looked at, where that is noticed; `onSpecial` of a socket, FIFO or device, where the target shows such.
    */
-  scanTarget(onProblem: ScanOptions['onProblem']): Promise<Map<string, TreeEntry>>;
+  scanTarget(
+    onProblem: ScanOptions['onProblem'],
+    onSpecial?: ScanOptions['onSpecial'],
+  ): Promise<Map<string, TreeEntry>>;
   /** What names may differ in and are the same for the target all the same. */
   nameFolding(): Promise<NameFolding>;
   /** Why the target cannot hold that name; undefined if it can. */

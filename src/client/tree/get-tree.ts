@@ -110,7 +110,10 @@ export class GetTree implements TreeDirection {
     yield entries.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  async scanTarget(onProblem: ScanOptions['onProblem']): Promise<Map<string, TreeEntry>> {
+  async scanTarget(
+    onProblem: ScanOptions['onProblem'],
+    onSpecial?: ScanOptions['onSpecial'],
+  ): Promise<Map<string, TreeEntry>> {
     const { root, signal } = this.#options;
     const entries = new Map<string, TreeEntry>();
     const scan = scanLocal(root, {
@@ -121,6 +124,7 @@ export class GetTree implements TreeDirection {
         // A name that no path can say is not among what the server has.
         if (error.code !== 'bad-name') onProblem(error, path);
       },
+      onSpecial,
       onTemporary: (path) => {
         if (this.#target.isOwnPartial(path)) this.#leftOver.add(path);
       },

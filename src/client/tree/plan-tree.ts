@@ -1,6 +1,6 @@
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
-import type { Action } from './action.ts';
+import { isChange, refusal, unknownEntry, type Action } from './action.ts';
 import { Ahead, type Batches } from './concurrency.ts';
 import { decisions, type Rules } from './decide.ts';
 import type { TreeDirection } from './direction.ts';
@@ -45,10 +45,12 @@ export async function* planCopy(
 ): AsyncGenerator<readonly Action[]> {
   const source = new Source(direction, options);
   try {
-    const target = await direction.scanTarget(source.onTargetProblem).catch((error: unknown) => {
-      if (isSealiftError(error, 'forbidden')) return new Map<string, TreeEntry>();
-      throw error;
-    });
+    const target = await direction
+      .scanTarget(source.onTargetProblem, source.onTargetSpecial)
+      .catch((error: unknown) => {
+        if (isSealiftError(error, 'forbidden')) return new Map<string, TreeEntry>();
+        throw error;
+      });
     yield* new Ahead(counted(source.actions(target), options));
   } finally {
     await source.stop();
@@ -62,7 +64,7 @@ export async function* planCopy(
 export async function planSync(direction: TreeDirection, options: SyncOptions): Promise<Action[]> {
   const source = new Source(direction, options);
   try {
-    const target = await direction.scanTarget(source.onTargetProblem);
+    const target = await direction.scanTarget(source.onTargetProblem, source.onTargetSpecial);
     return await syncActions(direction, source, target, options);
   } finally {
     await source.stop();
@@ -153,6 +155,8 @@ class Source {
   readonly reserved = new Map<string, true>();
   /** What at the target cannot be looked at, and why. */
   readonly unseenAtTarget = new Map<string, SealiftError>();
+  /** What at the target has no content, and is not replaced. */
+  readonly #special = new Map<string, true>();
   readonly #direction: TreeDirection;
   readonly #options: PlanOptions;
   /** What was noticed while looking, and is told before what was looked at next. */
@@ -183,6 +187,8 @@ class Source {
     this.unseenAtTarget.set(path, error);
   };
 
+  readonly onTargetSpecial = (path: string): void => void this.#special.set(path, true);
+
   /** Looks no further. */
   stop(): Promise<void> {
     return this.#found.stop();
@@ -192,10 +198,16 @@ class Source {
     // Such a directory is made as the source has it, for it may be private; what stands is left as it is.
     const isMeant = (action: Action) =>
       !this.#needed.has(action.entry.path) || (action.kind === 'directory' && action.existing === undefined);
-    const orUnseen = (action: Action) => {
+    const { rules } = this.#options;
+    const orUnseen = (action: Action): Action => {
       // What stands there may be newer, or be meant to be kept. The unreadable directory itself is seen.
       const isSeen = action.kind === 'directory' && action.existing !== undefined;
-      const { path } = action.entry;
+      const { entry } = action;
+      const { path } = entry;
+      if (isChange(action) && nearest(path, this.#special) === true)
+        return rules.ifExists === 'skip'
+          ? { kind: 'skip', entry, reason: 'exists' }
+          : refusal(path, IN_THE_WAY);
       const unseen = isSeen ? undefined : nearest(path, this.unseenAtTarget);
       return unseen === undefined ? action : refusal(path, unseen);
     };
@@ -302,14 +314,11 @@ class Source {
   }
 }
 
-function refusal(path: string, error: SealiftError): Action {
-  return { kind: 'refuse', entry: unknownEntry(path), error };
-}
-
-/** Of what stands there no more than the name matters. */
-function unknownEntry(path: string): TreeEntry {
-  return { path, type: 'file', size: 0, mtimeMs: 0, mode: 0 };
-}
+const IN_THE_WAY = new SealiftError(
+  'local-exists',
+  'What stands there is no file, directory or link, and is not replaced.',
+  { hint: 'Remove it, or leave the name out with --exclude.' },
+);
 
 async function* counted(
   batches: Batches<Action>,

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { lstat, readdir, stat, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -93,4 +94,33 @@ test('where bits are not kept, the umask takes some, and directories have their 
   expect(target).toMatchObject({ d: { mode: '750' }, 'd/a': { mode: '640', mtimeMs: LONG_AGO } });
   expect(target['d']?.mtimeMs).not.toBe(LONG_AGO);
   expect(await contentsAt(trees.target)).toEqual({ 'd/': '', 'd/a': 'a', b: 'b' });
+});
+
+test.each([
+  ['overwrite', { a: 'local-exists', 'd/x': 'local-exists', l: 'local-exists' }, {}],
+  ['skip', {}, { a: 'exists', 'd/x': 'exists', l: 'exists', d: 'exists' }],
+] as const)('a FIFO in the way stays, and the plan says so: %s', async (ifExists, failed, skipped) => {
+  const trees = await startTrees('get', { a: 'a', 'd/x': 'x', l: { link: 'a' }, z: 'z' }, { other: 'o' });
+  for (const name of ['a', 'd', 'l', 'unasked']) execFileSync('mkfifo', [join(trees.target, name)]);
+  const { told, actions } = await copy(trees.direction(), { rules: { ifExists, delete: false } });
+  expect(told).toMatchObject({ failed, skipped });
+  const planned = actions.filter(({ kind }) => kind === 'refuse').map(({ entry }) => entry.path);
+  expect(planned.sort()).toEqual(Object.keys(told.failed).sort());
+  expect(told.done.filter((step) => step.startsWith('file'))).toEqual(['file z']);
+  for (const name of ['a', 'd', 'l', 'unasked'])
+    expect((await lstat(join(trees.target, name))).isFIFO()).toBe(true);
+});
+
+test('what has no content and appears meanwhile in the place of a new file is told as what it is', async () => {
+  const trees = await startTrees('get', { a: 'a' });
+  const direction = trees.direction();
+  const send = direction.send.bind(direction);
+  direction.send = (action, hooks) => {
+    execFileSync('mkfifo', [join(trees.target, 'a')]);
+    return send(action, hooks);
+  };
+  const { told } = await copy(direction);
+  expect(told.errors.map(({ message }) => message)).toEqual([
+    `${join(trees.target, 'a')} is no ordinary file, and is not replaced.`,
+  ]);
 });
