@@ -8,7 +8,7 @@ const random = 'Take random values from the injected source (src/random.ts).';
 const surroundings = 'Only src/cli reads the environment and prints; the library is told.';
 const sockets = 'Sockets belong to src/transport.';
 const exit = 'Only src/cli/main.ts ends the process.';
-const disk = 'The store reaches the disk through src/storage/fs/file-system.ts alone.';
+const disk = 'The store reaches the disk through src/storage/fs/file-system.ts and what that is made of.';
 
 const disposing = 'Node 22 does not parse it, and tsc leaves dynamic imports around it unfinished.';
 
@@ -96,7 +96,9 @@ export default defineConfig(
   restrict(['src/transport/**'], timeAndChance, printing, ending),
   restrict(['src/storage/**'], timeAndChance, printing, ending, networking, fileSystem),
   restrict(
-    ['src/storage/fs/file-system.ts', 'src/storage/fs/blocking-files.ts'],
+    ['file-system.ts', 'open-file.ts', 'remove-tree.ts', 'blocking-files.ts'].map(
+      (name) => `src/storage/fs/${name}`,
+    ),
     timeAndChance,
     printing,
     ending,

@@ -1,4 +1,4 @@
-import type { OpenFile } from './file-system.ts';
+import type { OpenFile } from './open-file.ts';
 
 /** Reads exactly `length` bytes from `position` into the start of `target`; false if the file ends before. */
 export async function readFully(

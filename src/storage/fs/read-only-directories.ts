@@ -28,18 +28,7 @@ export async function renameEntry(files: FileSystem, from: string, to: string): 
   }
 }
 
-/** Removes what stands at `path`, where nobody else reaches it, with all in it, also from directories whose bits forbid that to a process that is not root. */
-export async function removeTree(files: FileSystem, path: string): Promise<void> {
-  try {
-    await files.removeTree(path);
-  } catch (error) {
-    if (systemCode(error) !== 'EACCES') throw error;
-    await liftBits(files, path);
-    await files.removeTree(path);
-  }
-}
-
-/** As `removeTree`, of what stands at `place`, in sight: it goes to `aside` first, in one step; what a crash leaves there is deleted when the store opens. */
+/** Removes what stands at `place`, with all in it: it goes to `aside` first, in one step; what a crash leaves there is deleted when the store opens. */
 export async function removeTreeAside(
   files: FileSystem,
   place: Place,
@@ -48,7 +37,7 @@ export async function removeTreeAside(
 ): Promise<void> {
   await renameEntry(files, place.systemPath, aside);
   try {
-    await removeTree(files, aside);
+    await files.removeTree(aside);
   } catch (error) {
     // What could not be deleted stands where it stood, for whoever mends the reason and tries again, also after a crash.
     await putBack(files, aside, place, tree).catch(() => undefined);
@@ -66,19 +55,6 @@ async function putBack(
   await renameEntry(files, aside, systemPath);
   tree.directoryMadeIn(node);
   await directory.sync();
-}
-
-async function liftBits(files: FileSystem, path: string): Promise<void> {
-  const waiting = [path];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const stats = await files.lstat(next);
-    if (!stats.isDirectory()) continue;
-    if (isReadOnlyDirectory(stats)) {
-      const directory = await files.open(next, OPEN.attributes);
-      await closingFile(directory, () => directory.chmod(OWNER_BITS));
-    }
-    for await (const name of files.names(next)) waiting.push(`${next}/${name}`);
-  }
 }
 
 function isReadOnlyDirectory(stats: FileStats): boolean {

@@ -5,7 +5,6 @@ import { Directory } from './directory.ts';
 import { statsAt } from './entries.ts';
 import { closingFile } from './file-bytes.ts';
 import type { FileSystem } from './file-system.ts';
-import { removeTree } from './read-only-directories.ts';
 
 /**
  * The private directory of the store, in the root and so in the same file system: a file moves from `uploads`
@@ -94,7 +93,7 @@ export async function readSmallFile(
 // What cannot be deleted takes room and does no other harm: no reason to serve nothing.
 async function deleteLeftovers(files: FileSystem, removed: Directory): Promise<void> {
   for await (const name of files.names(removed.self))
-    await removeTree(files, removed.child(name)).catch(() => undefined);
+    await files.removeTree(removed.child(name)).catch(() => undefined);
 }
 
 // A publication that broke off may have left a file with its name as an upload, too. Once its public name is removed it

@@ -5,7 +5,7 @@ import { isOwnName, STATE_DIRECTORY } from '../own-names.ts';
 import { retiredAtMs } from '../version-ids.ts';
 import type { Directory } from './directory.ts';
 import type { FileSystem } from './file-system.ts';
-import { removeTree, renameEntry } from './read-only-directories.ts';
+import { renameEntry } from './read-only-directories.ts';
 import { uniqueName } from './state-directory.ts';
 import type { VersionParts } from './version-listing.ts';
 
@@ -107,7 +107,7 @@ class Expiry {
     // It can take long: out of everybody's sight in one step, and what a crash leaves is deleted at the start.
     const aside = removed.child(uniqueName(random));
     await renameEntry(files, version, aside);
-    await removeTree(files, aside);
+    await files.removeTree(aside);
   }
 
   /** Removes the directory, and those above it, as far up as they are empty. Who needs one at this moment makes it again. */

@@ -64,7 +64,7 @@ describe.each(KEPT)('%s', (_, keepVersionsMs) => {
           if (failure !== undefined) {
             expect(failure.code, where).toBe(code);
             expect(await temporaries(trial.disk), where).toEqual([]);
-          } else if (code !== undefined) expect(isHarmless(call, name, index > named), where).toBe(true);
+          } else if (code !== undefined) expect(isHarmless(call, index > named), where).toBe(true);
           const now = await standingOn(trial.disk);
           if (failure === undefined) expect(now, where).toEqual(after);
           else if (index <= named || named === -1) expect(now.files, where).toEqual(before.files);
@@ -151,9 +151,7 @@ function isNaming({ name, path, detail }: FileCall): boolean {
 }
 
 /** Whether an operation has succeeded although this call failed. */
-function isHarmless({ name, path }: FileCall, errno: string, isDone: boolean): boolean {
-  // It may be the bits of a directory in it, which are lifted then.
-  if (name === 'removeTree' && errno === 'EACCES') return true;
+function isHarmless({ name, path }: FileCall, isDone: boolean): boolean {
   // Closing what was only read.
   if (name === 'file.close') return !path.includes(SCENARIO_KEY) && !path.includes('/inline-');
   // After the file has its name: its old one stays for the sweep, its record is found by the first line.

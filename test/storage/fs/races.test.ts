@@ -128,7 +128,6 @@ test('a file that is removed as soon as it stands was not published', async () =
 test('a directory of which a part cannot be deleted stands where it stood', async () => {
   const { store } = subject;
   await putText(store, 'a/file', 'text');
-  // Also once the directories in it are opened up.
   files.heal(({ name }) => (name === 'removeTree' ? 'EACCES' : undefined));
   expect(await codeOf(store.remove('a', { recursive: true }))).toBe('forbidden');
   expect(await textOf(store, 'a/file')).toBe('text');
