@@ -42,8 +42,11 @@ export async function initialize(context: RunContext): Promise<number> {
   terminal.note(
     `Made a CA: ${printable(files.certificate)}, for clients and servers to trust (--ca, --client-ca).`,
   );
-  const protection = passphrase === undefined ? 'is not encrypted' : 'is encrypted';
-  terminal.note(`Its key ${printable(files.key)} ${protection}: whoever has it can pass for anybody.`);
+  const protection =
+    passphrase === undefined
+      ? 'is not encrypted: whoever has it'
+      : 'is encrypted: whoever has it and the passphrase';
+  terminal.note(`Its key ${printable(files.key)} ${protection} can pass for anybody.`);
   return EXIT.done;
 }
 

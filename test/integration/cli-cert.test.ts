@@ -101,7 +101,11 @@ describe('the passphrase', () => {
     const directory = home.at('asked');
     const differing = await typing(directory, ['init', '--ask-passphrase'], ['uno-1', 'dos-2']);
     expect(differing).toMatchObject({ code: 2, stdout: expect.stringContaining('differ') });
-    expect((await typing(directory, ['init', '--ask-passphrase'], [PASSPHRASE, PASSPHRASE])).code).toBe(0);
+    const asked = await typing(directory, ['init', '--ask-passphrase'], [PASSPHRASE, PASSPHRASE]);
+    expect(asked).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('has it and the passphrase can'),
+    });
     expect(readFileSync(`${directory}/ca.key`, 'utf8')).toContain('ENCRYPTED');
     expect((await typing(directory, ['issue', 'client', 'a'], [PASSPHRASE])).code).toBe(0);
     expect((await typing(directory, ['issue', 'client', 'b'], ['falso-3'])).code).toBe(2);
