@@ -69,6 +69,7 @@ test('the same code, used again, is refused', async () => {
   const { code, stderr } = await shell(other, line.replace('NAME', 'box'));
   expect(code).toBe(5);
   expect(stderr).toContain('sealift: remote add: unauthenticated: ');
+  expect(stderr).toContain('sealift token add NAME DIR --join');
   expect((await other.run(['remote', 'list'])).stdout).toBe('');
 });
 

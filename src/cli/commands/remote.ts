@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 
 import { connect } from '../../client/connect.ts';
-import { SealiftError } from '../../errors.ts';
+import { isSealiftError, SealiftError } from '../../errors.ts';
 import { DEFAULT_PORT } from '../../protocol/limits.ts';
 import { isPin } from '../../trust/pins.ts';
 import { formatAddress } from '../../transport/address.ts';
@@ -154,7 +154,8 @@ async function addServer(
   // Tried now: what is saved works, and a join code is exchanged at once, since it lives only 15 minutes.
   const login = parameters.join === undefined ? { token } : { token: undefined, join: parameters.join };
   const request = parameters.certificate === true ? await newRequest() : undefined;
-  const client = await connect({ ...options, pins, ...login, certificateRequest: request?.request });
+  const certificateRequest = request?.request;
+  const client = await connect({ ...options, pins, ...login, certificateRequest }).catch(hintAtNewCode);
   return disposing(client, async () => {
     const address = formatAddress(options.address);
     const known = {
@@ -179,6 +180,15 @@ async function addServer(
       `Saved ${name}: ${address} as ${who} (${what})${inPlaceOf(replaced, saved)}. Try: sealift ls ${name}:`,
     );
     return saved;
+  });
+}
+
+function hintAtNewCode(error: unknown): never {
+  if (!isSealiftError(error, 'unauthenticated') || !error.message.includes('join code')) throw error;
+  throw new SealiftError('unauthenticated', error.message, {
+    cause: error,
+    details: error.details,
+    hint: 'For a new one, on the server: sealift token add NAME DIR --join, with --another for a NAME that is there already',
   });
 }
 
