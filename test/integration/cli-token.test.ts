@@ -162,6 +162,16 @@ describe('a join line', () => {
     expect((await operator.run(['token', 'list'])).stdout).toMatch(/^carol .* token$/m);
   });
 
+  test('for a name that is taken is had by the command that is advised', async () => {
+    await operator.run(['token', 'add', 'fred', '--join']);
+    const { code, events } = await operator.runJson(['token', 'add', 'fred', '--join']);
+    const [, advice = ''] = /: sealift (.*)$/.exec(String(events.at(-1)?.['hint'])) ?? [];
+    expect(code).toBe(10);
+    const { code: again, stdout } = await operator.run(advice.split(' '));
+    expect({ again, stdout }).toMatchObject({ again: 0, stdout: expect.stringContaining('&join=') });
+    await operator.run(['token', 'revoke', 'fred']);
+  });
+
   test('of a code that has expired is refused, and the next change forgets it', async () => {
     const { stdout } = await operator.run(['token', 'add', 'dave', '--join', '--join-expires', '0']);
     expect(await shell(stdout.replace('NAME', 'd'))).toMatchObject({

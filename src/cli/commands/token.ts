@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 
 import { systemClock } from '../../clock.ts';
-import { SealiftError } from '../../errors.ts';
+import { isSealiftError, SealiftError } from '../../errors.ts';
 import { PERMISSIONS } from '../../protocol/responses.ts';
 import { systemRandom } from '../../random.ts';
+import { shellWord } from '../../shell-word.ts';
 import { addCredential, addPrincipal } from '../../trust/add-principal.ts';
 import { JOIN_CODE_LIFETIME_MS, joinFields, newJoinCode } from '../../trust/join-codes.ts';
 import { parsePrincipals } from '../../trust/principals.ts';
@@ -125,11 +126,17 @@ async function addJoin(context: RunContext, name: string, served: ServedDirector
 async function addNew(
   { terminal, settings }: RunContext,
   name: string,
-  { usersFile, server }: ServedDirectory,
+  { root, usersFile, server }: ServedDirectory,
   credentials: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const fields = { permissions: [...PERMISSIONS], ...givenGrant(settings), ...credentials };
-  const { principal } = await addPrincipal(usersFile, { name, fields });
+  const { principal } = await addPrincipal(usersFile, { name, fields }).catch((error: unknown) => {
+    if (!isSealiftError(error, 'local-exists') || settings['join'] !== true) throw error;
+    // Of the directory, too: the line says where its server listens.
+    const again = `sealift token add ${name} ${shellWord(root)} --another --join --users ${shellWord(usersFile)}`;
+    const hint = `To let one more client join for it: ${again}`;
+    throw new SealiftError('local-exists', error.message, { cause: error, hint });
+  });
   const soon = server === undefined ? '' : ' The server knows within three seconds.';
   terminal.note(`Added ${name} (${[...principal.permissions].join(', ')}) to ${usersFile}.${soon}`);
 }
