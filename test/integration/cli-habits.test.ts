@@ -88,6 +88,21 @@ describe('a remote whose server got a new key', () => {
   });
 });
 
+test('a directory needs --recursive to be fetched, also where one of that name stands here', async () => {
+  const file = home.write('work/target/photos/x', 'x');
+  expect((await here.run(['put', file, served.place('photos/x')])).code).toBe(0);
+  for (const args of [[], ['--if-exists', 'fail'], ['--dry-run']]) {
+    const { code, stderr } = await here.run(['get', ...args, served.place('photos'), 'target/']);
+    expect({ code, stderr }).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('"photos" is a directory. To fetch it with all in it: --recursive'),
+    });
+  }
+  // A file is no tree: what is in its way is told.
+  mkdirSync(home.at('work/other/x'), { recursive: true });
+  expect((await here.run(['get', served.place('photos/x'), 'other/'])).code).toBe(10);
+});
+
 describe('joining', () => {
   test('a bad name does not use the code up', async () => {
     const operator = new CliHome();

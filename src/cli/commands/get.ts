@@ -155,7 +155,11 @@ async function localJob(
   const isChecked = context.settings['checksum'] === true;
   const isCompared = isChecked && !(await isRemoteDirectory(context, source));
   const job = fileJob(context, { name: local, target: local, bytes: null }, (hooks) =>
-    getFile(context, connector, { ...source, target: local }, hooks).catch(hintAtTrees),
+    getFile(context, connector, { ...source, target: local }, hooks).catch(async (error: unknown) => {
+      // The directory of that name here is met first, and no reason.
+      const isTree = isSealiftError(error, 'local-exists') && (await isDirectory(local));
+      hintAtTrees(isTree && (await isRemoteDirectory(context, source)) ? isADirectory(source) : error);
+    }),
   );
   return isCompared ? unlessSame(context, places, job) : job;
 }
@@ -179,6 +183,10 @@ async function notThroughNewLink(target: string, job: TransferJob): Promise<Tran
 
 function linkTarget(path: string): Promise<string | undefined> {
   return readlink(path).catch(() => undefined);
+}
+
+function isADirectory({ path }: Pick<Source, 'path'>): SealiftError {
+  return new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
 }
 
 function hintAtTrees(error: unknown): never {
@@ -261,7 +269,7 @@ async function planned(
   { path, version }: Source,
 ): Promise<Planned> {
   const { type, size } = await (await connector.use(signal)).stat(path, { version, signal });
-  if (type === 'directory') throw new SealiftError('is-directory', `${JSON.stringify(path)} is a directory.`);
+  if (type === 'directory') throw isADirectory({ path });
   return { plannedBytes: size };
 }
 
