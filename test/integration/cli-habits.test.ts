@@ -103,6 +103,20 @@ test('a directory needs --recursive to be fetched, also where one of that name s
   expect((await here.run(['get', served.place('photos/x'), 'other/'])).code).toBe(10);
 });
 
+test('what a directory needs to be removed or read is told', async () => {
+  const file = home.write('work/full', 'x');
+  expect((await here.run(['put', file, served.place('full/x')])).code).toBe(0);
+  for (const args of [['rm'], ['rm', '-n']])
+    expect(await here.run([...args, served.place('full')])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--recursive'),
+    });
+  expect(await here.run(['cat', served.place('full')])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('sealift get --recursive'),
+  });
+});
+
 describe('joining', () => {
   test('a bad name does not use the code up', async () => {
     const operator = new CliHome();

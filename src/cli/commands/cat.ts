@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 
+import { isSealiftError, SealiftError } from '../../errors.ts';
 import { each } from '../each.ts';
 import { addCompressOption, addConnectionOptions } from '../options.ts';
 import { assertNoPattern, remotePlace } from '../remote-command.ts';
@@ -28,9 +29,17 @@ export function addCat(program: Command, run: Runner): void {
         const { server, path } = source;
         const connector = await context.connector(server);
         const options = { signal, retry, version };
-        await download(connector, path, streamSink(output), options).catch(hintAtKeeping);
+        await download(connector, path, streamSink(output), options).catch(hintAtGet);
       });
     },
     { dataOnStdout: () => true },
   );
+}
+
+function hintAtGet(error: unknown): never {
+  if (!isSealiftError(error, 'is-directory')) return hintAtKeeping(error);
+  throw new SealiftError('is-directory', error.message, {
+    cause: error,
+    hint: 'To fetch it with all in it: sealift get --recursive SOURCE TARGET',
+  });
 }

@@ -38,7 +38,7 @@ export function addRm(program: Command, run: Runner): void {
         await remove(client, place, settings['recursive'] === true).catch((error: unknown) => {
           // Gone after an attempt whose answer was lost: that attempt did it.
           if (!isSealiftError(error, 'not-found') || (attempts === 1 && settings['force'] !== true))
-            throw error;
+            hintAtContents(error);
         });
       });
     });
@@ -56,7 +56,7 @@ async function plan(context: RunContext, place: RemotePlace): Promise<void> {
     assertAsWritten(place, { type });
     const isDirectory = type === 'directory';
     if (isDirectory && settings['recursive'] !== true)
-      await ask(context, place, (client) => assertEmpty(client, path));
+      await ask(context, place, (client) => assertEmpty(client, path)).catch(hintAtContents);
     tellPlan(context, `delete ${path}${isDirectory ? '/' : ''}`, { path, action: 'delete', what: type });
   } catch (error) {
     if (!isSealiftError(error, 'not-found') || settings['force'] !== true) throw error;
@@ -66,6 +66,14 @@ async function plan(context: RunContext, place: RemotePlace): Promise<void> {
 async function assertEmpty(client: Client, path: string): Promise<void> {
   const first = await client.list(path).next();
   if (first.done !== true) throw new SealiftError('not-empty', `${JSON.stringify(path)} is not empty.`);
+}
+
+function hintAtContents(error: unknown): never {
+  if (!isSealiftError(error, 'not-empty')) throw error;
+  throw new SealiftError('not-empty', error.message, {
+    cause: error,
+    hint: 'To remove it with all in it: --recursive.',
+  });
 }
 
 async function remove(client: Client, place: RemotePlace, recursive: boolean): Promise<void> {
