@@ -17,12 +17,14 @@ import { inThisProcess } from '../cli/run-here.ts';
 import { startHookService } from '../support/hook-service.ts';
 import { CliHome, SEALIFT, type ServeProcess } from '../support/cli.ts';
 import type { Ended, RunOptions } from '../support/running-process.ts';
+import { plantTree } from '../support/planted-tree.ts';
 import { between, pick, trialRandom } from '../support/seeded.ts';
 import { canMount } from '../support/mounted-disk.ts';
 import { TinyDisk } from '../support/tiny-disk.ts';
 
 const MIB = 2 ** 20;
 const TRIALS = effort(15, 1_500);
+const FULL = 'the disk of the server is full (no blocks, or no inodes for new names, are left)';
 
 describe.skipIf(!canMount)('a disk that is full', () => {
   const home = new CliHome();
@@ -127,11 +129,18 @@ describe.skipIf(!canMount)('a disk that is full', () => {
     disk.fill(size / 2);
     const { code, stderr } = await run(args);
     expect(code).toBe(11);
-    expect(stderr).toBe('sealift: put: no-space: "put" does not fit: the disk of the server is full.\n');
+    expect(stderr).toBe(`sealift: put: no-space: "put" does not fit: ${FULL}.\n`);
     disk.empty();
     expect(await run(args)).toMatchObject({ code: 0 });
     expect(content.equals(readFileSync(disk.seen('root/put')))).toBe(true);
     held(context, 'full disks');
+  });
+
+  test('of a server: a file of a tree that finds no inode is named', async () => {
+    const tree = await plantTree(home.at('tree'), { small: 'x' });
+    disk.fillNames(0);
+    const { stderr } = await run(['put', '-r', `${tree}/`, server.place()]);
+    expect(stderr).toContain(`no-space: "small" does not fit: ${FULL}.\n`);
   });
 
   test('of a server: a file that does not fit leaves the room to the next that does', async (context) => {

@@ -126,7 +126,8 @@ class SmallFileService {
       return { entry: answer.entry, from, to: end };
     };
     await this.#tree.keepingLast(async () => {
-      for (const task of JSON.parse(items) as SmallFileTask[]) answers.push(await work(task).catch(answerOf));
+      for (const task of JSON.parse(items) as SmallFileTask[])
+        answers.push(await work(task).catch((error: unknown) => answerOf(error, pathOf(task))));
     });
     const all = new ArrayBuffer(end);
     let position = 0;
@@ -157,12 +158,16 @@ function readWhole(tree: Tree, path: string) {
   });
 }
 
-function answerOf(error: unknown): SmallFileAnswer {
-  const isPassed = error instanceof NeedsDisk || (error as { cause?: unknown }).cause instanceof NeedsDisk;
-  return isPassed ? { passed: true } : { error: toldError(error) };
+function pathOf(task: SmallFileTask): string {
+  return task.kind === 'put' ? task.publication.path : task.path;
 }
 
-function toldError(error: unknown): ToldError {
-  const { code, message, details } = isSealiftError(error) ? error : storeError(error, '');
+function answerOf(error: unknown, path: string): SmallFileAnswer {
+  const isPassed = error instanceof NeedsDisk || (error as { cause?: unknown }).cause instanceof NeedsDisk;
+  return isPassed ? { passed: true } : { error: toldError(error, path) };
+}
+
+function toldError(error: unknown, path = ''): ToldError {
+  const { code, message, details } = isSealiftError(error) ? error : storeError(error, path);
   return { code, message, details };
 }

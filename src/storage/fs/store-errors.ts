@@ -14,7 +14,10 @@ const MEANINGS: Readonly<Record<string, { code: ErrorCode; says: string }>> = {
   EACCES: { code: 'forbidden', says: 'is not accessible to the server process' },
   EPERM: { code: 'forbidden', says: 'may not be changed by the server process' },
   EROFS: { code: 'forbidden', says: 'lies on a file system that is read-only' },
-  ENOSPC: { code: 'no-space', says: 'does not fit: the disk of the server is full' },
+  ENOSPC: {
+    code: 'no-space',
+    says: 'does not fit: the disk of the server is full (no blocks, or no inodes for new names, are left)',
+  },
   EDQUOT: { code: 'no-space', says: 'does not fit: the disk quota of the server process is used up' },
   EFBIG: { code: 'too-large', says: 'is larger than the file system of the server allows' },
   EMFILE: { code: 'busy', says: 'cannot be opened now: the server has too many open files' },
