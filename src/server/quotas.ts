@@ -22,6 +22,9 @@ export interface Changer {
   readonly grant: Grant;
 }
 
+/** What makes a change, and may tell when nothing else has to wait for it any more. */
+type Task<T> = (onSettled: () => void) => Promise<T>;
+
 /** Changes at once that touch no directory. One that does is alone, so that what it finds in there stays so. */
 const AT_ONCE = 1_024;
 const NOTHING: Amount = { bytes: 0, files: 0 };
@@ -42,19 +45,29 @@ export class Quotas {
     this.#uploads = new UploadRooms(parts);
   }
 
-  /** Runs `task`, which makes the change, where there is room for it, and keeps count. If the `etag` that it resolves with stood before, nothing was changed. */
-  change<T>(by: Changer, change: Change, task: () => Promise<T>): Promise<T> {
-    return this.#usages.size === 0 && !hasQuota(by.grant) ? task() : this.#counted(by, change, task);
+  /**
+   * Runs `task`, which makes the change, where there is room for it, and keeps count. If the `etag` that it resolves with stood
+   * before, nothing was changed. Once it calls what it is given, others need not wait for the rest of it.
+   */
+  change<T>(by: Changer, change: Change, task: Task<T>): Promise<T> {
+    return this.#usages.size === 0 && !hasQuota(by.grant) ? task(nothing) : this.#counted(by, change, task);
   }
 
-  async #counted<T>(by: Changer, change: Change, task: () => Promise<T>): Promise<T> {
+  async #counted<T>(by: Changer, change: Change, task: Task<T>): Promise<T> {
     const own = await this.#usageOf(by);
     const concerned = this.#concernedBy(change);
-    if (this.#usages.size === 0) return task();
+    if (this.#usages.size === 0) return task(nothing);
     // Not beside others either: what comes into a directory that is moved below a prefix just now would not be counted.
     if (concerned.length === 0) return this.#alone(change, task);
     const [done] = await this.#whereThereIsRoom(by, own, () =>
-      this.#alone(change, () => this.#change(by, own, new Tally(concerned), change, task)),
+      this.#alone(change, (onSettled) =>
+        this.#change(by, own, new Tally(concerned), change, () =>
+          task(() => {
+            this.#uploads.changed(pathsOf(change));
+            onSettled();
+          }),
+        ),
+      ),
     );
     return done;
   }
@@ -145,19 +158,26 @@ export class Quotas {
     throw quotaExceeded(by.grant, own === undefined ? NOTHING : this.#taken(own, by.owner));
   }
 
-  /** Runs `task` while nothing else changes what it looks at. */
-  async #alone<T>(change: Change, task: () => Promise<T>): Promise<T> {
+  /** Runs `task` while nothing else changes what it looks at, until it calls what it is given or ends. */
+  async #alone<T>(change: Change, task: Task<T>): Promise<T> {
     let release = await this.#changing.take(1);
+    let running: { ended: Promise<T> };
     try {
       // Asked with a place taken: from here on no directory comes or goes until it is given back.
       if (await touchesDirectories(this.#parts.store, change)) {
         release();
         release = await this.#changing.take(AT_ONCE);
       }
-      return await this.#paths.run(pathsOf(change), task);
+      running = await this.#paths.run(pathsOf(change), async () => {
+        const settled = Promise.withResolvers<void>();
+        const ended = task(settled.resolve);
+        await Promise.race([ended, settled.promise]);
+        return { ended };
+      });
     } finally {
       release();
     }
+    return running.ended;
   }
 
   /** Whoever adds nothing is never refused: also with a quota that was lowered, things can be removed and made smaller. */
@@ -217,4 +237,8 @@ function quotaExceeded({ quotaBytes, quotaFiles }: Grant, { bytes, files }: Amou
     'quota-exceeded',
     `Your quota does not suffice: taken are ${shares.join(' and ')}, versions and unfinished uploads included.`,
   );
+}
+
+function nothing(): void {
+  // Nobody waits.
 }

@@ -17,6 +17,7 @@ import type {
   OpenUploadOptions,
   Publication,
   PublishedRecord,
+  RemoveOptions,
   ReplaceOptions,
   SetOptions,
   Store,
@@ -118,7 +119,7 @@ export class MemoryStore implements Store {
     this.#versions?.expire();
   }
 
-  async remove(path: string, { recursive }: { recursive: boolean }): Promise<void> {
+  async remove(path: string, { recursive }: RemoveOptions): Promise<void> {
     checkStorePath(path, { allowRoot: false });
     const node = this.#tree.existing(path);
     if (!recursive) assertEmpty(node, path);

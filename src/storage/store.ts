@@ -64,7 +64,7 @@ export interface Store extends AsyncDisposable {
   expireVersions(options?: { signal?: AbortSignal | undefined }): Promise<void>;
 
   /** Removes a file, a link or an empty directory; with `recursive` a directory with all in it. Throws `not-empty`. */
-  remove(path: string, options: { recursive: boolean }): Promise<void>;
+  remove(path: string, options: RemoveOptions): Promise<void>;
 
   /** Renames; missing parents of `to` are made. A directory moves with all in it, never into itself (`bad-request`) and never onto a directory that is not empty. */
   move(path: string, to: string, options: ReplaceOptions): Promise<void>;
@@ -105,6 +105,12 @@ export interface ListOptions {
   onUnlisted?: ((directory: string, count: number) => void) | undefined;
   /** List, instead of what stands, the versions that are kept: of the file `path` and of the files in the directory `path`, whether or not either stands any more. Nothing is listed where there are none. Default false. */
   versions?: boolean | undefined;
+}
+
+export interface RemoveOptions {
+  recursive: boolean;
+  /** Called where nothing stands under the path any more, and to delete what was in it may take long. If that fails, what is left may stand there again. */
+  onAside?: (() => void) | undefined;
 }
 
 export interface OpenOptions {

@@ -84,3 +84,27 @@ test('what broke off counts with all that is there, also where it would replace 
     .poll(async () => (await later.ask('put', { path: 'g', size: 2 * BLOCK_BYTES })).header['code'])
     .toBe('quota-exceeded');
 });
+
+test('nobody waits until all that was in a removed directory is deleted', async () => {
+  const reached = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const removeTree: typeof systemFiles.removeTree = async (path) => {
+    reached.resolve();
+    await gate.promise;
+    await systemFiles.removeTree(path);
+  };
+  const options = { keepVersionsMs: 0, files: { ...systemFiles, removeTree } };
+  const { login } = await withQuota(3_000, options);
+  const [one, other] = [await login(), await login()];
+  await putInline(one, 'a/file', bytesOf(2_000));
+  const removing = one.ask('remove', { path: 'a', recursive: true });
+  await reached.promise;
+  // Also of the same name.
+  for (const path of ['small', 'a'])
+    expect((await putInline(other, path, bytesOf(100))).header['status']).toBe('ok');
+  // It takes its room until it is gone.
+  expect((await putInline(other, 'large', bytesOf(2_000))).header['code']).toBe('quota-exceeded');
+  gate.resolve();
+  expect((await removing).header['status']).toBe('ok');
+  expect((await putInline(other, 'large', bytesOf(2_000))).header['status']).toBe('ok');
+});

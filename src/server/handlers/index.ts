@@ -83,8 +83,8 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   remove: async ({ fields, state }) => {
     const { path, recursive = false } = fields;
     await state.unsyncedByAll.removing(path, { recursive }, () =>
-      state.quotas.change(state, { type: 'remove', path, isRecursive: recursive }, () =>
-        state.store.remove(path, { recursive }),
+      state.quotas.change(state, { type: 'remove', path, isRecursive: recursive }, (onSettled) =>
+        state.store.remove(path, { recursive, onAside: onSettled }),
       ),
     );
     return {};

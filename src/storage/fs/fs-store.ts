@@ -17,6 +17,7 @@ import type {
   OpenUploadOptions,
   Publication,
   PublishedRecord,
+  RemoveOptions,
   ReplaceOptions,
   SetOptions,
   Store,
@@ -41,7 +42,7 @@ import {
   replacing,
   type Publisher,
 } from './publish.ts';
-import { removeTreeAside } from './read-only-directories.ts';
+import { deleteAside, renamedAside } from './read-only-directories.ts';
 import { renamePlace } from './rename-place.ts';
 import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StagingArea } from './staging-area.ts';
@@ -208,21 +209,22 @@ export class FileStore implements Store {
     await explaining('', () => expireVersions(parts, beforeMs, signal));
   }
 
-  async remove(path: string, { recursive }: { recursive: boolean }): Promise<void> {
+  async remove(path: string, { recursive, onAside }: RemoveOptions): Promise<void> {
     checkStorePath(path, { allowRoot: false });
-    await this.#tree.atChanging(path, (place) =>
-      this.#names.run(path, async () => {
+    await this.#tree.atChanging(path, async (place) => {
+      const aside = await this.#names.run(path, async () => {
         const entry = await this.#existing(place, path);
         const [{ versions }, { removed }] = [this.#publisher, this.#state];
         const isTree = entry.type === 'directory' && recursive;
-        const isKept = entry.type === 'file' || isTree;
         if (isTree) await assertNothingMounted(this.#files, place, path);
-        if (versions !== undefined && isKept) await versions.retire(place, path);
+        if (versions !== undefined && (isTree || entry.type === 'file')) await versions.retire(place, path);
         else if (entry.type !== 'directory') await this.#files.unlink(place.systemPath);
         else if (!recursive) await this.#files.rmdir(place.systemPath);
-        else await removeTreeAside(this.#files, place, removed.child(uniqueName(this.#random)), this.#tree);
-      }),
-    );
+        else return renamedAside(this.#files, place, removed.child(uniqueName(this.#random)));
+        return undefined;
+      });
+      if (aside !== undefined) await deleteAside(this.#publisher, aside, { place, path, onAside });
+    });
   }
 
   async move(path: string, to: string, options: ReplaceOptions): Promise<void> {

@@ -1,4 +1,6 @@
 import { systemCode } from '../../errors.ts';
+import type { KeyedMutex } from '../keyed-mutex.ts';
+import type { RemoveOptions } from '../store.ts';
 import { closingFile } from './file-bytes.ts';
 import { OPEN, type FileStats, type FileSystem } from './file-system.ts';
 import type { Place, Tree } from './tree.ts';
@@ -28,19 +30,24 @@ export async function renameEntry(files: FileSystem, from: string, to: string): 
   }
 }
 
-/** Removes what stands at `place`, with all in it: it goes to `aside` first, in one step; what a crash leaves there is deleted when the store opens. */
-export async function removeTreeAside(
-  files: FileSystem,
-  place: Place,
-  aside: string,
-  tree: Pick<Tree, 'directoryMadeIn'>,
-): Promise<void> {
+/** Renames what stands at `place`, in sight, to `aside`, and tells that; what a crash leaves there is deleted when the store opens. */
+export async function renamedAside(files: FileSystem, place: Place, aside: string): Promise<string> {
   await renameEntry(files, place.systemPath, aside);
+  return aside;
+}
+
+/** Deletes what was renamed from `place`, under the remote `path`, to `aside`, with all in it. */
+export async function deleteAside(
+  { files, tree, names }: { files: FileSystem; tree: Pick<Tree, 'directoryMadeIn'>; names: KeyedMutex },
+  aside: string,
+  { place, path, onAside }: { place: Place; path: string } & Pick<RemoveOptions, 'onAside'>,
+): Promise<void> {
+  onAside?.();
   try {
     await files.removeTree(aside);
   } catch (error) {
     // What could not be deleted stands where it stood, for whoever mends the reason and tries again, also after a crash.
-    await putBack(files, aside, place, tree).catch(() => undefined);
+    await names.run(path, () => putBack(files, aside, place, tree)).catch(() => undefined);
     throw error;
   }
 }
