@@ -16,13 +16,12 @@ export class AuditFile implements AuditLog {
   readonly #logger: Logger;
   #file: number;
   #missing = 0;
-  #isMidLine = false;
+  #isMidLine: boolean;
 
   private constructor(path: string, logger: Logger) {
     this.#path = path;
     this.#logger = logger;
-    this.#file = opened(path);
-    this.#isMidLine = endsMidLine(this.#file);
+    [this.#file, this.#isMidLine] = opened(path);
   }
 
   /** Opens the file, and makes it where it is missing, for its owner alone. Throws `bad-configuration`, and `local-no-space` where the disk is full. */
@@ -55,13 +54,18 @@ export class AuditFile implements AuditLog {
 
   /** Goes on in a file with the same name, after the present one was renamed; if that cannot be had, in the present one. */
   reopen(): void {
+    const before = this.#file;
     try {
-      const file = opened(this.#path);
-      closeSync(this.#file);
-      this.#file = file;
-      this.#isMidLine = endsMidLine(file);
+      [this.#file, this.#isMidLine] = opened(this.#path);
     } catch (error) {
       this.#logger.error({ file: this.#path, reason: systemCode(error) }, 'the audit log was not reopened');
+      return;
+    }
+    try {
+      closeSync(before);
+    } catch (error) {
+      const fields = { file: this.#path, reason: systemCode(error) };
+      this.#logger.error(fields, 'the audit log before could not be closed; entries may be missing there');
     }
   }
 
@@ -89,6 +93,13 @@ export class AuditFile implements AuditLog {
   }
 }
 
-function opened(path: string): number {
-  return openSync(path, 'a+', 0o600);
+/** The file, and whether it ends in the middle of a line. */
+function opened(path: string): [file: number, isMidLine: boolean] {
+  const file = openSync(path, 'a+', 0o600);
+  try {
+    return [file, endsMidLine(file)];
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
 }

@@ -1,6 +1,8 @@
-import {
+import fs, {
   appendFileSync,
   mkdirSync,
+  readdirSync,
+  readlinkSync,
   readFileSync,
   renameSync,
   statSync,
@@ -8,6 +10,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 
@@ -16,6 +19,34 @@ import { silentLogger, type Logger } from '../../src/logger.ts';
 import type { AuditEntry } from '../../src/server/audit.ts';
 import { failureOf } from '../support/failure.ts';
 import { temporaryDirectory } from '../support/test-server.ts';
+
+/** How often `file` is open in this process. */
+function openings(file: string): number {
+  const targets = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  return targets.filter((target) => target === file).length;
+}
+
+/** Lets the next call fail, which no file that a test can make does. */
+function failOnce(name: 'closeSync' | 'readSync'): void {
+  const real = { [name]: fs[name] };
+  const put = (calls: object) => {
+    Object.assign(fs, calls);
+    syncBuiltinESMExports();
+  };
+  onTestFinished(() => put(real));
+  put({
+    [name]: () => {
+      put(real);
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    },
+  });
+}
 
 const entry = (path: string): AuditEntry => ({ time: 'now', event: 'change', path, result: 'ok' });
 const line = (path: string) => `{"time":"now","event":"change","path":"${path}","result":"ok"}\n`;
@@ -102,3 +133,32 @@ test('a file that cannot be had is refused at once', async () => {
   const open = async () => AuditFile.open(join(directory, 'file', 'audit.log'), silentLogger);
   expect(await failureOf(open())).toMatchObject({ code: 'bad-configuration' });
 });
+
+test.skipIf(process.platform !== 'linux')('one whose end cannot be read is not kept open', async () => {
+  const file = join(await temporaryDirectory(), 'audit.log');
+  writeFileSync(file, line('a'));
+  failOnce('readSync');
+  expect(() => AuditFile.open(file, silentLogger)).toThrow('EIO');
+  expect(openings(file)).toBe(0);
+  const { audit, told } = await start(file);
+  failOnce('readSync');
+  audit.reopen();
+  expect(openings(file)).toBe(1);
+  expect(told).toEqual([[{ file, reason: 'EIO' }, 'the audit log was not reopened']]);
+  audit.record(entry('b'));
+  expect(readFileSync(file, 'utf8')).toBe(line('a') + line('b'));
+});
+
+test.skipIf(process.platform !== 'linux')(
+  'it goes on in the new file although the old one cannot be closed',
+  async () => {
+    const { file, audit, told } = await start();
+    renameSync(file, `${file}.1`);
+    failOnce('closeSync');
+    audit.reopen();
+    audit.record(entry('a'));
+    expect(readFileSync(file, 'utf8')).toBe(line('a'));
+    expect(openings(file)).toBe(1);
+    expect(told).toMatchObject([[{ file, reason: 'EIO' }, expect.stringContaining('could not be closed')]]);
+  },
+);
