@@ -174,7 +174,10 @@ export class RunContext implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const connector of this.#connectors.values()) await connector[Symbol.asyncDispose]();
+    // Each whatever becomes of the others: what stayed open would keep the process alive.
+    const endings = [...this.#connectors.values()].map((connector) => connector[Symbol.asyncDispose]());
+    const failed = (await Promise.allSettled(endings)).find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   /** For what each connection or file of a run would tell anew. */
