@@ -28,7 +28,7 @@ export class CommandRunner {
 
   /** Puts an action behind a command. */
   readonly add: Runner = (command, action, traits) => {
-    unsetEmptyVariables(addOutputOptions(command).configureHelp({ optionDescription }));
+    unsetEmptyVariables(addOutputOptions(command).configureHelp(HELP));
     command.action(async (...given: unknown[]) => {
       // Commander adds the options and the command itself behind the operands.
       const operands = given.slice(0, -2);
@@ -116,6 +116,9 @@ function optionDescription({
   const extras = [...choices, ...(standard === undefined ? [] : [`default: ${standard}`])];
   return extras.length === 0 ? description : `${description} (${extras.join('; ')})`;
 }
+
+// The longest names of options leave less room for what they mean than commander would wrap.
+const HELP = { optionDescription, minWidthToWrap: 30 };
 
 // The places stand in the configuration file: one more on the command line would silently be a source.
 function assertOperandCount({ args }: Command, { operandCount }: Invocation): void {

@@ -78,7 +78,7 @@ function emptyProgram(): Command {
       .configureOutput({ outputError: () => undefined })
       .addHelpText(
         'after',
-        '\nEvery option of a command can also be set as SEALIFT_OPTION_NAME or in the configuration file.',
+        '\nEvery option of a command can also be set as SEALIFT_OPTION_NAME or in the\nconfiguration file.',
       )
   );
 }

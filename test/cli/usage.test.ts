@@ -93,6 +93,16 @@ test.each([[['--help']], [['help', 'put']], [['put', '--help']], [['--version']]
 test.each([
   ['usage', ['--frobnicate'], {}],
   ['usage', ['--timeout', 'soon'], {}],
+test('the help of no command is wider than a terminal of 80 columns', async () => {
+  const { stdout } = await runHere(home, ['completion', 'bash']);
+  const names = [...stdout.matchAll(/^ {4}"([a-z ]+)"\) words=/gm)].map(([, name = '']) => name.split(' '));
+  expect(names.length).toBeGreaterThan(30);
+  for (const name of [[], ...names]) {
+    const { stdout: help } = await runHere(home, [...name, '--help']);
+    expect(help.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  }
+});
+
   ['bad-configuration', ['--config', '/nonexistent'], {}],
   ['bad-configuration', ['--config', '/nonexistent'], { SEALIFT_JSON: '1' }],
 ])('--json prints what is %s too: %j', async (code, args, env) => {

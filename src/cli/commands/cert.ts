@@ -51,7 +51,7 @@ export function addCert(program: Command, run: Runner): void {
     .addOption(setting('--new-key', 'with a new key, and thus a new pin'))
     .addHelpText(
       'after',
-      '\nThe certificate before stays valid until it expires, or until NAME is revoked. What the CA issued is\nbelieved with its old certificate as with its new one, since its key stays.',
+      '\nThe certificate before stays valid until it expires, or until NAME is revoked.\nWhat the CA issued is believed with its old certificate as with its new one,\nsince its key stays.',
     );
   run(withCaOptions(renew), renewAll);
 
