@@ -40,7 +40,7 @@ export async function run(given: readonly string[], signal: AbortSignal): Promis
   };
   try {
     const program = await load(namedCommands(argv));
-    await program.parseAsync(argv);
+    await program.parseAsync(withoutVainHelp(program, argv));
     return { exitCode: runner?.exitCode ?? EXIT.done, isCutShort: runner?.isCutShort ?? false };
   } catch (error) {
     if (error instanceof CommanderError)
@@ -54,8 +54,17 @@ export async function run(given: readonly string[], signal: AbortSignal): Promis
 // Of `help COMMAND INNER` commander knows the first two words only.
 function helpOfInner(argv: readonly string[]): readonly string[] {
   const [node = '', program = '', first, command = '', ...rest] = argv;
-  if (first !== 'help' || rest.length === 0 || !COMMANDS.has(command)) return argv;
-  return [node, program, command, ...rest, '--help'];
+  if (first !== 'help' || command === '' || command.startsWith('-')) return argv;
+  if (!COMMANDS.has(command)) return [node, program, command];
+  return rest.length === 0 ? argv : [node, program, command, ...rest, '--help'];
+}
+
+// For a command that another does not have, commander would help with that one, and not say what is wrong.
+function withoutVainHelp(program: Command, argv: readonly string[]): readonly string[] {
+  const [, , first, inner = '-'] = argv;
+  const { commands = [] } = program.commands.find((command) => command.name() === first) ?? {};
+  const isKnown = inner.startsWith('-') || ['help', ...commands.map((each) => each.name())].includes(inner);
+  return commands.length === 0 || isKnown ? argv : argv.filter((word) => !HELP_FLAGS.includes(word));
 }
 
 /** The commands that these arguments need; undefined: all, to be listed in the help or to find what was meant. */
@@ -64,6 +73,7 @@ function namedCommands([, , first = '']: readonly string[]): string[] | undefine
   return COMMANDS.has(first) ? [first] : undefined;
 }
 
+const HELP_FLAGS: readonly string[] = ['-h', '--help'];
 const VERSION_FLAGS: readonly string[] = ['-V', '--version'];
 
 /** The command line, without its commands. Its own options stand before the name of a command: behind it, --version is that of a file. */

@@ -143,6 +143,15 @@ test.each([
   [
     ['cert', 'issue'],
     "sealift: cert issue: usage: missing required argument 'usage'. For help: sealift cert issue --help",
+  [['help', 'frobnicate'], "sealift: usage: unknown command 'frobnicate'. For help: sealift --help"],
+  [
+    ['help', 'cert', 'isue'],
+    "sealift: cert: usage: unknown command 'isue'. Did you mean issue? For help: sealift cert --help",
+  ],
+  [
+    ['cert', 'isue', '-h'],
+    "sealift: cert: usage: unknown command 'isue'. Did you mean issue? For help: sealift cert --help",
+  ],
   ],
 ])('what no command understands is told like any other failure: %j', async (args, line) => {
   expect(await runHere(home, args)).toMatchObject({ code: 2, stdout: '', stderr: `${line}\n` });
