@@ -28,11 +28,21 @@ export function tellRefusal(error: unknown, words: readonly string[], name: stri
   const [what = '', ...guesses] = message.replace(/^error: /, '').split('\n');
   const help = `For help: sealift ${name === '' ? '' : `${name} `}--help`;
   // A guess stands on a line of its own, in brackets.
-  const hint = [...guesses.map((guess) => guess.replace(/^\((.*)\)$/, '$1')), help].join(' ');
+  const habit = HABITS.get(/^unknown option '(.*)'$/.exec(what)?.[1] ?? '');
+  const told = habit === undefined ? guesses.map((guess) => guess.replace(/^\((.*)\)$/, '$1')) : [habit];
+  const hint = [...told, help].join(' ');
   const refusal = new SealiftError('usage', what.replace(/[^.]$/, '$&.'), { hint });
   terminalOf(words).failure(name, refusal);
   return EXIT.usage;
 }
+
+/** What is to be said of options that scp and rsync have, and that are not here. */
+const HABITS: ReadonlyMap<string, string> = new Map([
+  ['-P', 'A port is given with --port, and progress is shown in any case.'],
+  ['-p', 'Times are always kept, permission bits and links with -a.'],
+  ['--progress', 'It is shown on a terminal in any case.'],
+  ['--partial', 'What was interrupted is gone on with in any case.'],
+]);
 
 /** The output of a command that is known by its words only. */
 export function terminalOf(words: readonly string[]): Terminal {

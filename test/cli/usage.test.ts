@@ -152,6 +152,21 @@ test.each([
     ['cert', 'isue', '-h'],
     "sealift: cert: usage: unknown command 'isue'. Did you mean issue? For help: sealift cert --help",
   ],
+  [
+    ['put', 'a', 'h:', '-P', '1'],
+    "sealift: put: usage: unknown option '-P'. A port is given with --port, and progress is shown in any case. For help: sealift put --help",
+  ],
+  [
+    ['get', '-p', 'h:a', '.'],
+    "sealift: get: usage: unknown option '-p'. Times are always kept, permission bits and links with -a. For help: sealift get --help",
+  ],
+  [
+    ['sync', '--progress', 'a', 'h:'],
+    "sealift: sync: usage: unknown option '--progress'. It is shown on a terminal in any case. For help: sealift sync --help",
+  ],
+  [
+    ['cert', 'issue'],
+    "sealift: cert issue: usage: missing required argument 'usage'. For help: sealift cert issue --help",
   ],
 ])('what no command understands is told like any other failure: %j', async (args, line) => {
   expect(await runHere(home, args)).toMatchObject({ code: 2, stdout: '', stderr: `${line}\n` });

@@ -197,6 +197,12 @@ test('two sources that would become one file are refused', async () => {
   expect((await here.run(['put', 'd1/f', 'd2/f', served.place('into/')])).code).toBe(2);
 });
 
+test('sync takes --recursive, as what it is', async () => {
+  home.write('work/whole/a/b', 'x');
+  expect((await here.run(['sync', '-r', 'whole', served.place('whole')])).code).toBe(0);
+  expect(existsSync(`${served.root}/whole/a/b`)).toBe(true);
+});
+
 describe('a pattern, which no server expands', () => {
   beforeAll(async () => {
     const names = ['one.txt', 'two.txt', 'literal [1].txt'];

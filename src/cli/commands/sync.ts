@@ -29,6 +29,7 @@ export function addSync(program: Command, run: Runner): void {
     .argument('<source>', 'a local directory or file, or host:path')
     .argument('<target>', 'the other of the two; dir/ takes a source that is written without / into itself');
   addTreeOptions(addTransferOptions(addConnectionOptions(command)))
+    .addOption(setting('-r, --recursive', 'without effect: what is below is always meant'))
     .addOption(setting('--delete', 'remove what the source lacks, after all else has succeeded'))
     .addOption(
       setting('--max-delete <count>', 'refuse to remove more: a number, or a share as 10%', parseMaxDelete),
