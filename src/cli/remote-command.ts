@@ -30,7 +30,10 @@ export function remotePlace(text: unknown): RemotePlace {
   const place = parsePlaceText(String(text));
   if (place.kind === 'remote') return place;
   throw new SealiftError('usage', `${String(text)} is no place on a server.`, {
-    hint: 'Write it as host:path, or name:path with a saved remote.',
+  const root = /^[a-z0-9][\w.-]*$/i.test(String(text))
+    ? `; the root of ${String(text)} is ${String(text)}:`
+    : '.';
+    hint: `Write it as host:path, or name:path with a saved remote${root}`,
   });
 }
 

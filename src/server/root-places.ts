@@ -43,6 +43,11 @@ export async function makePlace(place: RootPlace): Promise<void> {
     else await makeBelow(place);
   } catch (cause) {
     const code = isDiskFull(cause) ? 'local-no-space' : 'bad-configuration';
+    if (systemCode(cause) === 'EEXIST')
+      throw new SealiftError('bad-configuration', `${pathOf(place)} is no directory.`, {
+        cause,
+        hint: 'To serve a file, serve the directory that it is in.',
+      });
     const message = `The directory ${pathOf(place)} cannot be made (${systemCode(cause) ?? String(cause)}).`;
     const mayBeLink = below.length > 0 && ['ENOTDIR', 'ELOOP'].includes(systemCode(cause) ?? '');
     throw new SealiftError(code, message, mayBeLink ? { cause, hint: NO_LINKS } : { cause });

@@ -16,6 +16,9 @@ describe('usage errors are exit code 2, and say what is wrong', () => {
     ['no such option of a command below', ['remote', 'add', '--x', 'a', 'b'], {}, "unknown option '--x'"],
     ['an operand is missing', ['stat'], {}, "missing required argument 'place'"],
     ['one operand too many', ['stat', nowhere, nowhere], {}, 'too many arguments'],
+    ['a name of a server for a place on it', ['ls', 'box'], {}, 'the root of box is box:'],
+    ['standard input without a name, into a directory', ['put', '-', 'box:'], {}, 'Give it one: box:NAME'],
+    ['a file to serve', ['serve', '/etc/passwd'], {}, '/etc/passwd is no directory'],
     ['no target', ['put', 'a'], {}, 'A source and a target are needed'],
     [
       'a bad duration',

@@ -197,6 +197,11 @@ test('two sources that would become one file are refused', async () => {
   expect((await here.run(['put', 'd1/f', 'd2/f', served.place('into/')])).code).toBe(2);
 });
 
+test('a pattern that the shell was kept from expanding is told of', async () => {
+  const { code, stderr } = await here.run(['put', 'photos/*.jpg', served.place('jpg/')]);
+  expect({ code, stderr }).toMatchObject({ code: 4, stderr: expect.stringContaining('without quotes') });
+});
+
 test('sync takes --recursive, as what it is', async () => {
   home.write('work/whole/a/b', 'x');
   expect((await here.run(['sync', '-r', 'whole', served.place('whole')])).code).toBe(0);

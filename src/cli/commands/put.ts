@@ -81,7 +81,7 @@ async function put(context: RunContext, sourceTexts: readonly string[], targetTe
     ((await isRemoteDirectory(context, target)) && !(await isBegunAs(target.path)));
   if (!isInto) assertOneSource(sources, targetText);
   const paths = sources.map((source) =>
-    isInto && !isContents(source) ? pathInto(target.path, source) : target.path,
+    isInto && !isContents(source) ? pathInto(target.path, source, targetText) : target.path,
   );
   const named = paths.filter((_, index) => !isContents(sources[index] as LocalSource));
   const twice = named.find((path, index) => named.indexOf(path) !== index);
@@ -124,9 +124,11 @@ async function localSource(context: RunContext, text: string): Promise<LocalSour
   return isTree ? { kind: 'tree', ...place } : { kind: 'local', path: place.path };
 }
 
-function pathInto(directory: string, source: LocalSource): string {
+function pathInto(directory: string, source: LocalSource, targetText: string): string {
   if (source.kind === 'stdio')
-    throw new SealiftError('usage', 'Standard input has no name: the target has to be a file.');
+    throw new SealiftError('usage', 'Standard input has no name: the target has to be a file.', {
+      hint: `Give it one: ${targetText}${/[:/]$/.test(targetText) ? '' : '/'}NAME`,
+    });
   return remoteInto(directory, source.path);
 }
 
@@ -145,12 +147,23 @@ async function putJob(
     untilSteady(onChangeOf(context.settings) === 'retry' && source.kind !== 'stdio', async () => {
       const { openFileSource, streamSource } = await import('../../client/block-source.ts');
       const opened =
-        source.kind === 'stdio' ? streamSource(standardInput()) : await openFileSource(source.path);
+        source.kind === 'stdio'
+          ? streamSource(standardInput())
+          : await openFileSource(source.path).catch(hintAtPattern);
       return disposing(opened, () => putFile(context, connector, { opened, source, target }, hooks));
     }),
   );
   if (!isCompared) return job;
   return unlessSame(context, { connector, remote: target.path, local: name, isSending: true }, job);
+}
+
+// What is quoted, or matches nothing, comes as it is written.
+function hintAtPattern(error: unknown): never {
+  if (!isSealiftError(error, 'local-not-found') || !/[*?[]/.test(error.message)) throw error;
+  throw new SealiftError('local-not-found', error.message, {
+    cause: error,
+    hint: 'Patterns are expanded by the shell: write them without quotes. Of a directory: --recursive and --include.',
+  });
 }
 
 async function sizeOf(path: string): Promise<number | null> {
