@@ -4,11 +4,12 @@ import { abortable } from '../client/abortable.ts';
 import type { Client } from '../client/client.ts';
 import { withRetries } from '../client/retry.ts';
 import { systemClock } from '../clock.ts';
-import { isSealiftError, SealiftError } from '../errors.ts';
+import { isSealiftError, SealiftError, type ErrorCode } from '../errors.ts';
 import type { StatAnswer } from '../protocol/responses.ts';
 import { systemRandom } from '../random.ts';
 import { shellWord } from '../shell-word.ts';
 import { formatAddress, type Address } from '../transport/address.ts';
+import { formatDuration } from '../units.ts';
 import { printable } from './escape.ts';
 import { addConnectionOptions } from './options.ts';
 import { parsePlaceText, type PlaceText } from './places.ts';
@@ -29,10 +30,10 @@ export function addRemoteCommand(program: Command, run: Runner, command: Command
 export function remotePlace(text: unknown): RemotePlace {
   const place = parsePlaceText(String(text));
   if (place.kind === 'remote') return place;
-  throw new SealiftError('usage', `${String(text)} is no place on a server.`, {
   const root = /^[a-z0-9][\w.-]*$/i.test(String(text))
     ? `; the root of ${String(text)} is ${String(text)}:`
     : '.';
+  throw new SealiftError('usage', `${String(text)} is no place on a server.`, {
     hint: `Write it as host:path, or name:path with a saved remote${root}`,
   });
 }
@@ -94,7 +95,8 @@ export async function ask<T>(
           retry,
           delayMs: Math.round(delayMs),
         });
-        terminal.note(`sealift: ${printable(error.message)} Trying again.`);
+        const again = `Trying again in ${formatDuration(delayMs)} (${retry} of ${retryPolicy.retries}).`;
+        terminal.note(`sealift: ${printable(error.message)} ${again}`);
       },
     },
     async () => abortable(question(await connector.use(signal)), signal),
@@ -103,14 +105,16 @@ export async function ask<T>(
   });
 }
 
-// What follows a host is a path, as for scp, and whoever meant a port does not see why nothing is there.
-async function withPortHint(
+/** The error, with a hint where a port may be meant: what follows a host is a path, as for scp, and whoever meant a port does not see why nothing is there, or nobody answers. */
+export async function withPortHint(
   context: RunContext,
   { server, path }: RemotePlace,
   error: unknown,
 ): Promise<unknown> {
-  if (!('name' in server) || !isSealiftError(error, 'not-found')) return error;
-  const [, port, rest = ''] = /^(\d{1,5})(?:\/(.*))?$/s.exec(path) ?? [];
+  if (!('name' in server) || !isSealiftError(error) || error.hint !== undefined) return error;
+  const { lastCode = error.code } = error.details;
+  if (!MAYBE_OF_PORT.has(lastCode)) return error;
+  const [, port, rest = ''] = /^(\d{1,5})(?:[/:](.*))?$/s.exec(path) ?? [];
   if (port === undefined || Number(port) === 0 || Number(port) > 65_535) return error;
   // A saved remote has its port.
   if ((await (await context.remotes()).find(server.name)) !== undefined) return error;
@@ -118,6 +122,13 @@ async function withPortHint(
   const hint = `If ${port} is a port, write ${shellWord(`${root}${rest}`)}`;
   return new SealiftError(error.code, error.message, { cause: error, details: error.details, hint });
 }
+
+const MAYBE_OF_PORT: ReadonlySet<unknown> = new Set<ErrorCode>([
+  'not-found',
+  'connection-refused',
+  'unreachable',
+  'connect-timeout',
+]);
 
 function serverRoot(address: Address): string {
   return 'path' in address ? `unix:${address.path}:` : `sealift://${formatAddress(address)}/`;

@@ -51,7 +51,7 @@ test('a connection that is refused: 7, after the retries', async () => {
   expect(put.code).toBe(7);
   const { stderr } = await here.run(['ls', ...ONCE_MORE, `sealift://127.0.0.1:${REFUSING_PORT}/`]);
   expect(stderr).toMatch(
-    /Trying again\.\nsealift: ls: retries-exhausted: 127\.0\.0\.1:\d+ refused .*after 1 retry/,
+    /Trying again in \S+ \(1 of 1\)\.\nsealift: ls: retries-exhausted: 127\.0\.0\.1:\d+ refused .*after 1 retry/,
   );
 });
 

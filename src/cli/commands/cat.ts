@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { each } from '../each.ts';
 import { addCompressOption, addConnectionOptions } from '../options.ts';
-import { assertNoPattern, remotePlace } from '../remote-command.ts';
+import { assertNoPattern, remotePlace, withPortHint } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import { standardOutput } from '../standard-streams.ts';
 import { chosenVersion, hintAtKeeping, versionOption } from '../versions.ts';
@@ -29,7 +29,9 @@ export function addCat(program: Command, run: Runner): void {
         const { server, path } = source;
         const connector = await context.connector(server);
         const options = { signal, retry, version };
-        await download(connector, path, streamSink(output), options).catch(hintAtGet);
+        await download(connector, path, streamSink(output), options).catch(async (error: unknown) =>
+          hintAtGet(await withPortHint(context, source, error)),
+        );
       });
     },
     { dataOnStdout: () => true },

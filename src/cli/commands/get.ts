@@ -21,7 +21,7 @@ import { filterOf, takesFile } from '../filter-settings.ts';
 import { addConnectionOptions, addTransferOptions } from '../options.ts';
 import { mergedSources } from '../merged-sources.ts';
 import { assertOneSource, parsePlaceText, sourcesAndTarget } from '../places.ts';
-import { assertNoPattern, remotePlace, type RemotePlace } from '../remote-command.ts';
+import { assertNoPattern, remotePlace, withPortHint, type RemotePlace } from '../remote-command.ts';
 import type { Runner } from '../runner.ts';
 import type { RunContext } from '../run-context.ts';
 import { setting } from '../settings.ts';
@@ -158,7 +158,11 @@ async function localJob(
     getFile(context, connector, { ...source, target: local }, hooks).catch(async (error: unknown) => {
       // The directory of that name here is met first, and no reason.
       const isTree = isSealiftError(error, 'local-exists') && (await isDirectory(local));
-      hintAtTrees(isTree && (await isRemoteDirectory(context, source)) ? isADirectory(source) : error);
+      hintAtTrees(
+        isTree && (await isRemoteDirectory(context, source))
+          ? isADirectory(source)
+          : await withPortHint(context, source, error),
+      );
     }),
   );
   return isCompared ? unlessSame(context, places, job) : job;
