@@ -69,7 +69,10 @@ export function tlsFindings(seen: TlsObservations): Finding[] {
   const { sight, habits, offered } = seen;
   if (sight.peer === undefined) return [noTls(sight)];
   const { tlsVersion, alpn, group } = sight.peer;
-  const findings = [...versionFindings(tlsVersion, habits?.olderVersions ?? [])];
+  const findings = [
+    ...certificateFinding(sight),
+    ...versionFindings(tlsVersion, habits?.olderVersions ?? []),
+  ];
   findings.push(...handshakeFindings(seen));
   if (group !== undefined && !isPostQuantum(group)) {
     findings.push(
@@ -138,14 +141,8 @@ export function protocolRefused(protocol: string): Finding {
 }
 
 function noTls({ failure }: TlsSight): Finding {
-  const message = failure?.message ?? 'the server shows no certificate';
+  const message = failure?.message ?? 'The server ended the connection.';
   switch (failure?.code) {
-    case undefined:
-      return finding(
-        'untrusted',
-        'The server shows no certificate.',
-        'Give it one: sealift cert issue server NAME.',
-      );
     case 'alpn-refused':
       return protocolRefused('any of what was offered');
     case 'tls-refused':
@@ -161,6 +158,14 @@ function noTls({ failure }: TlsSight): Finding {
 
 function refused(message: string): Finding {
   return finding('tls-refused', message, 'Look at the versions, ciphers and groups that the server allows.');
+}
+
+/** Who shows no certificate could be anybody. */
+function certificateFinding({ chain }: TlsSight): Finding[] {
+  if (chain.length > 0) return [];
+  return [
+    finding('untrusted', 'The server shows no certificate.', 'Give it one: sealift cert issue server NAME.'),
+  ];
 }
 
 /** What the server that has shown a certificate thought of us, by whether it went on. */

@@ -41,7 +41,7 @@ export interface TlsProbeOptions extends ProbeOptions {
 export interface TlsSight {
   /** Whether the handshake came to its end. */
   isComplete: boolean;
-  /** What is known of who has shown a certificate; as far as that went, where the handshake failed then. */
+  /** What is known of it; where the handshake failed, as far as that went behind its certificate. */
   peer: Peer | undefined;
   /** The certificates in the order in which they were sent, the leaf first. */
   chain: X509Certificate[];
@@ -234,7 +234,8 @@ class Sight {
   #look(): void {
     if (this.#peer !== undefined) return;
     const certificate = this.#socket.getPeerX509Certificate();
-    if (certificate === undefined) return;
+    // Where a session is resumed none is shown.
+    if (certificate === undefined && !this.#isComplete) return;
     this.#chain = chainOf(certificate);
     this.#peer = peerOf(this.#socket, certificate);
   }
