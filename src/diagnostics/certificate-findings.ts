@@ -34,7 +34,12 @@ export function certificateFindings(chain: Chain, trust: CertificateTrust): Find
   const [ofLeaf = [], ...ofOthers] = chain.map((certificate, index) =>
     ownFindings(certificate, index, found, trust),
   );
-  const others = [...ofOthers.flat(), ...nameFindings(chain[0], trust), ...pathFindings(chain, found, trust)];
+  const others = [
+    ...ofOthers.flat(),
+    ...unsentFindings(chain, found, trust),
+    ...nameFindings(chain[0], trust),
+    ...pathFindings(chain, found, trust),
+  ];
   if (trust.pins.length === 0) return [...ofLeaf, ...others];
   return [
     ...pinFindings(chain[0], trust),
@@ -89,6 +94,12 @@ function ownFindings(
   ];
   if (isNeeded) return findings;
   return findings.map((each) => ({ ...each, severity: 'warning', remedy: LEAVE_OUT }));
+}
+
+/** Who is trusted need not be sent, and has to be strong all the same. */
+function unsentFindings(chain: Chain, { path }: TrustPath, trust: CertificateTrust): Finding[] {
+  const unsent = path.filter((each) => !chain.some((sent) => isSame(sent, each)));
+  return unsent.flatMap((each) => strengthFindings(each, called(each, chain.length), trust));
 }
 
 function dateFindings(

@@ -144,6 +144,16 @@ function pinned({ cert }: Pair): Partial<CertificateTrust> {
   return { pins: [certificatePin(new X509Certificate(cert))] };
 }
 
+test('a weak key of the authority that is trusted counts, be it sent or not', async () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+  const authority = await issueAuthority('Weak', root, { key });
+  const below = await issuedBy(privateKey, 'CN=Weak');
+  const roots = [new X509Certificate(authority.cert)];
+  expect(found([below], { roots })).toEqual(['error weak-key']);
+  expect(found([below, authority], { roots })).toEqual(['error weak-key']);
+});
+
 test.each([
   ['RSASSA-PKCS1-v1_5', 'SHA-1', ['error weak-signature']],
   ['RSASSA-PKCS1-v1_5', 'SHA-256', []],
