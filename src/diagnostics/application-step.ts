@@ -1,9 +1,9 @@
 import { connect, type ConnectOptions } from '../client/connect.ts';
 import type { Clock } from '../clock.ts';
-import { toSealiftError, type SealiftError } from '../errors.ts';
+import { toSealiftError, type ErrorCode, type SealiftError } from '../errors.ts';
 import type { HelloAnswer } from '../protocol/responses.ts';
 import { probeTls, type TlsProbeOptions } from '../transport/probe.ts';
-import { finding, type Finding } from './findings.ts';
+import { finding, type Finding, type FindingCode } from './findings.ts';
 import { certificateRefused, certificateRequired } from './tls-findings.ts';
 
 /** How a step went. */
@@ -123,8 +123,21 @@ function loginFinding({ code, message, hint }: SealiftError): Finding {
   const remedy =
     hint ??
     (isRefused ? 'Give a token or a client certificate that it knows: --token-file, --cert.' : TRY_AGAIN);
-  return finding(isRefused ? 'login-refused' : 'application-failed', message, remedy);
+  return finding(
+    isRefused ? 'login-refused' : (TRUST_FINDINGS[code] ?? 'application-failed'),
+    message,
+    remedy,
+  );
 }
+
+/** What keeps a transfer from believing a server, and the look at its certificates did not show. */
+const TRUST_FINDINGS: Partial<Record<ErrorCode, FindingCode>> = {
+  'certificate-untrusted': 'untrusted',
+  'certificate-expired': 'expired',
+  'certificate-not-yet-valid': 'not-yet-valid',
+  'certificate-wrong-name': 'wrong-name',
+  'pin-mismatch': 'pin-mismatch',
+};
 
 const TRY_AGAIN = 'Look at the log of the server, and try again.';
 

@@ -2,7 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 
 import { systemClock, type Clock } from '../../src/clock.ts';
+import { sealiftApplication } from '../../src/diagnostics/application-step.ts';
 import { diagnose, type Diagnosis } from '../../src/diagnostics/doctor.ts';
+import { endOf } from '../../src/diagnostics/findings.ts';
 import { parseRequirement } from '../../src/diagnostics/requirements.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { issueAuthority, issueCertificate, loopbackCertificate } from '../support/certificates.ts';
@@ -60,6 +62,20 @@ describe('a client certificate', () => {
     expect(unknown?.end).toBe('login');
     expect(unknown?.tls?.clientCertificate.accepted).toBe(false);
   });
+});
+
+test('a server that only the login does not believe is not trusted, rather than out of order', async () => {
+  const { options } = await reachable();
+  const other = `sha256//${Buffer.alloc(32).toString('base64')}`;
+  for (const [pins, code] of [
+    [[], 'untrusted'],
+    [[other], 'pin-mismatch'],
+  ] as const) {
+    const { login, findings } = await sealiftApplication({ ...options, pins }, systemClock);
+    expect(login.state).toBe('failed');
+    expect(findings.map((each) => each.code)).toEqual([code]);
+    expect(endOf(findings)).toBe('trust');
+  }
 });
 
 test('a certificate that is sent and proves nothing may have expired', async () => {
