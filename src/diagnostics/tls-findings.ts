@@ -55,7 +55,7 @@ export function tlsReport(seen: TlsObservations): TlsReport {
     alpnEnforced: habits?.alpnEnforced ?? null,
     servername: servername === '' ? null : servername,
     resumption: habits?.resumption ?? null,
-    olderVersions: habits?.olderVersions ?? null,
+    olderVersions: habits?.areVersionsTried === true ? habits.olderVersions : null,
     clientCertificate: {
       requested: isRequested,
       authorities: openssl?.clientAuthorities ?? null,
@@ -147,6 +147,14 @@ function noTls({ failure }: TlsSight): Finding {
       return protocolRefused('any of what was offered');
     case 'tls-refused':
       return refused(message);
+    case 'connect-timeout':
+    case 'connection-refused':
+    case 'unreachable':
+      return finding(
+        'unreachable',
+        message,
+        'It could be reached just before: does it limit connections, or does a firewall?',
+      );
     default:
       return finding(
         'not-tls',

@@ -4,6 +4,8 @@ import { probeTls, type TlsProbeOptions, type TlsSight } from '../transport/prob
 export interface TlsHabits {
   /** Older versions that it accepts, as in `TLSv1.2`. */
   olderVersions: string[];
+  /** Whether it answered to all of them, if only with a refusal. */
+  areVersionsTried: boolean;
   /** Whether it resumed a session. */
   resumption: boolean | null;
   /** Whether it turns down who offers no protocol, or a wrong one. */
@@ -17,35 +19,52 @@ const WRONG_ALPN = 'sealift-doctor-no-such-protocol';
 
 /** Tries one thing after the other, on a connection each, against a server that was seen already. */
 export async function tlsHabits(options: TlsProbeOptions, seen: TlsSight): Promise<TlsHabits> {
-  const passes = async (changes: Partial<TlsProbeOptions>) =>
-    isThrough(await probeTls({ ...options, ...changes }));
   const olderVersions: string[] = [];
+  let areVersionsTried = true;
   for (const version of OLDER) {
-    const isOlder = version !== seen.peer?.tlsVersion;
-    if (isOlder && (await passes({ minVersion: version, maxVersion: version }))) olderVersions.push(version);
+    if (version === seen.peer?.tlsVersion) continue;
+    const sight = await probeTls({ ...options, minVersion: version, maxVersion: version });
+    // Who has shown a certificate has agreed on the version, whatever follows.
+    if (sight.peer !== undefined) olderVersions.push(version);
+    else areVersionsTried &&= isRefused(sight);
   }
   return {
     olderVersions,
+    areVersionsTried,
     resumption: await resumes(options, seen),
-    alpnEnforced:
-      seen.peer?.alpn === undefined
-        ? null
-        : !((await passes({ alpn: [] })) || (await passes({ alpn: [WRONG_ALPN] }))),
+    alpnEnforced: await enforcesAlpn(options, seen),
   };
 }
 
 async function resumes(options: TlsProbeOptions, seen: TlsSight): Promise<boolean | null> {
   if (seen.session !== undefined) {
-    const { peer } = await probeTls({ ...options, session: seen.session });
-    return peer?.isResumed === true;
+    const { isComplete, peer } = await probeTls({ ...options, session: seen.session });
+    return isComplete ? peer?.isResumed === true : null;
   }
   // Without a session there is nothing to resume, and none is given to who is turned away.
   return isTurnedAway(seen) ? null : false;
 }
 
+async function enforcesAlpn(options: TlsProbeOptions, seen: TlsSight): Promise<boolean | null> {
+  // Who is turned away with the right protocol learns nothing from being turned away with another.
+  if (seen.peer?.alpn === undefined || !isThrough(seen)) return null;
+  let isEnforced: true | null = true;
+  for (const alpn of [[], [WRONG_ALPN]]) {
+    const sight = await probeTls({ ...options, alpn });
+    if (isThrough(sight)) return false;
+    if (!sight.isComplete && !isRefused(sight)) isEnforced = null;
+  }
+  return isEnforced;
+}
+
 // Who is turned away only for want of a certificate would have got through.
 function isThrough(sight: TlsSight): boolean {
   return sight.peer !== undefined && (!isTurnedAway(sight) || complainsOfCertificate(sight.failure));
+}
+
+/** Whether it answered to what was offered, and would not have it. An old version it may well answer in its own. */
+function isRefused({ failure }: TlsSight): boolean {
+  return ['tls-refused', 'alpn-refused', 'not-tls'].includes(failure?.code ?? '');
 }
 
 /** Whether the server ended the connection, in the handshake or right behind it. */

@@ -55,7 +55,7 @@ export interface TlsSight {
   hasEnded: boolean;
   /** The first bytes that it said. */
   answer: Buffer;
-  /** What the server ended the connection with, in the handshake or right behind it. */
+  /** What kept us from connecting, or what the server ended the connection with, in the handshake or right behind it. */
   failure: SealiftError | undefined;
 }
 
@@ -84,14 +84,15 @@ export async function probeTcp({ address, clock, timeoutMs, signal }: ProbeOptio
 
 /**
  * Sets TLS up with any server, also a weak one, and tells what was seen; nothing is believed. Old versions and short
- * keys are put up with, so that they can be told of. Rejects only if TCP fails, or with `aborted`.
+ * keys are put up with, so that they can be told of. A failure, also of TCP, is part of what was seen; rejects only with
+ * `aborted`, and with `bad-configuration` for a certificate or key of ours that cannot be used.
  */
 export async function probeTls(options: TlsProbeOptions): Promise<TlsSight> {
   const { clock, timeoutMs, signal } = options;
   throwIfAborted(signal);
   const socket = probingSocket(options);
   const sight = new Sight(socket);
-  let connectedMs: number | undefined;
+  let connectedMs = clock.monotonicMs();
   try {
     await secured(socket, {
       ...options,
@@ -99,11 +100,11 @@ export async function probeTls(options: TlsProbeOptions): Promise<TlsSight> {
       handshakeTimeoutMs: timeoutMs,
       onConnected: () => (connectedMs = clock.monotonicMs()),
     });
-    const handshakeMs = clock.monotonicMs() - (connectedMs ?? 0);
+    const handshakeMs = clock.monotonicMs() - connectedMs;
     await sight.settled(options, handshakeMs);
     return sight.seen(handshakeMs);
   } catch (error) {
-    if (connectedMs === undefined || isSealiftError(error, 'aborted')) throw error;
+    if (isSealiftError(error, 'aborted')) throw error;
     return { ...sight.seen(clock.monotonicMs() - connectedMs), failure: toSealiftError(error) };
   } finally {
     socket.destroy();
