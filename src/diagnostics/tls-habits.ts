@@ -14,6 +14,9 @@ export interface TlsHabits {
 
 const OLDER = ['TLSv1.2', 'TLSv1.1', 'TLSv1'] as const;
 
+/** Old versions may be had with old suites only, which Node would not offer. */
+const ALL_CIPHERS = 'ALL:COMPLEMENTOFALL';
+
 /** A protocol that nobody speaks. */
 const WRONG_ALPN = 'sealift-doctor-no-such-protocol';
 
@@ -22,10 +25,11 @@ export async function tlsHabits(options: TlsProbeOptions, seen: TlsSight): Promi
   const olderVersions: string[] = [];
   let areVersionsTried = true;
   for (const version of OLDER) {
-    if (version === seen.peer?.tlsVersion) continue;
-    const sight = await probeTls({ ...options, minVersion: version, maxVersion: version });
+    if (version >= (seen.peer?.tlsVersion ?? '')) continue;
+    const changes = { minVersion: version, maxVersion: version, ciphers: ALL_CIPHERS };
+    const sight = await probeTls({ ...options, ...changes });
     // Who has shown a certificate has agreed on the version, whatever follows.
-    if (sight.peer !== undefined) olderVersions.push(version);
+    if (sight.isComplete || sight.peer !== undefined) olderVersions.push(version);
     else areVersionsTried &&= isRefused(sight);
   }
   return {

@@ -31,6 +31,8 @@ export interface TlsProbeOptions extends ProbeOptions {
   minVersion?: SecureVersion | undefined;
   /** Default 1.3. */
   maxVersion?: SecureVersion | undefined;
+  /** Cipher suites, as OpenSSL lists them. Default: those of Node. */
+  ciphers?: string | undefined;
   /** A session to be resumed. */
   session?: Buffer | undefined;
   /** What to say when TLS stands; the answer is kept. */
@@ -113,6 +115,7 @@ export async function probeTls(options: TlsProbeOptions): Promise<TlsSight> {
 
 function probingSocket(options: TlsProbeOptions): TLSSocket {
   const { address, servername, alpn, session, minVersion, maxVersion, ca, cert, key, passphrase } = options;
+  const { ciphers = DEFAULT_CIPHERS } = options;
   try {
     return connect({
       ...address,
@@ -126,7 +129,7 @@ function probingSocket(options: TlsProbeOptions): TLSSocket {
       minVersion: minVersion ?? 'TLSv1',
       maxVersion: maxVersion ?? 'TLSv1.3',
       // At level 0 OpenSSL accepts what it would turn down without a word on what that was.
-      ciphers: `${DEFAULT_CIPHERS}:@SECLEVEL=0`,
+      ciphers: `${ciphers}:@SECLEVEL=0`,
       rejectUnauthorized: false,
     });
   } catch (cause) {

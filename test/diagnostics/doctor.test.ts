@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 
 import { systemClock, type Clock } from '../../src/clock.ts';
@@ -8,6 +8,7 @@ import { endOf } from '../../src/diagnostics/findings.ts';
 import { parseRequirement } from '../../src/diagnostics/requirements.ts';
 import { certificatePin } from '../../src/trust/pins.ts';
 import { issueAuthority, issueCertificate, loopbackCertificate } from '../support/certificates.ts';
+import { tlsServer } from '../support/listening.ts';
 import { startTestServer, tokenOf, type TestServerOptions } from '../support/test-server.ts';
 
 function codes({ findings }: Diagnosis, severity?: string): string[] {
@@ -102,6 +103,20 @@ test('a name is the one in the certificate, also with umlauts or a final dot', a
   }
   const server = { ...options, pins: [], ca: ca.cert, servername: 'bucher.example' };
   expect(codes(await diagnose({ server, openssl }), 'error')).toEqual(['wrong-name']);
+});
+
+test('an old version is found also where it is spoken with suites alone that nobody offers any more', async () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+  const ca = await issueAuthority();
+  const address = await tlsServer({
+    ...(await issueCertificate({ ca, key })),
+    minVersion: 'TLSv1',
+    ciphers: 'TLS_AES_256_GCM_SHA384:CAMELLIA128-SHA:@SECLEVEL=0',
+  });
+  const diagnosis = await diagnose({ server: { address, ca: ca.cert }, openssl: 'no-such-program' });
+  expect(diagnosis.tls?.olderVersions).toEqual(['TLSv1.2', 'TLSv1.1', 'TLSv1']);
+  expect(codes(diagnosis, 'warning')).toContain('old-version');
 });
 
 test('a protocol that the server does not speak is refused', async () => {
