@@ -39,7 +39,7 @@ export function misbehaving(
   return {
     features: store.features,
     stat: (...args) => request().then(() => store.stat(...args)),
-    nearestDirectory: (...args) => request().then(() => store.nearestDirectory(...args)),
+    nearest: (...args) => request().then(() => store.nearest(...args)),
     async *list(...args) {
       await request();
       yield* store.list(...args);

@@ -1,4 +1,3 @@
-import { isSealiftError } from '../errors.ts';
 import { nodeOf } from '../storage/same-node.ts';
 import type { Entry, Store } from '../storage/store.ts';
 import { parentPath } from '../transfer/remote-path.ts';
@@ -65,11 +64,7 @@ function tallyLoss({ features }: Store, { path, type, size }: Entry, tally: Tall
 
 /** The directories that are missing above a path will be made. */
 async function tallyParents(store: Store, path: string, tally: Tally): Promise<void> {
-  const standing = await store.nearestDirectory(path).catch((error: unknown) => {
-    if (!isSealiftError(error, 'not-directory')) throw error;
-  });
-  // Something else is in the way, for which the change itself is refused.
-  if (standing === undefined) return;
+  const standing = await store.nearest(path);
   for (let parent = parentPath(path); parent.length > standing.length; parent = parentPath(parent))
     tally.add(parent, 0);
 }

@@ -63,9 +63,9 @@ export class MemoryStore implements Store {
     return entryOf(this.#tree.existing(path), path);
   }
 
-  async nearestDirectory(path: string): Promise<string> {
+  async nearest(path: string): Promise<string> {
     checkStorePath(path, { allowRoot: false });
-    return this.#tree.nearestDirectory(path);
+    return this.#tree.nearest(path);
   }
 
   async *list(path: string, { recursive, versions = false }: ListOptions): AsyncGenerator<Entry> {

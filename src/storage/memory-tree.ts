@@ -48,13 +48,13 @@ export class MemoryTree {
     return node;
   }
 
-  /** See `Store.nearestDirectory`. */
-  nearestDirectory(path: string): string {
-    let [children, at] = [this.#root.children, ''];
+  /** See `Store.nearest`. */
+  nearest(path: string): string {
+    let [node, at]: [MemoryNode | undefined, string] = [this.#root, ''];
     for (const name of components(parentPath(path))) {
-      const node = children.get(name);
+      node = node.type === 'directory' ? node.children.get(name) : undefined;
       if (node === undefined) break;
-      [children, at] = [childrenOf(node, path), joinPath(at, name)];
+      at = joinPath(at, name);
     }
     return at;
   }

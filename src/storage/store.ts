@@ -29,8 +29,8 @@ export interface Store extends AsyncDisposable {
   /** What stands under `path`. Throws `not-found`. */
   stat(path: string): Promise<Entry>;
 
-  /** The path of the nearest directory above `path` that stands, at the latest the root. Throws `not-directory` where something else stands below it in the way. */
-  nearestDirectory(path: string): Promise<string>;
+  /** The path of what stands nearest above `path`: a directory, at the latest the root, or what is in the way of one. */
+  nearest(path: string): Promise<string>;
 
   /** Everything in the directory `path`, in no promised order; with `recursive` all below it too, each directory before what it holds; a directory below the top that is gone or cannot be read is passed over. Streams: memory grows with the directories that are still to be read, not with the files. */
   list(path: string, options: ListOptions): AsyncIterable<Entry>;

@@ -140,8 +140,8 @@ export class FileStore implements Store {
     return this.#tree.at(path, async (place) => this.#existing(place, path));
   }
 
-  nearestDirectory(path: string): Promise<string> {
-    return this.#tree.insideNearest(path, (_, at) => Promise.resolve(at));
+  nearest(path: string): Promise<string> {
+    return this.#tree.nearest(path);
   }
 
   list(path: string, options: ListOptions): AsyncGenerator<Entry> {

@@ -153,23 +153,20 @@ export class Tree {
     return explaining(path, () => this.#inDirectory(path, task));
   }
 
-  /** Runs `task` with the nearest directory above `path` that stands, and its path. Goes down once: all above it may be missing. */
-  async insideNearest<T>(path: string, task: (directory: Directory, at: string) => Promise<T>): Promise<T> {
-    const parent = parentPath(path);
-    checkStorePath(parent, { allowRoot: true });
-    return explaining(parent, async () => {
-      let [directory, at] = [await this.hold(''), ''];
-      try {
-        for (const name of components(parent)) {
-          const next = await directory.enter(name).catch(undefinedIfMissing);
-          if (next === undefined) break;
-          await directory.close();
-          [directory, at] = [next, joinPath(at, name)];
-        }
-        return await task(directory, at);
-      } finally {
-        await directory.close();
-      }
+  /** Runs `task` with the nearest directory above `path` that stands. */
+  async insideNearest<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
+    return this.#onTheWay(path, async (directory, _, obstacle) => {
+      if (obstacle !== undefined) throw obstacle.error;
+      return task(directory);
+    });
+  }
+
+  /** The path of what stands nearest above `path`, if only in the way. */
+  async nearest(path: string): Promise<string> {
+    return this.#onTheWay(path, (_, at, obstacle) => {
+      if (obstacle === undefined) return Promise.resolve(at);
+      if (!['ENOTDIR', 'ELOOP'].includes(systemCode(obstacle.error) ?? '')) throw obstacle.error;
+      return Promise.resolve(joinPath(at, obstacle.name));
     });
   }
 
@@ -230,6 +227,34 @@ export class Tree {
     }
   }
 
+  /** Runs `task` with the last directory on the way to `path` that can be entered, its path, and what keeps from entering what stands next. Goes down once: all on the way may be missing. */
+  async #onTheWay<T>(
+    path: string,
+    task: (directory: Directory, at: string, obstacle?: { name: string; error: unknown }) => Promise<T>,
+  ): Promise<T> {
+    const parent = parentPath(path);
+    checkStorePath(parent, { allowRoot: true });
+    return explaining(parent, async () => {
+      let [directory, at] = [await this.hold(''), ''];
+      try {
+        for (const name of components(parent)) {
+          let next: Directory;
+          try {
+            next = await directory.enter(name);
+          } catch (error) {
+            if (systemCode(error) === 'ENOENT') break;
+            return await task(directory, at, { name, error });
+          }
+          await directory.close();
+          [directory, at] = [next, joinPath(at, name)];
+        }
+        return await task(directory, at);
+      } finally {
+        await directory.close();
+      }
+    });
+  }
+
   async #inDirectory<T>(path: string, task: (directory: Directory) => Promise<T>): Promise<T> {
     // The root is open already, and most names stand in it.
     if (path === '') return task(this.#root);
@@ -245,10 +270,6 @@ export class Tree {
 /** The place of `name`, one component, in an open directory. */
 export function placeIn(directory: Directory, name: string): Place {
   return { directory, name, systemPath: directory.child(name) };
-}
-
-function undefinedIfMissing(error: unknown): undefined {
-  if (systemCode(error) !== 'ENOENT') throw error;
 }
 
 function nothing(): void {
