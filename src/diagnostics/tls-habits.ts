@@ -23,30 +23,36 @@ const WRONG_ALPN = 'sealift-doctor-no-such-protocol';
 /** Tries one thing after the other, on a connection each, against a server that was seen already. */
 export async function tlsHabits(options: TlsProbeOptions, seen: TlsSight): Promise<TlsHabits> {
   const olderVersions: string[] = [];
+  const attempts: [TlsProbeOptions, TlsSight][] = [[options, seen]];
   let areVersionsTried = true;
   for (const version of OLDER) {
     if (version >= (seen.peer?.tlsVersion ?? '')) continue;
-    const changes = { minVersion: version, maxVersion: version, ciphers: ALL_CIPHERS };
-    const sight = await probeTls({ ...options, ...changes });
+    const attempt = { ...options, minVersion: version, maxVersion: version, ciphers: ALL_CIPHERS };
+    const sight = await probeTls(attempt);
+    attempts.push([attempt, sight]);
     // Who has shown a certificate has agreed on the version, whatever follows.
-    if (sight.isComplete || sight.peer !== undefined) olderVersions.push(version);
+    if (sight.peer !== undefined) olderVersions.push(version);
     else areVersionsTried &&= isRefused(sight);
   }
   return {
     olderVersions,
     areVersionsTried,
-    resumption: await resumes(options, seen),
+    resumption: await resumes(attempts.filter(([, sight]) => sight.peer !== undefined || !isRefused(sight))),
     alpnEnforced: await enforcesAlpn(options, seen),
   };
 }
 
-async function resumes(options: TlsProbeOptions, seen: TlsSight): Promise<boolean | null> {
-  if (seen.session !== undefined) {
-    const { isComplete, peer } = await probeTls({ ...options, session: seen.session });
-    return isComplete ? peer?.isResumed === true : null;
+/** Whether it resumes a session of any version that it may speak. */
+async function resumes(attempts: readonly [TlsProbeOptions, TlsSight][]): Promise<boolean | null> {
+  let isResumed: false | null = false;
+  for (const [options, { session, isSessionless }] of attempts) {
+    // Without a session there is nothing to resume; it may yet come, and none is given to who is turned away.
+    const { isComplete, peer } =
+      session === undefined ? { isComplete: isSessionless } : await probeTls({ ...options, session });
+    if (peer?.isResumed === true) return true;
+    if (!isComplete) isResumed = null;
   }
-  // Without a session there is nothing to resume, and none is given to who is turned away.
-  return isTurnedAway(seen) ? null : false;
+  return isResumed;
 }
 
 async function enforcesAlpn(options: TlsProbeOptions, seen: TlsSight): Promise<boolean | null> {

@@ -51,6 +51,8 @@ export interface TlsSight {
   handshakeMs: number;
   /** What a later connection could be begun with. */
   session: Buffer | undefined;
+  /** Whether no session came although the server has said all that it says unasked. */
+  isSessionless: boolean;
   /** Whether the server has shown that it took the whole handshake, our certificate too (in TLS 1.3 it may refuse that afterwards). */
   isAccepted: boolean;
   /** Whether it then ended the connection, having said nothing. */
@@ -157,6 +159,9 @@ class Sight {
   #failure: SealiftError | undefined;
   #answerBytes = 0;
   #hasEnded = false;
+  /** Whether we have said that we are done, so that its end says no more than that it has heard that. */
+  #isLeaving = false;
+  #isHeardOut = false;
   #changed = () => undefined as void;
 
   constructor(socket: TLSSocket) {
@@ -177,12 +182,14 @@ class Sight {
       })
       .on('error', (error: Error) => {
         this.#look();
-        this.#failure = connectError(error, `${socket.remoteAddress ?? 'The server'}`, true);
+        const failure = connectError(error, `${socket.remoteAddress ?? 'The server'}`, true);
+        if (!this.#isLeaving || failure.code === 'tls-refused') this.#failure = failure;
         this.#changed();
       })
       // Before Node makes an error of it, which takes away what the socket knows.
       .prependListener('end', () => {
         this.#look();
+        this.#isHeardOut = true;
         this.#end();
       })
       .on('close', () => this.#end());
@@ -190,16 +197,29 @@ class Sight {
 
   /** Resolves when the server has said something behind the handshake, or the time in which it would have is over. */
   async settled(options: TlsProbeOptions, handshakeMs: number): Promise<void> {
-    const { clock, say, signal, timeoutMs } = options;
-    if (say !== undefined) this.#socket.write(say);
-    // Up to TLS 1.2 the server has the last word of the handshake, and there is nothing to wait for.
-    else if (this.#socket.getProtocol() !== 'TLSv1.3') return;
+    const { say, timeoutMs } = options;
+    const shortMs = 2 * handshakeMs + PATIENCE_MS;
+    if (say !== undefined) {
+      this.#socket.write(say);
+      await this.#until(() => this.#answerBytes >= MAX_ANSWER_BYTES, timeoutMs, options);
+    } else if (this.#peer?.tlsVersion === 'TLSv1.3') {
+      await this.#until(() => this.#isAccepted, shortMs, options);
+      if (this.#isAccepted || this.#hasEnded || this.#failure !== undefined) return;
+      // Its answer to our end comes behind all that it had to say before.
+      this.#isLeaving = true;
+      this.#socket.end();
+      await this.#until(() => this.#isAccepted || this.#isHeardOut, shortMs, options);
+    } else {
+      // Up to TLS 1.2 the server has the last word of the handshake, and there is nothing to wait for.
+      this.#isHeardOut = true;
+    }
+  }
+
+  async #until(isEnough: () => boolean, waitMs: number, { clock, signal }: TlsProbeOptions): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const isEnough = () => (say === undefined ? this.#isAccepted : this.#answerBytes >= MAX_ANSWER_BYTES);
     this.#changed = () => {
       if (this.#hasEnded || this.#failure !== undefined || isEnough()) resolve();
     };
-    const waitMs = say === undefined ? 2 * handshakeMs + PATIENCE_MS : timeoutMs;
     const cancel = clock.schedule(waitMs, resolve);
     const onAbort = () => reject(abortedError(signal));
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -219,6 +239,7 @@ class Sight {
       chain: this.#chain,
       handshakeMs,
       session: this.#session,
+      isSessionless: this.#isComplete && this.#session === undefined && this.#isHeardOut,
       isAccepted: this.#isAccepted,
       hasEnded: this.#hasEnded && this.#answerBytes === 0,
       answer: Buffer.concat(this.#answer),
@@ -245,7 +266,7 @@ class Sight {
   }
 
   #end(): void {
-    this.#hasEnded = true;
+    if (!this.#isLeaving) this.#hasEnded = true;
     this.#changed();
   }
 }

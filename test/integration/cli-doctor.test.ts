@@ -62,7 +62,7 @@ describe.skipIf(missing.length > 0)('the faults of servers of other makes', () =
     const middle = await issueAuthority('Middle', authority);
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
     const weakKey = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-    const [sites, expired, weak, demanding, otherName] = await Promise.all([
+    const [sites, expired, weak, demanding, ticketless, otherName] = await Promise.all([
       nginxServers(home, {
         good: { pair: valid, lines: 'ssl_protocols TLSv1.2 TLSv1.3;' },
         early: {
@@ -88,6 +88,7 @@ describe.skipIf(missing.length > 0)('the faults of servers of other makes', () =
         ['-cipher', 'ALL:@SECLEVEL=0'],
       ),
       opensslServer(home, 'demanding', valid, ['-Verify', '1', '-CAfile', caFile]),
+      opensslServer(home, 'ticketless', valid, ['-num_tickets', '0']),
       stunnelServer(
         home,
         'other-name',
@@ -106,6 +107,7 @@ describe.skipIf(missing.length > 0)('the faults of servers of other makes', () =
       'weak key': { place: weak, args: ca },
       'old version': { place: sites.old, args: named },
       'client certificate, in TLS': { place: demanding, args: ca },
+      'sessions of TLS 1.2 only': { place: ticketless, args: ca },
       'client certificate, in HTTP': { place: sites.asking, args: named },
       'plain HTTP': { place: sites.plain, args: named },
     });
@@ -122,6 +124,7 @@ describe.skipIf(missing.length > 0)('the faults of servers of other makes', () =
     ['client certificate, in HTTP', 6, 'error', 'client-certificate-required', 'login'],
     ['plain HTTP', 7, 'error', 'not-tls', 'tls'],
     ['old version', 0, 'warning', 'old-version', ''],
+    ['sessions of TLS 1.2 only', 0, 'warning', 'resumption', ''],
   ])('%s: exit code %i, %s %s', async (name, exitCode, severity, code, failedStep) => {
     const { place, args } = faults[name] ?? { place: '' };
     const diagnosed = await doctor(place, args);
