@@ -18,6 +18,7 @@ test.for<[string, Parameters<typeof tlsServer>[0]]>([
   ['speaks another protocol', { ALPNProtocols: ['http/1.1'] }],
   ['speaks no protocol by name', {}],
   ['speaks TLS 1.2 only', { maxVersion: 'TLSv1.2' }],
+  ['speaks TLS 1.0 only', { minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' }],
   ['asks for a certificate and insists', { requestCert: true, rejectUnauthorized: true }],
   ['ends the handshake without one', { maxVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: true }],
 ])('are those of a server that %s', async ([, options]) => {
