@@ -88,7 +88,7 @@ class Examination {
   /** What the certificate has to be for, as it stands there. */
   readonly #host: string;
   readonly #steps = new Map<string, StepResult>();
-  readonly #findings: Finding[] = [];
+  #findings: Finding[] = [];
   readonly #facts: ObservedFacts = {};
   #addresses: string[] = [];
   #tls: TlsReport | null = null;
@@ -296,6 +296,9 @@ class Examination {
     const { login, application, findings, rttMs, clockSkewMs, isCertificateKnown } = seen;
     if (login.state !== 'skipped') this.#steps.set('login', login);
     this.#steps.set('application', application);
+    // A web server may let everybody through TLS, and only then demand what it asked for.
+    if (findings.some(({ code }) => code === 'client-certificate-required'))
+      this.#findings = this.#findings.filter(({ code }) => code !== 'client-certificate-requested');
     this.#findings.push(...findings);
     this.#clockSkewMs = clockSkewMs ?? null;
     if (this.#tls !== null && isCertificateKnown !== undefined)

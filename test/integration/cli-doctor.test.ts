@@ -134,6 +134,9 @@ describe.skipIf(missing.length > 0)('the faults of servers of other makes', () =
     expect(codes(diagnosed, 'error').filter((each) => each !== code && each !== 'unknown-ca')).toEqual([]);
     const failed = diagnosed.steps.find(({ state }) => state === 'failed')?.name ?? '';
     expect(failed).toBe(failedStep);
+    // Who demands one does not go on without.
+    if (code === 'client-certificate-required')
+      expect(codes(diagnosed, 'info')).not.toContain('client-certificate-requested');
   });
 
   test('nothing is wrong with a good server, and all of it is told', async () => {
