@@ -146,6 +146,15 @@ function nameFindings(leaf: X509Certificate, { host, clock }: CertificateTrust):
       ),
     );
   }
+  if (isOldFashioned(leaf, host)) {
+    findings.push(
+      finding(
+        'old-name',
+        `The certificate stands for ${host} in a way that many clients do not accept: only by its common name, or by a part of a label (RFC 9525, 6.3).`,
+        `Have it issued for the whole name: sealift cert issue server ${host}.`,
+      ),
+    );
+  }
   const extended = usage.filter((each) => each !== 'authority');
   if (extended.length > 0 && !extended.includes('server') && !extended.includes(ANY_USAGE)) {
     findings.push(
@@ -157,6 +166,12 @@ function nameFindings(leaf: X509Certificate, { host, clock }: CertificateTrust):
     );
   }
   return findings;
+}
+
+/** Whether only the rules of old let a certificate stand for `host`. */
+function isOldFashioned(leaf: X509Certificate, host: string): boolean {
+  if (matchedName(leaf, host) === undefined || alternativeName(host)?.type === 'ip') return false;
+  return leaf.checkHost(host, { subject: 'never', partialWildcards: false }) === undefined;
 }
 
 const ANY_USAGE = '2.5.29.37.0';

@@ -28,6 +28,7 @@ const FINDING_KINDS = {
   'pin-mismatch': { severity: 'error', end: 'trust' },
   'expires-soon': { severity: 'warning' },
   'chain-order': { severity: 'warning' },
+  'old-name': { severity: 'warning' },
 
   'client-certificate-required': { severity: 'error', end: 'trust' },
   'client-certificate-refused': { severity: 'error', end: 'trust' },

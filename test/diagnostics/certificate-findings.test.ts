@@ -87,6 +87,14 @@ test.each([
   expect(found([leaf, middle], { host })).toEqual(findings);
 });
 
+test('a name that only old clients would find is told of', async () => {
+  const named = await issueCertificate({ ca: root, commonName: 'box.example', names: [] });
+  expect(found([named], { host: 'box.example' })).toEqual(['warning old-name']);
+  const partial = await issueCertificate({ ca: root, names: ['f*.box.example'] });
+  expect(found([partial], { host: 'files.box.example' })).toEqual(['warning old-name']);
+  expect(found([leaf, middle], { host: 'files.box.example' })).toEqual([]);
+});
+
 test('every certificate has to be valid today, and the one that is not is named', async () => {
   const clock = clockAt(1);
   expect(found([leaf, middle], { clock })).toEqual(['error expired', 'error expired']);
