@@ -156,7 +156,8 @@ export class Session {
     const isHello = header['action'] === 'hello';
     try {
       if (header['action'] === undefined && this.#parts.speaksTutorial) {
-        return await this.#answers.send({}, await answerTutorial(message, this.#parts.roots.main.store));
+        const { store } = this.#parts.roots.main;
+        return await this.#answers.send({}, await answerTutorial(message, store, this.#gone.signal));
       }
       if (!isHello) throw new SealiftError('unauthenticated', 'The first request has to be a hello.');
       const refusal = versionRefusal(header);

@@ -11,12 +11,16 @@ const MAX_NAMES_BYTES = MAX_CONTENT_BYTES / 2;
 
 /**
  * Answers a request of the header protocol's classic example application, which knows no `action` in the header,
- * no `id` and no `status`. SPEC.md, "The tutorial dialect".
+ * no `id` and no `status`. SPEC.md, "The tutorial dialect". `signal` ends a search of which nobody would see the answer.
  */
-export async function answerTutorial({ header, content }: Message, store: Store): Promise<Answer> {
+export async function answerTutorial(
+  { header, content }: Message,
+  store: Store,
+  signal: AbortSignal,
+): Promise<Answer> {
   if (header['content-type'] === CONTENT_TYPE.json) {
     return {
-      content: Buffer.from(JSON.stringify({ result: await tutorialResult(content, store) })),
+      content: Buffer.from(JSON.stringify({ result: await tutorialResult(content, store, signal) })),
       contentType: CONTENT_TYPE.json,
     };
   }
@@ -27,13 +31,13 @@ export async function answerTutorial({ header, content }: Message, store: Store)
   };
 }
 
-async function tutorialResult(content: Buffer, store: Store): Promise<string> {
+async function tutorialResult(content: Buffer, store: Store, signal: AbortSignal): Promise<string> {
   const { action, value } = parseContent(content);
   if (action !== 'search') return `Error: invalid action '${textOf(action)}'.`;
   const query = textOf(value);
   if (query.length > MAX_QUERY_CHARACTERS)
     throw new SealiftError('bad-request', `A search is longer than ${MAX_QUERY_CHARACTERS} characters.`);
-  const names = await matchingNames(query, store);
+  const names = await matchingNames(query, store, signal);
   return names.length > 0 ? names.join('\n') : `No match for '${query}'.`;
 }
 
@@ -54,10 +58,10 @@ function textOf(value: unknown): string {
   return String(value);
 }
 
-async function matchingNames(value: string, store: Store): Promise<string[]> {
+async function matchingNames(value: string, store: Store, signal: AbortSignal): Promise<string[]> {
   const names: string[] = [];
   let bytes = 0;
-  for await (const path of matchingFiles(store.list('', { recursive: true }), value)) {
+  for await (const path of matchingFiles(store.list('', { recursive: true }), value, signal)) {
     // Escaped as JSON, because that is how it travels.
     bytes += Buffer.byteLength(JSON.stringify(path));
     if (bytes > MAX_NAMES_BYTES) break;

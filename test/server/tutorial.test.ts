@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 
+import { nextTurn } from '../../src/clock.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { bytesOf, putInline } from '../support/raw-upload.ts';
 import { startTestServer, type TestServerOptions } from '../support/test-server.ts';
 
@@ -78,4 +80,39 @@ test('after a hello there is no such dialect', async () => {
   await client.hello();
   client.send({ id: 9 }, search({ action: 'search', value: 'ring' }));
   expect((await client.take()).header).toMatchObject({ id: 9, code: 'bad-request' });
+});
+
+/** A store with more files than anybody could list. */
+class EndlessStore extends MemoryStore {
+  readonly listing = Promise.withResolvers<void>();
+  readonly ended = Promise.withResolvers<void>();
+
+  override async *list(): ReturnType<MemoryStore['list']> {
+    try {
+      for (let number = 0; ; number += 1) {
+        yield {
+          path: `file ${number}`,
+          type: 'file',
+          size: 0,
+          mtimeMs: 0,
+          mode: 0o644,
+          etag: String(number),
+        };
+        this.listing.resolve();
+        await nextTurn();
+      }
+    } finally {
+      this.ended.resolve();
+    }
+  }
+}
+
+test('nothing is searched any more once the connection is closed', async () => {
+  const store = new EndlessStore();
+  const { server, connect } = await startTestServer({ ...OPEN, store });
+  const client = await connect({ alpn: [] });
+  client.send({}, search({ action: 'search', value: 'no such name' }));
+  await store.listing.promise;
+  await server.close({ graceMs: 0 });
+  await store.ended.promise;
 });
