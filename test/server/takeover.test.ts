@@ -289,3 +289,21 @@ test('what is known by another digest is hashed again', async () => {
   const client = await login('tester', { digest: 'sha256' });
   expect((await beginUpload(client, 'a', FILE.length, KEY)).held).toEqual([DIGESTS[0]]);
 });
+
+test.each(['put', 'commit'] as const)(
+  'a long list of what is held is cut short where the %s is cancelled',
+  async (action) => {
+    const client = await (await startTestServer()).login();
+    const size = 2 ** 43 + 1;
+    const { upload } = await beginUpload(client, 'a', size, KEY);
+    await sendBlock(client, upload, 2 ** 23, bytesOf(1));
+    const fields = {
+      put: { path: 'a', size, ...KEY, base: 'partial' },
+      commit: { upload, size, digest: fileDigestOf(bytesOf(1)) },
+    };
+    const id = client.begin(action, fields[action]);
+    await client.take(({ header }) => header['id'] === id);
+    client.begin('cancel', { target: id });
+    expect((await client.answer(id)).header['code']).toBe('cancelled');
+  },
+);

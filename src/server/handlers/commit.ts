@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../../clock.ts';
 import { isSealiftError } from '../../errors.ts';
 import { writeFields } from '../../protocol/fields.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
@@ -67,6 +68,7 @@ async function changing<T>(
 async function sendHeld(exchange: Exchange<'commit'>): Promise<void> {
   const { fields, state } = exchange;
   for (const page of state.uploads.find(state.owner, fields.upload).heldPages()) {
+    throwIfAborted(exchange.signal);
     await exchange.part('more', { content: page, contentType: CONTENT_TYPE.digestList });
   }
 }

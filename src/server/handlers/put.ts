@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
 import { BLOCK_BYTES } from '../../protocol/limits.ts';
@@ -81,8 +82,10 @@ async function beginUpload(exchange: Exchange<'put'>): Promise<Answer> {
     room: state.quotas.roomFor(state, fields),
   });
   workWith(state, upload);
-  for (const page of upload.heldPages())
+  for (const page of upload.heldPages()) {
+    throwIfAborted(signal);
     await exchange.part('more', { content: page, contentType: CONTENT_TYPE.digestList });
+  }
   return { fields: { upload: upload.id, base: used } };
 }
 
