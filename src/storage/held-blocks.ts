@@ -70,7 +70,7 @@ export function blocksStillHeld(
   const firstInDoubt = Math.floor(bytes / BLOCK_BYTES);
   if (known.end <= firstInDoubt) return known;
   const held = new BlockMap();
-  for (let index = 0; index < known.end; index += 1) {
+  for (const index of known.indexes()) {
     const digest = known.digest(index);
     if (digest === undefined) continue;
     const length = wholeLength(size, index);

@@ -31,6 +31,14 @@ export class BlockMap {
     return this.digest(index) !== undefined;
   }
 
+  /** The blocks held, in no promised order. Takes as long as there are, however far apart they lie. */
+  *indexes(): Generator<number> {
+    for (const page of this.#pages.keys()) {
+      for (let index = page * PAGE_DIGESTS; index < (page + 1) * PAGE_DIGESTS; index += 1)
+        if (this.has(index)) yield index;
+    }
+  }
+
   /** Records block `index` as held, with its raw digest (copied). */
   set(index: number, digest: Buffer): void {
     const page = this.#pages.get(Math.floor(index / PAGE_DIGESTS)) ?? this.#addPage(index);

@@ -44,3 +44,13 @@ test('a list of what is held does not reach beyond it', () => {
   const kept = blocksStillHeld(mapOf(0, 1, 2), { bytes: BLOCK_BYTES, size: BLOCK_BYTES, isCut: true });
   expect(kept.end).toBe(1);
 });
+
+test('what lies far out does not take long to be found', () => {
+  const far = 2 ** 45;
+  const kept = blocksStillHeld(mapOf(3, far), {
+    bytes: far * BLOCK_BYTES,
+    size: (far + 1) * BLOCK_BYTES,
+    isCut: false,
+  });
+  expect([kept.heldCount, kept.has(3)]).toEqual([1, true]);
+});
