@@ -3,6 +3,7 @@ import type { DigestAlgorithm } from '../transfer/digests.ts';
 import { abortable } from './abortable.ts';
 import type { BlockSource } from './block-source.ts';
 import type { Connector } from './connector.ts';
+import { assertLength } from './source-digests.ts';
 import { retrying } from './transfer-options.ts';
 import { putOptionsOf, type UploadOptions, type UploadResult } from './upload-options.ts';
 import { UploadPublishing } from './upload-publishing.ts';
@@ -26,6 +27,7 @@ export async function putWhole(
     ({ algorithm } = used);
     const content = (await source.block(0)) ?? NOTHING;
     await source.assertUnchanged();
+    assertLength(source, 0, content);
     throwIfAborted(signal);
     if (throttle !== undefined) await abortable(throttle(content.length), signal);
     const digests = used.digestsOf(content);

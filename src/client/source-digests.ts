@@ -1,5 +1,6 @@
+import { SealiftError } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
-import { BLOCK_BYTES, blockCount } from '../transfer/blocks.ts';
+import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
 import { blockDigest, fileDigest, type DigestAlgorithm } from '../transfer/digests.ts';
 import type { BlockSource } from './block-source.ts';
 import { mapConcurrently } from './tree/concurrency.ts';
@@ -24,8 +25,9 @@ export class SourceDigests {
     return this.#source.size ?? this.#bytesRead;
   }
 
-  /** Takes note of a block that was read; returns its raw digest. */
+  /** Takes note of a block that was read; returns its raw digest. Throws `source-changed`. */
   take(index: number, block: Buffer): Buffer {
+    assertLength(this.#source, index, block);
     const raw = blockDigest(this.algorithm, block);
     if (!this.#digests.has(index))
       this.#bytesRead = Math.max(this.#bytesRead, index * BLOCK_BYTES + block.length);
@@ -63,4 +65,17 @@ export class SourceDigests {
   *#unknown(count: number): Generator<number> {
     for (let index = 0; index < count; index += 1) if (!this.#digests.has(index)) yield index;
   }
+}
+
+/** Throws `source-changed` where a block, or that there is none, is not what the size of its source says. Of one that has no size, all are. */
+export function assertLength({ size }: BlockSource, index: number, block: Buffer | undefined): void {
+  if (size === null) return;
+  const wanted = blockLength(size, index);
+  const { length } = block ?? { length: 0 };
+  if (length === wanted) return;
+  throw new SealiftError(
+    'source-changed',
+    `The source told of ${size} bytes, and brought ${length} for block ${index} instead of ${wanted}.`,
+    { hint: 'Nothing was published. A source that does not know its size has to tell null for it.' },
+  );
 }

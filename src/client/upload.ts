@@ -13,7 +13,7 @@ import type { Client } from './client.ts';
 import type { Connector } from './connector.ts';
 import { putWhole } from './put-whole.ts';
 import { newResumeKey } from './resume-keys.ts';
-import { READS_AT_ONCE, SourceDigests } from './source-digests.ts';
+import { assertLength, READS_AT_ONCE, SourceDigests } from './source-digests.ts';
 import { workOverStreams } from './streams.ts';
 import { retrying } from './transfer-options.ts';
 import { mapConcurrently } from './tree/concurrency.ts';
@@ -193,7 +193,7 @@ class UploadRun {
     const signal = anySignal(over, this.#options.signal);
     const read = mapConcurrently(unread, READS_AT_ONCE, (index) => this.#read(index, signal));
     for await (const { index, bytes, release } of read) {
-      if (bytes === undefined) return;
+      if (bytes === undefined) return assertLength(this.#source, index, bytes);
       const raw = digests.take(index, bytes);
       if (held.digest(index)?.equals(raw) !== true) {
         yield { index, raw, bytes, release };

@@ -41,6 +41,27 @@ test.each([1, 3])(
   },
 );
 
+test.each([
+  ['shorter than it says', 1_000, [20]],
+  ['longer than it says', 10, [15]],
+  ['of no size that there is', 1.5, [MIB]],
+  ['a block short', 3 * MIB, [MIB, MIB]],
+  ['short within', 3 * MIB, [MIB, MIB - 1, MIB]],
+  ['a byte short', 3 * MIB, [MIB, MIB, MIB - 1]],
+])('a source that is %s is not published, nor read again', async (_, size, lengths) => {
+  const connector = (await startSetting()).connector();
+  const retried: unknown[] = [];
+  const block = async (index: number) => {
+    const length = lengths[index];
+    return length === undefined ? undefined : noise(length);
+  };
+  const options = { retry: AT_ONCE, onRetry: (event: unknown) => void retried.push(event) };
+  const failure = await failureOf(upload(connector, { ...source, size, block }, 'a', options));
+  expect(failure).toMatchObject({ code: 'source-changed', retryable: false });
+  expect(retried).toEqual([]);
+  expect(await failureOf((await connector.use()).stat('a'))).toMatchObject({ code: 'not-found' });
+});
+
 const progressFails = () => {
   throw THROWN;
 };
