@@ -31,6 +31,7 @@ export async function copyTreeJob(
       const planned = planCopy(direction, { rules, filter, onCount, signal: context.signal });
       return merged?.plan(places, planned) ?? planned;
     },
+    onFailed: (path) => merged?.failed(places, path),
     onBegin: isNewName ? () => noteBegun(context, places) : undefined,
   });
   return forgettingBegun(context, { ...places, isNewName }, job);

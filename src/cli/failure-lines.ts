@@ -21,11 +21,13 @@ export class FailureLines {
 
   /** `isOfFile`: it is a matter of this file, and not of all. */
   tell(error: SealiftError, path: string, { isOfFile }: { isOfFile: boolean }): void {
-    const place = isOfFile && !namesPlace(error.message, path) ? path : undefined;
-    const key = `${error.code}\0${error.message}`;
+    const isNamed = namesPlace(error.message, path);
+    const place = isOfFile && !isNamed ? path : undefined;
+    const key = `${error.code}\0${isNamed ? withoutNames(error.message, path) : error.message}`;
     const alike = this.#alike.get(key) ?? { error, told: 0, more: 0 };
     this.#alike.set(key, alike);
-    const isTold = this.#terminal.options.verbose || alike.told < (isOfFile ? MAX_PLACES : MAX_SAME);
+    const isTold =
+      this.#terminal.options.verbose || alike.told < (isOfFile || isNamed ? MAX_PLACES : MAX_SAME);
     if (isTold) alike.told += 1;
     else alike.more += 1;
     this.#terminal.failure(this.#command, error, path, { place, isTold });
@@ -42,7 +44,15 @@ export class FailureLines {
   }
 }
 
+/** What is the same in messages that name other files. */
+function withoutNames(message: string, path: string): string {
+  const name = basename(path);
+  const rest = message.startsWith(`${name} `) ? message.slice(name.length) : message;
+  return rest.replaceAll(/"(?:[^"\\]|\\.)*"|\S*\/\S*/g, '');
+}
+
 // A server quotes the names that it speaks of, which need not be those of this side.
 function namesPlace(message: string, path: string): boolean {
-  return message.includes('"') || message.includes(basename(path));
+  const name = basename(path);
+  return message.includes('"') || message.includes(`/${name}`) || message.startsWith(`${name} `);
 }

@@ -111,6 +111,7 @@ export async function runJobs(
     }
   } finally {
     display.stop();
+    tally.tellUntold();
   }
   context.signal.throwIfAborted();
   const exitCode = tally.summarize(display.files, judge);

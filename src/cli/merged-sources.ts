@@ -34,11 +34,21 @@ export class MergedSources {
       });
   }
 
+  /** To be called when the source of these places did not bring `path`, which another may bring then. */
+  failed({ remote, local, isSending }: TreePlaces, path: string): void {
+    this.#taken.delete(join(isSending ? remote : local, path));
+  }
+
   /** The same job of a file that becomes `path`, which fails if an earlier source has brought that. */
   file(path: string, isSending: boolean, job: TransferJob): TransferJob {
     const run: TransferJob['run'] = async (tally, display) => {
       if (!this.#take({}, join(path), false)) throw takenTwice(path, isSending);
-      await job.run(tally, display);
+      try {
+        await job.run(tally, display);
+      } catch (error) {
+        this.#taken.delete(join(path));
+        throw error;
+      }
     };
     return { ...job, run };
   }
@@ -69,8 +79,9 @@ export function mergedSources(
   sourceCount: number,
   isAnyContents: boolean,
 ): MergedSources | undefined {
-  const mayMeet = sourceCount > 1 && isAnyContents && settings['ifExists'] === 'overwrite';
-  return mayMeet ? new MergedSources() : undefined;
+  const mayMeet = sourceCount > 1 && isAnyContents;
+  const isOverwritten = settings['ifExists'] === 'overwrite' && settings['update'] !== true;
+  return mayMeet && isOverwritten ? new MergedSources() : undefined;
 }
 
 function takenTwice(path: string, isSending: boolean): SealiftError {

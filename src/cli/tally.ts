@@ -101,8 +101,12 @@ export class Tally {
   }
 
   get #isHopeless(): boolean {
-    const last = this.#failed.at(-1);
-    return last !== undefined && this.isHopelessError(last.error);
+    return this.#end !== undefined;
+  }
+
+  /** The failure that ended the run. Of what was under way then some may have failed later, for another reason. */
+  get #end(): { exitCode: number } | undefined {
+    return this.#failed.find(({ error }) => this.isHopelessError(error));
   }
 
   /** Whether all that follows would fail for the same reason as `error`. */
@@ -169,15 +173,21 @@ export class Tally {
     if (error.code === 'forbidden') this.#asking ??= this.#askPermissions();
   }
 
+  /** Tells of how many failures there was no line; to be called when nothing follows. */
+  tellUntold(): void {
+    this.#failureLines.tellRest();
+  }
+
   /** Tells the sum; resolves with the exit code. `planned`: files that were to be sent, of which some may not have been tried. */
   summarize(planned: number, judge: Judge = (code) => code): number {
     const { terminal } = this.#context;
     const seconds = this.#seconds;
     const failed = this.#failed.map((each) => each.exitCode);
     const tried = this.files + this.skipped + failed.length - this.#failedDirectories;
-    const untried = this.#isHopeless ? Math.max(0, planned - tried) : 0;
-    // What was not tried any more failed for the last reason.
-    const failures = [...failed, ...new Array<number>(untried).fill(failed.at(-1) ?? 0)];
+    const end = this.#end?.exitCode;
+    // What was not tried any more failed for what ended the run.
+    const untried = end === undefined ? [] : new Array<number>(Math.max(0, planned - tried)).fill(end);
+    const failures = [...failed, ...untried];
     const { files, unchanged, links, directories, attributes, moved, deleted } = this;
     // That a directory takes over a time is nothing by itself: it hangs on what is done in it.
     const made = directories - this.adjustedDirectories;
@@ -185,10 +195,8 @@ export class Tally {
     // Directories are made for the files in them: where all of those failed, nothing is done.
     const counted = planned > 0 ? successes - made : successes;
     // Whoever is not let in any more has to do something about that, whatever was done before: the rest is not.
-    const isRefused = this.#isHopeless && failed.at(-1) === EXIT.refused;
-    const combined = isRefused ? EXIT.refused : combinedExitCode(failures, counted);
-    const exitCode = this.#judgeRate(judge(combined, this.#isHopeless), seconds);
-    this.#failureLines.tellRest();
+    const combined = end === EXIT.refused ? EXIT.refused : combinedExitCode(failures, counted);
+    const exitCode = this.#judgeRate(judge(combined, end !== undefined), seconds);
     terminal.event('summary', { ...this.#facts(), failed: failures.length, exitCode });
     if (planned > 1 || successes > files + this.#skippedAsThere || failures.length > 1)
       terminal.note(this.#summaryLine(planned, failures.length, seconds));

@@ -29,6 +29,8 @@ export interface TreeJobParts {
   showsPlan: boolean;
   /** Whether a dry run only shows the plan, since the run that it stands for is refused as a whole. */
   isRefused?: () => boolean;
+  /** Told of each path in the tree that failed. */
+  onFailed?: ((path: string) => void) | undefined;
   /** Awaited before the first change. */
   onBegin?: (() => Promise<void>) | undefined;
 }
@@ -127,6 +129,8 @@ class TreeReport implements TreeObserver {
 
   onFailed(...[error, path, action]: Parameters<NonNullable<TreeObserver['onFailed']>>): void {
     this.#finish(path);
+    // What another source has brought stays that one's.
+    if (action.kind !== 'refuse') this.#parts.onFailed?.(path);
     this.#tally.fail(error, this.#name(path), action.kind);
   }
 

@@ -34,7 +34,8 @@ export function fileSink(partial: PartialFile): BlockSink {
 
 /**
  * Blocks go to a stream, such as standard output, in their order; what is written cannot be taken back. An error of the
- * stream fails what writes to it, and needs no other listener.
+ * stream fails what writes to it, and needs no other listener. What comes behind the last block, as at the stream's end, is
+ * for its owner to wait for (`finished` of `node:stream`).
  */
 export function streamSink(stream: Writable): BlockSink {
   let next = 0;

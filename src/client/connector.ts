@@ -59,16 +59,18 @@ export class Connector implements AsyncDisposable {
   use(signal?: AbortSignal): Promise<Client> {
     // The usual case, for each of many small files.
     const present = this.#present;
-    const ending = this.endedBy(signal);
-    if (present?.isAlive === true && !ending.aborted) return Promise.resolve(present);
-    return this.#whenConnected(ending);
+    const isEnded = signal?.aborted === true || this.#disposed.signal.aborted;
+    if (present?.isAlive === true && !isEnded) return Promise.resolve(present);
+    return this.#whenConnected(this.endedBy(signal));
   }
 
   /** @internal Fires when `signal` does, and when this is disposed of; the same for all of many files that have the same signal. */
   endedBy(signal: AbortSignal | undefined): AbortSignal {
     const disposed = this.#disposed.signal;
     if (signal === undefined) return disposed;
-    const ending = this.#endings.get(signal) ?? anySignal(signal, disposed);
+    const known = this.#endings.get(signal);
+    if (known !== undefined) return known;
+    const ending = anySignal(signal, disposed);
     this.#endings.set(signal, ending);
     return ending;
   }

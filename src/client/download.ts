@@ -200,6 +200,8 @@ class DownloadRun {
           assertBlockDigest(answer.content, digest, { index: 0, algorithm: this.#algorithm });
         this.#adopt(version);
         if (version.size > 0) await store(0, answer, digest);
+        // Whether a stream takes anything shows in a write only.
+        else if (!this.#sink.isRepeatable) await this.#sink.write(0, answer.content);
       }
     } finally {
       // A stream that nobody reads may never take what waits.

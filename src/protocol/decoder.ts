@@ -1,6 +1,7 @@
-import { SealiftError, toSealiftError } from '../errors.ts';
+import { SealiftError } from '../errors.ts';
 import { parseHeader, type Header } from './header.ts';
 import { LENGTH_BYTES, MAX_CONTENT_BYTES, MAX_HEADER_BYTES } from './limits.ts';
+import { toWireError } from './wire-errors.ts';
 
 /** A message as it came in. */
 export interface Message {
@@ -69,7 +70,7 @@ export class MessageDecoder {
       while (rest.length > 0) rest = this.#step(rest, deliver);
     } catch (error) {
       // Also for what `deliver` throws: the rest of the chunk is lost, so what comes next has no beginning.
-      this.#failure = toSealiftError(error);
+      this.#failure = toWireError(error);
       throw this.#failure;
     }
   }

@@ -61,9 +61,9 @@ export class Quotas {
     if (concerned.length === 0) return this.#alone(change, task);
     const [done] = await this.#whereThereIsRoom(by, own, () =>
       this.#alone(change, (onSettled) =>
-        this.#change(by, own, new Tally(concerned), change, () =>
+        this.#change(by, own, new Tally(concerned), change, (onChanged) =>
           task(() => {
-            this.#uploads.changed(pathsOf(change));
+            onChanged();
             onSettled();
           }),
         ),
@@ -122,20 +122,28 @@ export class Quotas {
     own: Usage | undefined,
     tally: Tally,
     change: Change,
-    task: () => Promise<T>,
+    task: Task<T>,
   ): Promise<[T] | undefined> {
     const replaced = await tallyEffects(this.#parts.store, change, tally);
     const uploadKey = change.type === 'put' ? change.uploadKey : undefined;
     if (own !== undefined && !this.#hasRoom(by, own, tally.of(own), uploadKey))
-      return change.type === 'put' && change.needsNoRoom?.(replaced) === true ? [await task()] : undefined;
+      return change.type === 'put' && change.needsNoRoom?.(replaced) === true
+        ? [await task(nothing)]
+        : undefined;
     const takeBack = uploadKey === undefined ? undefined : this.#uploads.giveUp(uploadKey);
     const end = tally.reserve();
+    // Once: an upload that begins after that replaces what stands then.
+    let isTold = false;
+    const tell = () => {
+      if (!isTold) this.#uploads.changed(pathsOf(change));
+      isTold = true;
+    };
     try {
-      const done = await task();
+      const done = await task(tell);
       const isChanged = replaced === undefined || etagOf(done) !== replaced.etag;
       end(isChanged);
       // A directory that is made takes the place of nothing.
-      if (isChanged && change.type !== 'make') this.#uploads.changed(pathsOf(change));
+      if (isChanged && change.type !== 'make') tell();
       return [done];
     } catch (error) {
       end(false);

@@ -239,7 +239,7 @@ class Sight {
       chain: this.#chain,
       handshakeMs,
       session: this.#session,
-      isSessionless: this.#isComplete && this.#session === undefined && this.#isHeardOut,
+      isSessionless: this.#isComplete && this.#session === undefined && this.#isHeardOut && !this.#hasEnded,
       isAccepted: this.#isAccepted,
       hasEnded: this.#hasEnded && this.#answerBytes === 0,
       answer: Buffer.concat(this.#answer),

@@ -55,6 +55,13 @@ describe('the exit code', () => {
     ['several for one reason', {}, ['exists', 'exists'], 2, 10],
     ['several for several reasons', {}, ['exists', 'local-file'], 2, 3],
     ['a server that is lost after the first', {}, ['connection-lost'], 5, 8],
+    [
+      'a login that ended what was under way, which failed later',
+      { files: 1 },
+      ['unauthenticated', 'local-file'],
+      5,
+      5,
+    ],
     ['a changed source alone', {}, ['source-changed'], 1, 16],
   ] as const)('of %s', (_, counts, codes, planned, exitCode) => {
     const { tally, told } = setting();
@@ -190,4 +197,19 @@ test('failures are recalled in the end: to programs with all that fits, to a per
   expect([recalled.length, recalled[0], recalled.at(-1)]).toEqual([
     ...[21, 'sealift: failed: f0 (local-file)', 'sealift: failed: 981 more'],
   ]);
+});
+
+test('failures that name their file each are told for the first twenty of one reason', () => {
+  const { tally, lines } = setting();
+  for (let index = 0; index < 30; index += 1)
+    tally.fail(new SealiftError('is-directory', `"a/f${index}" is a directory.`), `a/f${index}`);
+  for (let index = 0; index < 30; index += 1)
+    tally.fail(new SealiftError('local-file', `/here/g${index} cannot be read.`), `a/g${index}`);
+  tally.tellUntold();
+  const told = lines().split('\n');
+  for (const code of ['is-directory', 'local-file']) {
+    const ofCode = told.filter((line) => line.includes(`: ${code}: `));
+    expect(ofCode).toHaveLength(21);
+    expect(ofCode.at(-1)).toContain('10 more (each with --verbose)');
+  }
 });

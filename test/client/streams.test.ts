@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
@@ -191,6 +192,14 @@ describe('a stream to fetch into', () => {
     const result = await download(connector(), 'file', streamSink(stream));
     expect(result).toMatchObject({ size, receivedBytes: size });
     expect(bytes().equals(content)).toBe(true);
+  });
+
+  test('that cannot be opened fails, also where nothing is to be written', async () => {
+    const { connector, remote } = await startSetting();
+    await remote(Buffer.alloc(0));
+    const stream = createWriteStream('/no/such/directory/file');
+    const failure = await failureOf(download(connector(), 'file', streamSink(stream), { retry: AT_ONCE }));
+    expect(failure).toMatchObject({ code: 'local-file', cause: { code: 'ENOENT' } });
   });
 
   test('gets everything once and in order, however often it is cut', async () => {

@@ -71,6 +71,13 @@ test('a server that cannot be reached a second time is told of as unreachable', 
   expect(diagnosis.steps.find(({ state }) => state === 'failed')?.name).toBe('tls');
 });
 
+test('whether a server resumes that turns everybody away was not observed', async () => {
+  const address = await tlsServer({ minVersion: 'TLSv1.3' }, (socket) => socket.destroy());
+  const { cert } = await loopbackCertificate();
+  const { tls } = await diagnose({ server: { address, ca: cert }, openssl: 'no-such-program' });
+  expect(tls).toMatchObject({ version: 'TLSv1.3', resumption: null });
+});
+
 test.each([
   ['comes in time is resumed', Infinity, true],
   // The handshake of the client ends with the second part.

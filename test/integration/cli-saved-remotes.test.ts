@@ -224,7 +224,14 @@ describe('a name that is saved already', () => {
       stderr: expect.stringContaining('sealift remote rm kept'),
     });
     expect(home.read('config/sealift/remotes.toml').toString()).toBe(before);
+    // With the same token, nothing is lost.
+    const env = { SEALIFT_TOKEN: tokenOf('one') };
+    const elsewhere = ['remote', 'add', 'kept', `sealift://${second.place}`, '--pin', second.pin];
+    expect((await here.run(elsewhere, { env })).code).toBe(0);
+    home.write('config/sealift/remotes.toml', before);
     // By its key it is the same, wherever it is now.
+    const moved = [...elsewhere.slice(0, 3), `sealift://localhost:${first.port}`, '--pin', first.pin];
+    expect((await here.run(moved, { env: { SEALIFT_TOKEN: tokenOf('two') } })).code).toBe(0);
     home.write('config/sealift/remotes.toml', before.replace(first.place, '127.0.0.1:1'));
     expect((await add('kept', first, 'two')).code).toBe(0);
   });

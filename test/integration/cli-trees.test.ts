@@ -99,6 +99,18 @@ describe.each(['put', 'get'])('where %s -r lets a tree go', (command) => {
     expect(readFileSync(named, 'utf8')).toBe('other');
   });
 
+  test('of several with -u the newest comes, wherever it stands among them', async () => {
+    for (const [name, mtimeMs] of Object.entries({ older: 1_000, newer: 2_000 }))
+      await plantTree(home.at(sources, `${command}-${name}`), { f: { content: name, mtimeMs } });
+    const places = ['older', 'newer'].map((name) => operand(sources, `${command}-${name}/`));
+    for (const [index, order] of [places, places.toReversed()].entries()) {
+      const target = `${command}-newest-${index}`;
+      const { code } = await here.run([command, '-r', '-u', ...order, operand(targets, `${target}/`)]);
+      expect(code).toBe(0);
+      expect(await contentsAt(home.at(targets, target))).toEqual({ f: 'newer' });
+    }
+  });
+
   test('a directory without -r is refused, and how it goes is said', async () => {
     const { code, stderr } = await home.run([command, operand(sources, 'tree'), operand(targets, 'refused')]);
     expect(code).toBe(2);

@@ -88,8 +88,8 @@ export function tcpServer(serve: (socket: Socket) => void, host?: string, port?:
 }
 
 /** Another kind of TLS server, which says nothing. */
-export async function tlsServer(options: TlsOptions): Promise<Port> {
-  return bound(createTlsServer({ ...(await loopbackCertificate()), ...options }));
+export async function tlsServer(options: TlsOptions, onSecured?: (socket: Socket) => void): Promise<Port> {
+  return bound(createTlsServer({ ...(await loopbackCertificate()), ...options }, onSecured));
 }
 
 /** A port where nobody listens any more. */

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 
 import { Command } from 'commander';
 
-import { connect } from '../../client/connect.ts';
+import { connect, type ConnectOptions } from '../../client/connect.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
 import { DEFAULT_PORT } from '../../protocol/limits.ts';
 import { isPin } from '../../trust/pins.ts';
@@ -108,13 +108,17 @@ async function assertNoTokenLost(
 ): Promise<void> {
   const wanted = await Promise.all(
     urls.map(async ({ server, parameters }) => {
-      const { address } = await context.connectOptions(placeOf(context, parseServerText(server)));
-      return { address: formatAddress(address), pins: parameters.pins };
+      const options = await context.connectOptions(placeOf(context, parseServerText(server)));
+      const { address, pins, token } = { ...options, ...knownOf(options, parameters) };
+      return { address: formatAddress(address), pins, token };
     }),
   );
   // By its key it is the same server at another address, too.
-  const isWanted = ({ address, pins = [] }: SavedServer) =>
-    wanted.some((each) => each.address === address || each.pins.some((pin) => pins.includes(pin)));
+  const isWanted = ({ address, pins = [], token }: SavedServer) =>
+    wanted.some(
+      (each) =>
+        each.address === address || each.token === token || each.pins.some((pin) => pins.includes(pin)),
+    );
   const lost = replaced.find((server) => server.token !== undefined && !isWanted(server));
   if (lost === undefined) return;
   throw new SealiftError(
@@ -149,8 +153,7 @@ async function addServer(
   { replaced, withServer }: Saving,
 ): Promise<SavedRemote> {
   const options = await context.connectOptions(placeOf(context, parseServerText(server)));
-  const pins = parameters.pins.length > 0 ? parameters.pins : [...(options.pins ?? [])];
-  const token = parameters.token ?? options.token;
+  const { pins, token } = knownOf(options, parameters);
   // Tried now: what is saved works, and a join code is exchanged at once, since it lives only 15 minutes.
   const login = parameters.join === undefined ? { token } : { token: undefined, join: parameters.join };
   const request = parameters.certificate === true ? await newRequest() : undefined;
@@ -197,6 +200,11 @@ function inPlaceOf(replaced: readonly SavedServer[], { token }: SavedServer): st
   const addresses = replaced.map(({ address }) => address).join(', ');
   const isTokenGone = replaced.some((each) => each.token !== undefined && each.token !== token);
   return `, in place of the one for ${addresses}${isTokenGone ? ', whose token is forgotten' : ''}`;
+}
+
+/** What is known of a server before it is asked. */
+function knownOf(options: ConnectOptions, { pins, token }: Parameters) {
+  return { pins: pins.length > 0 ? pins : [...(options.pins ?? [])], token: token ?? options.token };
 }
 
 // A host is meant here, also where a remote of that name is saved already.

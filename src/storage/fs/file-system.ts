@@ -28,7 +28,8 @@ export interface FileSystem {
   rmdir(path: string): Promise<void>;
   /**
    * Removes whatever is there with all in it, also from directories whose bits forbid that to their owner; nothing happens if
-   * nothing is. `EXDEV` where another file system is mounted in it, of which nothing is removed.
+   * nothing is, also because others are removing it. `EXDEV` where another file system is mounted in it, of which nothing is
+   * removed; the same one, mounted a second time, cannot be told.
    */
   removeTree(path: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;

@@ -37,7 +37,8 @@ class Removal {
 
   async #removeDirectory(above: EmptiedDirectory, name: Buffer, depth: number): Promise<void> {
     for (;;) {
-      const directory = await above.enter(name);
+      const directory = await above.enter(name).catch(undefinedIfGone);
+      if (directory === undefined) return;
       let removed: number;
       try {
         if (depth > KEPT_OPEN) await above.close();
@@ -47,7 +48,7 @@ class Removal {
         await directory.close();
       }
       try {
-        return await fs.rmdir(above.child(name));
+        return await fs.rmdir(above.child(name)).catch(undefinedIfGone);
       } catch (error) {
         // There were too many directories in it, or the system did not list all while names went.
         if (!['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '') || removed === 0) throw error;
@@ -94,7 +95,11 @@ async function unlinked(path: Buffer): Promise<'removed' | 'gone' | 'directory'>
     const code = systemCode(error) ?? '';
     if (code === 'ENOENT') return 'gone';
     // What Linux says of a directory, and what POSIX does, which may mean something else, too.
-    if (code === 'EISDIR' || (code === 'EPERM' && (await fs.lstat(path)).isDirectory())) return 'directory';
+    if (code === 'EISDIR') return 'directory';
+    if (code !== 'EPERM') throw error;
+    const stats = await fs.lstat(path).catch(undefinedIfGone);
+    if (stats === undefined) return 'gone';
+    if (stats.isDirectory()) return 'directory';
     throw error;
   }
 }
@@ -127,14 +132,14 @@ class EmptiedDirectory {
     const directory = await EmptiedDirectory.open(path).catch(async (error: unknown) => {
       if (systemCode(error) !== 'EACCES') throw error;
       const file = await openFile(path, OPEN.attributes);
-      await closingFile(file, () => file.chmod(OWNER_BITS));
+      await closingFile(file, async () => file.chmod(withOwnerBits(await file.stat())));
       return EmptiedDirectory.open(path);
     });
     try {
       if (directory.#node.dev !== this.#node.dev) throw failure('EXDEV', 'another file system is mounted');
       // Whoever is not the owner may have other rights.
       if ((Number(directory.#node.mode) & OWNER_BITS) !== OWNER_BITS)
-        await directory.#file.chmod(OWNER_BITS).catch(() => undefined);
+        await directory.#file.chmod(withOwnerBits(directory.#node)).catch(() => undefined);
       return directory;
     } catch (error) {
       await directory.close();
@@ -180,6 +185,16 @@ class EmptiedDirectory {
     // Moved by another program: what stands above it now is to stay.
     if (dev !== this.#node.dev || ino !== this.#node.ino) throw failure('EBUSY', 'a directory was moved');
   }
+}
+
+// Others may be removing it, too: a server that is started meanwhile, or its operator.
+function undefinedIfGone(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error;
+}
+
+// What is put back where not all can be removed has its other bits still.
+function withOwnerBits({ mode }: FileStats): number {
+  return (Number(mode) & 0o7777) | OWNER_BITS;
 }
 
 function failure(code: string, message: string): Error {

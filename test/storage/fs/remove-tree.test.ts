@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
+import { systemFiles } from '../../../src/storage/fs/file-system.ts';
 import { ANY, pathsIn } from '../../contract/store/samples.ts';
 import { useFileStore } from './file-store.ts';
 
@@ -67,6 +68,28 @@ test('what has no name that is text is removed, and where a link leads nothing i
   await removing('a');
   expect(existsSync(root.at('a'))).toBe(false);
   expect(readdirSync(root.at('other'))).toEqual(['file']);
+});
+
+test('a tree that others are removing, too, is removed', async () => {
+  const { root } = subject;
+  for (let number = 0; number < 300; number += 1)
+    mkdirSync(root.at('a', `directory ${number}`, 'sub', 'deeper'), { recursive: true });
+  await Promise.all([1, 2, 3].map(() => systemFiles.removeTree(root.at('a'))));
+  expect(existsSync(root.at('a'))).toBe(false);
+});
+
+test('what cannot be removed keeps its permission bits but for what its owner needs', async (context) => {
+  const { root } = subject;
+  const mounted = root.at('a', 'sub', 'mounted');
+  mkdirSync(mounted, { recursive: true });
+  if (!isMounted(mounted)) return context.skip();
+  try {
+    chmodSync(root.at('a', 'sub'), 0o2555);
+    await expect(systemFiles.removeTree(root.at('a'))).rejects.toMatchObject({ code: 'EXDEV' });
+    expect(statSync(root.at('a', 'sub')).mode & 0o7777).toBe(0o2755);
+  } finally {
+    execFileSync('umount', [mounted]);
+  }
 });
 
 /** Whether this process may mount something at `path`, which it then did. */
