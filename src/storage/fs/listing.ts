@@ -4,7 +4,7 @@ import type { Entry, ListOptions } from '../store.ts';
 import type { Directory } from './directory.ts';
 import { entryAt, entryFromStats, statsAt } from './entries.ts';
 import type { FileSystem } from './file-system.ts';
-import { KeptDirectory, type SpareHandles } from './kept-directory.ts';
+import { KeptDirectories, type KeptDirectory, type SpareHandles } from './kept-directory.ts';
 import { storeError } from './store-errors.ts';
 import { placeIn, type Place, type Tree } from './tree.ts';
 
@@ -27,7 +27,7 @@ export interface ListingParts {
 /** A directory that is still to be read. */
 interface Subdirectory {
   path: string;
-  /** Where it is entered from; undefined if its path has to be gone from the root again. */
+  /** Where it is entered from while that is open; else its path has to be gone from the root. */
   parent?: KeptDirectory | undefined;
   isSmall: boolean;
 }
@@ -54,10 +54,12 @@ export async function* listTree(
   { recursive, onUnlisted }: Pick<ListOptions, 'recursive' | 'onUnlisted'>,
 ): AsyncGenerator<Entry> {
   const waiting: Subdirectory[] = [];
+  const kept = new KeptDirectories(parts.spare);
   const readings: { path: string; reading: Reading; first: ReturnType<Reading['next']> }[] = [];
   const begin = (directory: Subdirectory, spareHandles: number) => {
     const reading = readDirectory(parts, directory, spareHandles, {
       waiting: recursive ? waiting : undefined,
+      kept,
       onUnlisted,
     });
     const first = reading.next();
@@ -111,12 +113,17 @@ async function* readDirectory(
   parts: ListingParts,
   { path, parent, isSmall }: Subdirectory,
   spareHandles: number,
-  { waiting, onUnlisted }: { waiting: Subdirectory[] | undefined } & Pick<ListOptions, 'onUnlisted'>,
+  {
+    waiting,
+    kept,
+    onUnlisted,
+  }: { waiting: Subdirectory[] | undefined; kept: KeptDirectories } & Pick<ListOptions, 'onUnlisted'>,
 ): Reading {
   const { files, tree, spare } = parts;
   let directory: Directory | undefined;
   try {
-    directory = await (parent?.enter(baseName(path)) ?? tree.hold(path));
+    directory = await parent?.enter((above) => above.enter(baseName(path)));
+    directory ??= await tree.hold(path);
     const noticed: Noticed = { subdirectories: [], unlisted: 0, doubtful: new Set() };
     const { subdirectories } = noticed;
     let batch: string[] = [];
@@ -130,12 +137,10 @@ async function* readDirectory(
     const last = await entriesOf(files, path, directory, batch, noticed);
     if (noticed.unlisted > 0) onUnlisted?.(path, noticed.unlisted);
     if (waiting !== undefined && subdirectories.length > 0) {
-      if (spare.take(1)) {
-        const kept = new KeptDirectory(directory, subdirectories.length, spare);
-        directory = undefined;
-        for (const each of subdirectories) each.parent = kept;
-      }
-      for (const each of subdirectories.reverse()) waiting.push(each);
+      const keeping = kept.keep(directory, subdirectories.length);
+      directory = undefined;
+      const own = await keeping;
+      for (const each of subdirectories.reverse()) waiting.push({ ...each, parent: own });
     }
     return last;
   } catch (error) {

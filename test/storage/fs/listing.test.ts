@@ -93,6 +93,48 @@ test.each<[string, (listing: AsyncGenerator<unknown>) => Promise<unknown>]>([
   await tree.close();
 });
 
+test('a deep tree is gone down once, also where others hold all spare handles', async () => {
+  makeTree(150, 1);
+  mkdirSync(subject.root.at('wide'));
+  const wide = `${'0/'.repeat(150)}wide`;
+  for (let index = 0; index < 100; index += 1)
+    mkdirSync(subject.root.at(`${wide}/${index}`), { recursive: true });
+  const spare = new SpareHandles();
+  spare.take(256);
+  const tree = await Tree.open(files, subject.root.path);
+  const handles = files.openCount;
+  files.heal();
+  let [count, mostHandles] = [0, 0];
+  for await (const _ of listTree({ files, tree, spare }, '', { recursive: true })) {
+    count += 1;
+    mostHandles = Math.max(mostHandles, files.openCount - handles);
+  }
+  expect(count).toBe(1 + 2 * 150 + 1 + 1 + 100);
+  expect(files.calls.filter(({ name }) => name === 'open').length).toBeLessThan(4 * count);
+  expect(mostHandles).toBeLessThanOrEqual(3);
+  expect(files.openCount).toBe(handles);
+  await tree.close();
+});
+
+test('one listing does not take all spare handles', async () => {
+  // More on each level than are read at once: some wait until all below the one that goes on was read.
+  const names = [...'abcdefghijklmnopqrst'];
+  for (let [depth, path] = [0, '']; depth < 200; depth += 1, path += 'j/')
+    for (const name of names) mkdirSync(subject.root.at(`${path}${name}`));
+  const spare = new SpareHandles();
+  const tree = await Tree.open(files, subject.root.path);
+  const paths: string[] = [];
+  for await (const { path } of listTree({ files, tree, spare }, '', { recursive: true })) {
+    paths.push(path);
+    expect(spare.take(128)).toBe(true);
+    spare.give(128);
+  }
+  expect(new Set(paths).size).toBe(200 * names.length);
+  expect(paths).toHaveLength(200 * names.length);
+  expect(spare.take(256)).toBe(true);
+  await tree.close();
+});
+
 test('a failure in the middle ends a listing, and leaves nothing open', async () => {
   makeTree(3, 5);
   const handles = files.openCount;
