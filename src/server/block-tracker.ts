@@ -16,7 +16,8 @@ export class BlockTracker {
   async track(upload: Upload, index: number, write: () => Promise<void>): Promise<boolean> {
     const before = this.#last.get(upload);
     const writing = write();
-    const both = Promise.allSettled([before, writing]);
+    // Without a result, which would hold that of the one before, and so on.
+    const both = Promise.allSettled([before, writing]).then(() => undefined);
     this.#last.set(upload, both);
     try {
       await writing;
