@@ -53,7 +53,7 @@ import { syncPaths } from './synced-files.ts';
 import { Tree, type Place } from './tree.ts';
 import { openFileUpload } from './upload.ts';
 import { expireVersions } from './version-expiry.ts';
-import { listVersions, openVersion, type VersionParts } from './version-listing.ts';
+import { listVersions, openVersion, type VersionListingParts } from './version-listing.ts';
 import { Versions } from './versions.ts';
 
 export interface FileStoreOptions {
@@ -321,9 +321,9 @@ export class FileStore implements Store {
     yield* listVersions(this.#versionParts(), path, options);
   }
 
-  #versionParts(): VersionParts {
+  #versionParts(): VersionListingParts {
     if (this.#state.versions === undefined) throw keepsNoVersions();
-    return { files: this.#files, root: this.#state.versions };
+    return { files: this.#files, root: this.#state.versions, spare: this.#spareHandles };
   }
 
   async #existing(place: Place, path: string): Promise<Entry> {

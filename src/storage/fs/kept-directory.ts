@@ -65,6 +65,10 @@ export class KeptDirectory {
     this.#onClosed = onClosed;
   }
 
+  get isOpen(): boolean {
+    return !this.#isGivenUp;
+  }
+
   /** Runs `enter`, which opens a directory in it, and leaves; undefined if it is not open any more. */
   async enter<T>(enter: (directory: Directory) => Promise<T>): Promise<T | undefined> {
     if (this.#isGivenUp) return undefined;

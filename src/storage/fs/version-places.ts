@@ -12,10 +12,3 @@ import { STATE_DIRECTORY } from '../own-names.ts';
 export function versionDirectory(path: string): string[] {
   return [...components(parentPath(path)), STATE_DIRECTORY, baseName(path)];
 }
-
-/** Where a version of `path` may be kept: by itself, or in a directory above it that was removed. */
-export function* versionPlaces(path: string): Generator<{ directory: string[]; rest: string[] }> {
-  const all = components(path);
-  for (let length = all.length; length > 0; length -= 1)
-    yield { directory: versionDirectory(all.slice(0, length).join('/')), rest: all.slice(length) };
-}

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { RawClient } from '../../support/raw-client.ts';
 import { bytesOf, putInline } from '../../support/raw-upload.ts';
 import { startTestServer } from '../../support/test-server.ts';
-import { codeOf, KEY, putText } from '../../contract/store/samples.ts';
+import { codeOf, KEY, putText, textOf } from '../../contract/store/samples.ts';
 import { storeOfCountedCalls } from './counted-store.ts';
 
 const DEEP = 400;
@@ -50,3 +50,31 @@ test.each([
     expect(header['code']).toBe('quota-exceeded');
   },
 );
+
+test.each([
+  ['a file', false],
+  ['a directory that was removed whole', true],
+])('versions of %s are found by going down a few times', async (_, isRemoved) => {
+  const { store, files, counted } = await storeOfCountedCalls({ keepVersionsMs: 1_000_000 });
+  const path = `${deep(DEEP)}/file`;
+  await putText(store, path, 'old');
+  if (isRemoved) await store.remove('d', { recursive: true });
+  else await putText(store, path, 'new');
+  const handles = files.openCount;
+  for (const [where, recursive] of [
+    [path, false],
+    ['', true],
+  ] as const) {
+    files.heal();
+    const versions = await Array.fromAsync(store.list(where, { recursive, versions: true }));
+    expect(versions).toMatchObject([{ path, size: 3 }]);
+    expect(counted('open')).toBeLessThan(8 * DEEP);
+    files.heal();
+    expect(await textOf(store, path, versions[0]?.version)).toBe('old');
+    expect(counted('open')).toBeLessThan(8 * DEEP);
+  }
+  files.heal();
+  expect(await codeOf(store.open(path, { version: '20261121T142608123Z-5a1b9c3d' }))).toBe('not-found');
+  expect(counted('open')).toBeLessThan(8 * DEEP);
+  expect(files.openCount).toBe(handles);
+});
