@@ -71,7 +71,8 @@ export class Connector implements AsyncDisposable {
     const known = this.#endings.get(signal);
     if (known !== undefined) return known;
     const ending = anySignal(signal, disposed);
-    this.#endings.set(signal, ending);
+    // What fires for it already needs no other.
+    this.#endings.set(signal, ending).set(ending, ending);
     return ending;
   }
 

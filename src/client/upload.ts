@@ -34,7 +34,9 @@ export function upload(
   // Only a size that is known can be sent before it is read to the end.
   const isWhole = source.size !== null && source.size <= BLOCK_BYTES;
   const signal = connector.endedBy(options.signal);
-  return (isWhole ? putWhole : uploadBlocks)(connector, source, path, { ...options, signal });
+  // Of many small files of a tree each has it already.
+  const ended = signal === options.signal ? options : { ...options, signal };
+  return (isWhole ? putWhole : uploadBlocks)(connector, source, path, ended);
 }
 
 async function uploadBlocks(

@@ -257,19 +257,21 @@ describe('a stream to fetch into', () => {
   });
 
   test('that takes its time does not hide the end of the connection from others, and gets the rest', async () => {
-    const { connector, remote } = await startSetting({
-      cut: { afterBytes: MIB + MIB / 2, mode: 'fin', direction: 'down', times: 1 },
-    });
+    const { connector, remote, proxy } = await startSetting();
     const content = noise(3 * MIB);
     await remote(content);
     const shared = connector();
     const client = await shared.use();
+    let isCut = false;
     const asked = Promise.withResolvers<SealiftError>();
     const taken = Promise.withResolvers<void>();
     const { stream, bytes } = collector();
     const fetching = download(shared, 'file', streamSink(stream), {
       retry: AT_ONCE,
       throttle: () => {
+        // Before anything else is sent: what is sent first of all after a cut seems to have been taken.
+        if (!isCut) proxy.cutAll('rst');
+        isCut = true;
         asked.resolve(failureOf(client.ping()));
         return taken.promise;
       },
