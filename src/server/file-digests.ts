@@ -124,7 +124,7 @@ export async function* digestsFromData(
   };
   const isNeeded = (index: number) => known?.has(index) !== true;
   let next = 0;
-  for await (const { index, digest } of digestsInTurn(algorithm, count, read, { ...options, isNeeded })) {
+  for await (const { index, digest } of digestsInTurn(algorithm, size, read, { ...options, isNeeded })) {
     for (; next < index; next += 1) yield known?.digest(next) as Buffer;
     yield digest;
     next = index + 1;

@@ -1,4 +1,5 @@
 import { abortedError, throwIfAborted } from '../clock.ts';
+import { BLOCK_BYTES, blockCount } from '../transfer/blocks.ts';
 import { blockDigests, type ReadBlock } from '../transfer/block-digests.ts';
 import type { DigestAlgorithm } from '../transfer/digests.ts';
 
@@ -16,12 +17,12 @@ export interface HashingOptions {
 }
 
 /**
- * As `blockDigests`, a few blocks at a time, and of few files: who wants much keeps nobody waiting for long, and it takes
+ * As `blockDigests`, of a file of `fileBytes` bytes, a few blocks at a time, and of few files: who wants much keeps nobody waiting for long, and it takes
  * little memory for all together. Blocks that are not needed take no turn.
  */
 export async function* digestsInTurn(
   algorithm: DigestAlgorithm,
-  count: number,
+  fileBytes: number,
   read: ReadBlock,
   {
     owner = '',
@@ -30,6 +31,8 @@ export async function* digestsInTurn(
     isNeeded = () => true,
   }: HashingOptions & { isNeeded?: (index: number) => boolean },
 ): AsyncGenerator<{ index: number; digest: Buffer }> {
+  const count = blockCount(fileBytes);
+  const longest = Math.min(fileBytes, BLOCK_BYTES);
   for (let next = 0; next < count;) {
     const indices: number[] = [];
     for (; next < count && indices.length < BLOCKS_PER_TURN; next += 1)
@@ -39,10 +42,11 @@ export async function* digestsInTurn(
     // All of them before they are told: whoever is told may wait for a client.
     const digests = await turns.run(owner, signal, async () => {
       const found: { index: number; digest: Buffer }[] = [];
-      const computed = blockDigests(algorithm, indices.length, async (position, target) => {
+      const readNeeded: ReadBlock = async (position, target) => {
         throwIfAborted(signal);
         return read(indexOf(position), target);
-      });
+      };
+      const computed = blockDigests(algorithm, indices.length, readNeeded, longest);
       for await (const { index, digest } of computed) {
         found.push({ index: indexOf(index), digest });
         onBlock?.(indexOf(index));

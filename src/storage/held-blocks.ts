@@ -1,6 +1,6 @@
 import { isSealiftError } from '../errors.ts';
 import { BlockMap } from '../transfer/block-map.ts';
-import { BLOCK_BYTES, blockCount, blockLength } from '../transfer/blocks.ts';
+import { BLOCK_BYTES, blockLength } from '../transfer/blocks.ts';
 import { digestsInTurn } from './hashing.ts';
 import type { OpenUploadOptions, StoredFile } from './store.ts';
 
@@ -26,7 +26,7 @@ export async function hashBlocks(
     const isThere = position + length <= bytes && (await read(target, position, length));
     return isThere ? length : undefined;
   };
-  const digests = digestsInTurn(algorithm, blockCount(bytes), readWhole, {
+  const digests = digestsInTurn(algorithm, bytes, readWhole, {
     ...options,
     onBlock: (index) => onProgress?.(index * BLOCK_BYTES + wholeLength(size, index)),
   });

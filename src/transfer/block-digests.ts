@@ -4,13 +4,17 @@ import { blockDigest, type DigestAlgorithm } from './digests.ts';
 /** Reads block `index` into the start of `target`; resolves with its length in bytes, or undefined if it is not there. */
 export type ReadBlock = (index: number, target: Buffer) => Promise<number | undefined>;
 
-/** The raw digests of the first `count` blocks that are there, in their order; each is read while the one before is hashed. */
+/**
+ * The raw digests of the first `count` blocks that are there, in their order; each is read while the one before is hashed.
+ * None is longer than `maxBytes`: memory for a whole block, for each of many small files, keeps the garbage collector busy.
+ */
 export async function* blockDigests(
   algorithm: DigestAlgorithm,
   count: number,
   read: ReadBlock,
+  maxBytes = BLOCK_BYTES,
 ): AsyncGenerator<{ index: number; digest: Buffer }> {
-  const buffers = Array.from({ length: Math.min(count, 2) }, () => Buffer.allocUnsafeSlow(BLOCK_BYTES));
+  const buffers = Array.from({ length: Math.min(count, 2) }, () => Buffer.allocUnsafeSlow(maxBytes));
   const bufferOf = (index: number) => buffers[index % 2] as Buffer;
   let reading = begin(0);
   try {

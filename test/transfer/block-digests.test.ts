@@ -15,6 +15,16 @@ test('digests come in their order, without blocks that are not there', async () 
   );
 });
 
+test('memory is taken for the longest of them only', async () => {
+  const lengths: number[] = [];
+  const read = (index: number, target: Buffer) => {
+    lengths.push(target.length);
+    return Promise.resolve(blockOf(index).copy(target));
+  };
+  await Array.fromAsync(blockDigests('sha256', 3, read, 1_002));
+  expect(lengths).toEqual([1_002, 1_002, 1_002]);
+});
+
 test('of no block there is no digest, and nothing is read', async () => {
   const digests = blockDigests('sha256', 0, () => Promise.reject(new Error('read')));
   expect(await Array.fromAsync(digests)).toEqual([]);
