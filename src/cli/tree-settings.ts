@@ -12,9 +12,6 @@ import { setting } from './settings.ts';
 import type { Tally } from './tally.ts';
 import { parseCount } from '../units.ts';
 
-/** Files at once: nearly as many as a connection carries requests, so that small ones wait for no round trip. */
-const DEFAULT_TRANSFERS = 60;
-
 /** Options of commands that bring files from one side to the other, alone or as trees. */
 export function addTreeOptions(command: Command): Command {
   command
@@ -23,8 +20,8 @@ export function addTreeOptions(command: Command): Command {
     .addOption(setting('-u, --update', 'leave files alone that are newer at the target'))
     .addOption(setting('-c, --checksum', 'compare files by digest, not by size and time'))
     .addOption(
-      setting('--transfers <count>', 'files at once', (text) => parseCount(text, 1)).default(
-        DEFAULT_TRANSFERS,
+      setting('--transfers <count>', 'files at once (default: 60, and more over a long way)', (text) =>
+        parseCount(text, 1),
       ),
     )
     .addOption(
@@ -81,7 +78,7 @@ export function runSettings(
   tally: Tally,
 ): RunOptions {
   return {
-    transfers: (settings['transfers'] as number | undefined) ?? DEFAULT_TRANSFERS,
+    transfers: settings['transfers'] as number | undefined,
     archive,
     onChange: onChangeOf(settings) ?? 'retry',
     onVanish: settings['onVanish'] === 'skip' ? 'skip' : 'fail',

@@ -21,7 +21,6 @@ import {
 import {
   blockDigest,
   formatBlockDigest,
-  parseBlockDigest,
   smallFileDigest,
   type DigestAlgorithm,
 } from '../transfer/digests.ts';
@@ -30,6 +29,7 @@ import { blockBuffers } from '../transport/block-buffers.ts';
 import { Compressor, type EncodedContent } from '../transport/compressor.ts';
 import { chooseEncoding, decodedContent, type ContentEncoding } from '../transport/content-encoding.ts';
 import type { Peer } from '../transport/peer.ts';
+import { assertBlockDigest } from './block-digest.ts';
 import { pagesOf } from './pages.ts';
 import { assertBytes, type RequestOptions, type Requests } from './requests.ts';
 
@@ -99,6 +99,11 @@ export class Client implements AsyncDisposable {
   /** Whether the connection still stands. */
   get isAlive(): boolean {
     return this.#requests.failure === undefined;
+  }
+
+  /** @internal How many small requests at once keep the way and the server busy, as far as that shows. */
+  get usefulAtOnce(): number {
+    return this.#requests.usefulAtOnce;
   }
 
   /** The algorithm of every digest on this connection. */
@@ -328,20 +333,4 @@ export class Client implements AsyncDisposable {
     const { digest: _digest, ...attributes } = readAnswer(FILE_ANSWER, header ?? answer.header);
     return { type: 'file', ...attributes };
   }
-}
-
-/** Throws `digest-mismatch` unless `content` has the digest that came with it, in the algorithm of the connection; returns the raw digest. */
-export function assertBlockDigest(
-  content: Buffer,
-  digest: string,
-  { index, algorithm }: { index: number; algorithm: DigestAlgorithm | undefined },
-): Buffer {
-  const parsed = parseBlockDigest(digest);
-  if (parsed === undefined || parsed.algorithm !== algorithm)
-    throw new SealiftError('protocol-violation', 'The server sent a digest that is none of this connection.');
-  const raw = blockDigest(algorithm, content);
-  if (raw.equals(parsed.raw)) return raw;
-  throw new SealiftError('digest-mismatch', `Block ${index} does not have the digest that came with it.`, {
-    details: { index },
-  });
 }

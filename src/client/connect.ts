@@ -70,7 +70,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
       signal: both,
     });
     tellExpiring(options, expiringServer(peer, place, options, clock));
-    const requests = new Requests(connection);
+    const requests = new Requests(connection, clock);
     try {
       const startMs = clock.monotonicMs();
       const hello = await sayHello(requests, options, both);

@@ -5,6 +5,7 @@ import type { Peer } from '../transport/peer.ts';
 import { abortable } from './abortable.ts';
 import type { Client } from './client.ts';
 import { connect, type ConnectOptions } from './connect.ts';
+import { USUAL_REQUESTS } from './requests.ts';
 
 /** Blocks of uploads in memory at once, over all files and connections: as many as eight connections of 20 MB/s have on a way of 400 ms. */
 const MAX_BLOCKS = 128;
@@ -53,6 +54,11 @@ export class Connector implements AsyncDisposable {
   /** The server of the last connection on which the hello was finished. */
   get peer(): Peer | undefined {
     return this.#present?.peer;
+  }
+
+  /** @internal How many small requests at once keep the way and the server busy, as far as that shows. */
+  get usefulAtOnce(): number {
+    return this.#present?.usefulAtOnce ?? USUAL_REQUESTS;
   }
 
   /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`, also once this was disposed of. */

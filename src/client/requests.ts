@@ -1,4 +1,4 @@
-import { abortedError, nextTurn } from '../clock.ts';
+import { abortedError, nextTurn, type Clock } from '../clock.ts';
 import { SealiftError, toSealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import type { OutgoingMessage } from '../protocol/encoder.ts';
@@ -9,9 +9,14 @@ import { errorFromFields } from '../protocol/wire-errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Connection } from '../transport/connection.ts';
 import { lostConnection } from '../transport/lost-connection.ts';
+import { BandwidthDelay } from './bandwidth-delay.ts';
 
 /** Answers that are given out in one turn of the event loop, at most: what they set off is sent before the next ones set off more, so that the server has work meanwhile. */
 const ANSWERS_PER_TURN = 16;
+/** With a round trip of so many milliseconds, `USUAL_REQUESTS` still make 12,000 a second. */
+const LOCAL_RTT_MS = 5;
+/** Requests at once that keep two processors busy where the way is short. More only take memory there. */
+export const USUAL_REQUESTS = 60;
 
 export interface RequestOptions {
   content?: Buffer | undefined;
@@ -29,6 +34,7 @@ export interface RequestOptions {
 }
 
 interface Pending {
+  sentAtMs: number;
   settle: PromiseWithResolvers<Message>;
   onPart: RequestOptions['onPart'];
   onReceived: RequestOptions['onReceived'];
@@ -39,6 +45,8 @@ interface Pending {
 /** Requests and their answers on one connection, any number at once. */
 export class Requests {
   readonly #connection: Connection;
+  readonly #clock: Clock;
+  readonly #onTheWay: BandwidthDelay;
   readonly #pending = new Map<number, Pending>();
   // One place is kept free, for `cancel`.
   #places = new Budget(MAX_REQUESTS - 1);
@@ -48,8 +56,15 @@ export class Requests {
   /** Whose part is being taken. */
   #taking: Pending | undefined;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, clock: Clock) {
     this.#connection = connection;
+    this.#clock = clock;
+    this.#onTheWay = new BandwidthDelay({
+      clock,
+      min: USUAL_REQUESTS,
+      max: MAX_REQUESTS,
+      localRttMs: LOCAL_RTT_MS,
+    });
     void this.#readAnswers();
     void connection.closed.then(() => this.#onClosed());
   }
@@ -57,6 +72,11 @@ export class Requests {
   /** Why no request can succeed any more; undefined while the connection lives. */
   get failure(): SealiftError | undefined {
     return this.#failure;
+  }
+
+  /** How many small requests at once keep the way and the server busy, as far as that shows. */
+  get usefulAtOnce(): number {
+    return this.#onTheWay.limit;
   }
 
   /** As many requests at once as the server allows, if it is fewer than we would send. */
@@ -75,7 +95,7 @@ export class Requests {
     const release = this.#places.takeNow(1) ?? (await this.#places.take(1, signal));
     const id = this.#nextId++;
     const settle = Promise.withResolvers<Message>();
-    const pending: Pending = { settle, onPart, onReceived };
+    const pending: Pending = { sentAtMs: this.#clock.monotonicMs(), settle, onPart, onReceived };
     let takeBack: (() => void) | undefined;
     try {
       if (this.#failure) throw this.#failure;
@@ -142,6 +162,8 @@ export class Requests {
     const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
     // An answer to what was cancelled, or a `progress` that nobody asked for.
     if (typeof id !== 'number' || pending === undefined) return undefined;
+    if (status === 'ok' || status === 'error')
+      this.#onTheWay.answered(this.#clock.monotonicMs() - pending.sentAtMs);
     if (status === 'ok') pending.settle.resolve(message);
     else if (status === 'error') pending.settle.reject(errorFromFields(message.header));
     else if (status !== 'progress') return this.#deliverPart(id, pending, message);

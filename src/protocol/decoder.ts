@@ -6,6 +6,8 @@ import { toWireError } from './wire-errors.ts';
 /** A message as it came in. */
 export interface Message {
   readonly header: Header;
+  /** How long the header was on the wire. */
+  readonly headerBytes: number;
   readonly content: Buffer;
   /** To be called when the content is not needed any more, if whoever received it keeps room for it. */
   readonly release?: (() => void) | undefined;
@@ -28,6 +30,7 @@ export class MessageDecoder {
   #lengthFilled = 0;
   #head: Collector | undefined;
   #header: Header | undefined;
+  #headerBytes = 0;
   #content: Collector | undefined;
   #failure: SealiftError | undefined;
   readonly #allocate: (length: number) => Buffer;
@@ -110,6 +113,7 @@ export class MessageDecoder {
     if (head.whole === undefined) return after;
     this.#head = undefined;
     this.#header = parseHeader(head.whole);
+    this.#headerBytes = head.whole.length;
     const length = this.#header['content-length'];
     if (length > this.maxContentBytes) {
       throw new SealiftError(
@@ -133,7 +137,7 @@ export class MessageDecoder {
     this.#header = undefined;
     this.#content = undefined;
     this.#lengthFilled = 0;
-    deliver({ header, content });
+    deliver({ header, headerBytes: this.#headerBytes, content });
   }
 }
 

@@ -1,7 +1,13 @@
 import { SealiftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
-import { BLOCK_BYTES, MAX_CONTENT_BYTES_IN_FLIGHT, MAX_REQUESTS } from '../protocol/limits.ts';
+import {
+  BLOCK_BYTES,
+  HEADER_BYTES_PER_PLACE,
+  MAX_CONTENT_BYTES_IN_FLIGHT,
+  MAX_REQUESTS,
+  MAX_REQUESTS_AT_WORK,
+} from '../protocol/limits.ts';
 import {
   CONTENT_ENCODINGS,
   parseRequest,
@@ -48,7 +54,7 @@ const LOGGED: ReadonlySet<Action> = new Set([
   'move',
 ]);
 
-/** The requests of one connection, once its hello is finished: each is worked on beside the others, as far as there is room. */
+/** The requests of one connection, once its hello is finished: so many are worked on beside one another, and those behind them wait where a `cancel` finds them. */
 export class SessionRequests {
   readonly state: SessionState;
   readonly #parts: SessionRequestsParts;
@@ -57,7 +63,10 @@ export class SessionRequests {
   readonly #cancels = new Budget(MAX_REQUESTS);
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
   readonly #working = new Map<number, Cancellation>();
-  /** How many are worked on, and who waits until none is. */
+  #atWork = 0;
+  /** Those whose turn has not come, in the order in which they came. */
+  readonly #inLine = new Set<Arrived>();
+  /** How many are worked on or wait for that, and who waits until none is. */
   #count = 0;
   #settling: PromiseWithResolvers<void> | undefined;
   #isDraining = false;
@@ -76,7 +85,8 @@ export class SessionRequests {
   begin(message: Message): Promise<void> | undefined {
     const places = message.header['action'] === 'cancel' ? this.#cancels : this.#places;
     const bytes = contentBytes(message);
-    const place = places.takeNow(1) ?? places.take(1);
+    const placesTaken = Math.ceil(message.headerBytes / HEADER_BYTES_PER_PLACE);
+    const place = places.takeNow(placesTaken) ?? places.take(placesTaken);
     const room = this.#contentBytes.takeNow(bytes) ?? this.#contentBytes.take(bytes);
     if (typeof place === 'function' && typeof room === 'function') {
       this.#start(message, place, room);
@@ -110,20 +120,57 @@ export class SessionRequests {
     const { connection } = this.#parts;
     connection.inFlight += 1;
     this.#count += 1;
-    const end = () => {
-      this.#count -= 1;
-      givePlace();
-      giveRoom();
-      blockBuffers.give(message.content);
-      message.release?.();
-      connection.inFlight -= 1;
-      if (this.#count > 0) return;
-      this.#settling?.resolve();
-      this.#settling = undefined;
-      this.#finishIfDrained();
+    const arrived: Arrived = { message, abort: new Cancellation(), hasTurn: false, givePlace, giveRoom };
+    // A cancel waits for nobody: what it ends may be all that the others wait for.
+    if (message.header['action'] === 'cancel') this.#begin(arrived);
+    else if (this.#atWork < MAX_REQUESTS_AT_WORK) this.#takeTurn(arrived);
+    else this.#waitInLine(arrived);
+  }
+
+  #takeTurn(arrived: Arrived): void {
+    this.#atWork += 1;
+    arrived.hasTurn = true;
+    this.#begin(arrived);
+  }
+
+  #waitInLine(arrived: Arrived): void {
+    const { message, abort } = arrived;
+    const id = requestId(message.header);
+    this.#inLine.add(arrived);
+    // Whose id is in use already is refused when its turn comes.
+    if (id !== undefined && !this.#working.has(id)) this.#working.set(id, abort);
+    abort.onAbort = () => {
+      if (this.#inLine.delete(arrived)) this.#begin(arrived);
     };
+  }
+
+  #begin(arrived: Arrived): void {
     // A logger of the embedding program may throw where nobody can be told any more.
-    this.#work(message, end).catch(() => undefined);
+    this.#work(arrived).catch(() => undefined);
+  }
+
+  #end({ message, hasTurn, givePlace, giveRoom }: Arrived): void {
+    const { connection } = this.#parts;
+    this.#count -= 1;
+    givePlace();
+    giveRoom();
+    blockBuffers.give(message.content);
+    message.release?.();
+    connection.inFlight -= 1;
+    if (hasTurn) this.#nextTurn();
+    if (this.#count > 0) return;
+    this.#settling?.resolve();
+    this.#settling = undefined;
+    this.#finishIfDrained();
+  }
+
+  // At once, so that nobody who comes now overtakes: a commit counts on the blocks before it.
+  #nextTurn(): void {
+    this.#atWork -= 1;
+    for (const next of this.#inLine) {
+      this.#inLine.delete(next);
+      return this.#takeTurn(next);
+    }
   }
 
   #finishIfDrained(): void {
@@ -131,16 +178,18 @@ export class SessionRequests {
   }
 
   // What goes wrong is answered, and a connection that is gone is noticed by its reader.
-  async #work({ header, content }: Message, end: () => void): Promise<void> {
+  async #work(arrived: Arrived): Promise<void> {
+    const { abort, message } = arrived;
+    const { header, content } = message;
     const { answers, record } = this.#parts;
     const { state } = this;
     const id = requestId(header);
-    const abort = new Cancellation();
     try {
       if (this.#isDraining)
         throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
       const request = parseRequest(header);
       if (id !== undefined) this.#register(id, abort);
+      abort.throwIfAborted();
       const uploadPath = uploadPathOf(request, state);
       const known = { path: uploadPath, receivedBytes: content.length };
       const answer = await record.request(request, known, (onSent) => {
@@ -159,7 +208,7 @@ export class SessionRequests {
       await answers.sendError(id, error, this.#parts.logger, blockFields(header));
     } finally {
       if (id !== undefined && this.#working.get(id) === abort) this.#working.delete(id);
-      end();
+      this.#end(arrived);
     }
   }
 
@@ -170,7 +219,8 @@ export class SessionRequests {
   }
 
   #register(id: number, abort: Cancellation): void {
-    if (this.#working.has(id))
+    const known = this.#working.get(id);
+    if (known !== undefined && known !== abort)
       throw new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
     this.#working.set(id, abort);
   }
@@ -234,8 +284,19 @@ export class SessionRequests {
   }
 }
 
+/** A request that has come, until it is answered. */
+interface Arrived {
+  readonly message: Message;
+  readonly abort: Cancellation;
+  hasTurn: boolean;
+  readonly givePlace: () => void;
+  readonly giveRoom: () => void;
+}
+
 /** What ends one request. Its signal is made when it is asked for: most small files never need one. */
 class Cancellation {
+  /** Called when the request is ended while its turn has not come. */
+  onAbort: (() => void) | undefined;
   #controller: AbortController | undefined;
   #reason: SealiftError | undefined;
 
@@ -250,6 +311,11 @@ class Cancellation {
   abort(reason: SealiftError): void {
     this.#reason ??= reason;
     this.#controller?.abort(reason);
+    this.onAbort?.();
+  }
+
+  throwIfAborted(): void {
+    if (this.#reason !== undefined) throw this.#reason;
   }
 }
 

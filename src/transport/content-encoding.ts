@@ -35,7 +35,7 @@ export interface DecodeOptions {
  * than the content declares, at most one block, and the window that its frame asks for, at most 8 MiB.
  */
 export async function decodedContent(
-  { header, content }: Message,
+  { header, content }: Pick<Message, 'header' | 'content'>,
   { accepted, code }: DecodeOptions,
 ): Promise<Buffer> {
   const encoding = header['content-encoding'];

@@ -12,7 +12,7 @@ async function clientOf(setting: Awaited<ReturnType<typeof startSetting>>): Prom
 test('says who is there, and asks the time', async () => {
   const setting = await startSetting();
   const client = await clientOf(setting);
-  expect(client.hello).toMatchObject({ protocol: 1, principal: null, blockSize: MIB, maxRequests: 64 });
+  expect(client.hello).toMatchObject({ protocol: 1, principal: null, blockSize: MIB, maxRequests: 1_024 });
   expect(client.peer).toMatchObject({ tlsVersion: 'TLSv1.3', alpn: 'sealift/1', isResumed: false });
   expect(client.isAlive).toBe(true);
   expect(Number.isSafeInteger(await client.ping())).toBe(true);

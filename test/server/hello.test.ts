@@ -27,7 +27,7 @@ test('the answer says who one is, what one may do, and how the server works', as
     encodings: ['zstd', 'gzip'],
     'time-ms': clock.now(),
     'block-size': 1_048_576,
-    'max-requests': 64,
+    'max-requests': 1_024,
     'idle-timeout-ms': 77_000,
     features: ['symlink', 'lock', 'bench'],
   });

@@ -115,6 +115,54 @@ describe('64 requests at once', () => {
     const order = client.messages.map(({ header }) => header['id']);
     expect(order.indexOf(ping)).toBeGreaterThan(Math.min(...ids.map((id) => order.indexOf(id))));
   });
+
+  test('that wait are begun in their order, and ended by a cancel before', async () => {
+    const { client, store } = await start();
+    const gate = store.hold('open small');
+    const working = Array.from({ length: 64 }, () => client.begin('get', { path: 'small' }));
+    await gate.reached(64);
+    const waiting = Array.from({ length: 500 }, () => client.begin('get', { path: 'small' }));
+    await client.askOk('cancel', { target: waiting[250] });
+    expect((await client.answer(waiting[250] as number)).header).toMatchObject({ code: 'cancelled' });
+    // Those before it wait still.
+    expect(client.messages.map(({ header }) => header['id'])).not.toContain(waiting[0]);
+    gate.open();
+    const rest = waiting.filter((_, index) => index !== 250);
+    for (const id of [...working, ...rest]) expect((await client.answer(id)).header['status']).toBe('ok');
+    const order = client.messages
+      .map(({ header }) => header['id'])
+      .filter((id) => rest.includes(id as number));
+    expect(order).toEqual(rest);
+  });
+
+  test('with long headers take several places, and what comes behind them is not read', async () => {
+    const { client, store, login } = await start();
+    const gate = store.hold('open small');
+    const padding = 'x'.repeat(15_000);
+    const ids = Array.from({ length: 100 }, () => client.begin('get', { path: 'small', padding }));
+    await gate.reached(64);
+    const last = ids.at(-1) as number;
+    const cancel = client.begin('cancel', { target: last });
+    const other = client.begin('cancel', { target: ids[0] });
+    // Time enough for what is read.
+    for (let n = 0; n < 3; n += 1) await (await login()).askOk('ping');
+    expect(client.messages.map(({ header }) => header['id'])).not.toContain(other);
+    gate.open();
+    for (const id of [...ids.slice(1), cancel, other]) await client.answer(id);
+  });
+
+  test('whose client is gone are not begun any more', async () => {
+    const { client, store, server } = await start();
+    const gate = store.hold('open small');
+    for (let n = 0; n < 64; n += 1) client.begin('get', { path: 'small' });
+    await gate.reached(64);
+    for (let n = 0; n < 100; n += 1) client.begin('mkdir', { path: `never-${n}` });
+    await client.askOk('cancel', { target: 1 });
+    await client.destroy();
+    gate.open();
+    await server.close();
+    expect(await Array.fromAsync(store.list('', { recursive: true }))).toHaveLength(2);
+  });
 });
 
 describe('cancel', () => {

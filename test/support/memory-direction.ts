@@ -28,6 +28,7 @@ export class MemoryDirection implements TreeDirection {
   folding: NameFolding = { case: false, forms: false, ends: false };
   /** To how many milliseconds the target keeps times. */
   grainMs = 1;
+  usefulAtOnce = 60;
   problems: [path: string, code: ErrorCode][] = [];
 
   constructor(source: readonly MemoryEntry[], target: readonly MemoryEntry[] = []) {
@@ -74,6 +75,22 @@ export class MemoryDirection implements TreeDirection {
     this.calls.push(`compare ${path} ${targetPath}`);
     await new Promise((resolve) => setImmediate(resolve));
     return this.source.get(path)?.content === this.target.get(targetPath)?.content;
+  }
+
+  sourceDigest(path: string): Promise<string> {
+    return this.#digest(this.source, 'source', path);
+  }
+
+  targetDigest(path: string): Promise<string> {
+    return this.#digest(this.target, 'target', path);
+  }
+
+  async #digest(tree: MemoryTree, side: string, path: string): Promise<string> {
+    this.calls.push(`digest ${side} ${path}`);
+    await new Promise((resolve) => setImmediate(resolve));
+    const { content } = tree.get(path) ?? {};
+    if (content === undefined) throw new SealiftError('not-found', `${path} is not there.`);
+    return `of ${content}`;
   }
 
   begin(): Promise<void> {

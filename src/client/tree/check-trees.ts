@@ -14,9 +14,6 @@ export interface Difference {
   existing?: TreeEntry | undefined;
 }
 
-/** Files that are read at once. */
-const READ_AT_ONCE = 4;
-
 /**
  * Compares two trees by reading every byte of every file on both sides: content of files, targets of links, and
  * which names there are; no times or permission bits. Tells `onProblem` of what could not be read, `onCompared` of each
@@ -67,7 +64,8 @@ export async function* checkTrees(
       return undefined;
     }
   };
-  for await (const difference of mapConcurrently(each(source), READ_AT_ONCE, compare))
+  const limit = () => direction.usefulAtOnce;
+  for await (const difference of mapConcurrently(each(source), limit, compare))
     if (difference !== undefined) yield difference;
   for (const existing of [...target.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {
     const { path, type } = existing;

@@ -4,41 +4,57 @@
  */
 export type Batches<T> = AsyncIterable<readonly T[]> | Iterable<readonly T[]>;
 
+/** How many at once, from 1: so many, or as many as may be just now. */
+export type Limit = number | (() => number);
+
 /**
  * Runs `task` for every item, `limit` at once, begun in their order. Throws the first failure, once those under way have
  * ended; no further one is begun then, nor once `isWanted` says no.
  */
 export async function forEachConcurrently<T>(
   batches: Batches<T>,
-  limit: number,
+  limit: Limit,
   task: (item: T) => Promise<void>,
   isWanted: () => boolean = () => true,
 ): Promise<void> {
   const iterator =
     Symbol.asyncIterator in batches ? batches[Symbol.asyncIterator]() : batches[Symbol.iterator]();
   let failure: { error: unknown } | undefined;
-  const isOver = () => failure !== undefined || !isWanted();
   let batch: readonly T[] = [];
   let position = 0;
   let more: Promise<boolean> | undefined;
+  let hasMore = true;
+  let workers = 0;
+  const ended = Promise.withResolvers<void>();
+  const isOver = () => failure !== undefined || !isWanted();
   const nextBatch = async () => {
     const next = await iterator.next();
     more = undefined;
+    hasMore = next.done !== true;
     batch = next.done === true ? [] : next.value;
     position = 0;
-    return next.done !== true;
+    return hasMore;
   };
   const work = async () => {
+    workers += 1;
     try {
-      while (!isOver()) {
+      while (!isOver() && workers <= now(limit)) {
         if (position < batch.length) await task(batch[position++] as T);
-        else if (!(await (more ??= nextBatch()))) return;
+        else if (!(await (more ??= nextBatch()))) break;
+        if (hasMore && workers < now(limit)) begin();
       }
     } catch (error) {
       failure ??= { error };
     }
+    workers -= 1;
+    if (workers === 0) ended.resolve();
   };
-  await Promise.all(Array.from({ length: limit }, work));
+  // A worker may end in the very call that begins it.
+  const begin = () => {
+    for (let free = now(limit) - workers; free > 0; free -= 1) void work();
+  };
+  begin();
+  await ended.promise;
   await iterator.return?.();
   if (failure !== undefined) throw failure.error;
 }
@@ -46,7 +62,7 @@ export async function forEachConcurrently<T>(
 /** The results of `task` in the order of the items, while up to `limit` are worked on at once. */
 export async function* mapConcurrently<T, R>(
   items: AsyncIterable<T> | Iterable<T>,
-  limit: number,
+  limit: Limit,
   task: (item: T) => Promise<R>,
 ): AsyncGenerator<R> {
   const working: Promise<R>[] = [];
@@ -56,13 +72,16 @@ export async function* mapConcurrently<T, R>(
       // Whoever takes the results sees the failure; meanwhile it is nobody's.
       result.catch(() => undefined);
       working.push(result);
-      const first = working.length >= limit ? working.shift() : undefined;
-      if (first !== undefined) yield await first;
+      while (working.length >= now(limit)) yield (await working.shift()) as R;
     }
     for (let first = working.shift(); first !== undefined; first = working.shift()) yield await first;
   } finally {
     await Promise.allSettled(working);
   }
+}
+
+function now(limit: Limit): number {
+  return typeof limit === 'number' ? limit : limit();
 }
 
 /** The items of batches, one by one. */

@@ -2,8 +2,13 @@ import { throwIfAborted } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
 import { DIGESTS_END, readAnswer } from '../../protocol/responses.ts';
 import { blockDigest, fileDigest, type DigestAlgorithm } from '../../transfer/digests.ts';
-import { openFileSource } from '../block-source.ts';
+import { Budget } from '../../transport/budget.ts';
+import { openFileSource, readFileSource, type BlockSource } from '../block-source.ts';
 import type { Client } from '../client.ts';
+
+/** Files of more than one block that are read at once: as many as Node has threads to read them. */
+const MAX_LARGE_AT_ONCE = 4;
+const large = new Budget(MAX_LARGE_AT_ONCE);
 
 /** The file digest of a local file, from its data. Throws `source-changed` if it is written to meanwhile. */
 export async function localDigest(
@@ -11,7 +16,21 @@ export async function localDigest(
   algorithm: DigestAlgorithm,
   signal?: AbortSignal,
 ): Promise<string> {
-  const source = await openFileSource(path);
+  const small = readFileSource(path);
+  if (small !== undefined) return digestOf(small, algorithm, signal);
+  const release = await large.take(1, signal);
+  try {
+    return await digestOf(await openFileSource(path), algorithm, signal);
+  } finally {
+    release();
+  }
+}
+
+async function digestOf(
+  source: BlockSource,
+  algorithm: DigestAlgorithm,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   try {
     const digests: Buffer[] = [];
     for (let index = 0; ; index += 1) {

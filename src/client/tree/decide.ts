@@ -20,16 +20,18 @@ export interface Rules {
 
 /** What deciding needs to know of the two sides. */
 export interface Sides {
+  /** How many files at once the way between them holds, as far as that is known. */
+  readonly usefulAtOnce: number;
   /** The permission bits that the target would show for an entry of that mode. */
   keptMode(entry: TreeEntry): number;
   /** To how many milliseconds the target keeps times, dropping what is less; `entries` are what stands there. */
   timeGrain(entries: ReadonlyMap<string, TreeEntry>): Promise<number>;
   /** Whether a file of the source has the same content as one of the target, by digest. */
   hasSameContent(path: string, targetPath: string): Promise<boolean>;
+  /** The file digest of a file of the source, and of one of the target: of the same algorithm, while no other server is met. */
+  sourceDigest(path: string): Promise<string>;
+  targetDigest(path: string): Promise<string>;
 }
-
-/** How many files are compared by digest at once: reading is what takes the time. */
-const COMPARED_AT_ONCE = 4;
 
 /**
  * What is to be done with each entry of the source, in its order. Takes out of `target` what the source has; what
@@ -68,7 +70,7 @@ export async function* decisions(
     return;
   }
   // Where names are given, each has to be known before the next entry is looked at.
-  const limit = rules.ifExists === 'rename' ? 1 : COMPARED_AT_ONCE;
+  const limit = rules.ifExists === 'rename' ? 1 : () => sides.usefulAtOnce;
   const actions = mapConcurrently(each(source), limit, async (entry): Promise<Action> => {
     const existing = target.get(entry.path);
     if (isInSkipped(entry, existing)) return { kind: 'skip', entry, reason: 'exists' };

@@ -68,6 +68,10 @@ export class GetTree implements TreeDirection {
       this.#backupWithin = this.#backup.root.slice(this.#target.root.length + 1);
   }
 
+  get usefulAtOnce(): number {
+    return this.#options.connector.usefulAtOnce;
+  }
+
   abortOn(signal: AbortSignal | undefined): AbortSignal {
     const either = anySignal(this.#options.signal, signal);
     this.#options = { ...this.#options, signal: either };
@@ -149,6 +153,16 @@ export class GetTree implements TreeDirection {
     const { signal } = this.#options;
     const there = await this.#ask((client) => remoteDigest(client, this.#remote(path), signal));
     return (await localDigest(this.#target.file(targetPath), there.algorithm, signal)) === there.digest;
+  }
+
+  async sourceDigest(path: string): Promise<string> {
+    const { signal } = this.#options;
+    return (await this.#ask((client) => remoteDigest(client, this.#remote(path), signal))).digest;
+  }
+
+  async targetDigest(path: string): Promise<string> {
+    const { connector, signal } = this.#options;
+    return localDigest(this.#target.file(path), (await connector.use(signal)).algorithm, signal);
   }
 
   nameFolding(): Promise<NameFolding> {

@@ -52,6 +52,10 @@ export class PutTree implements TreeDirection {
     this.targetName = `${formatAddress(options.connector.options.address)}/${options.top}`;
   }
 
+  get usefulAtOnce(): number {
+    return this.#options.connector.usefulAtOnce;
+  }
+
   abortOn(signal: AbortSignal | undefined): AbortSignal {
     const either = anySignal(this.#options.signal, signal);
     this.#options = { ...this.#options, signal: either };
@@ -96,6 +100,16 @@ export class PutTree implements TreeDirection {
     const { root, signal } = this.#options;
     const there = await this.#ask((client) => remoteDigest(client, this.#remote(targetPath), signal));
     return (await localDigest(join(root, path), there.algorithm, signal)) === there.digest;
+  }
+
+  async sourceDigest(path: string): Promise<string> {
+    const { root, connector, signal } = this.#options;
+    return localDigest(join(root, path), (await connector.use(signal)).algorithm, signal);
+  }
+
+  async targetDigest(path: string): Promise<string> {
+    const { signal } = this.#options;
+    return (await this.#ask((client) => remoteDigest(client, this.#remote(path), signal))).digest;
   }
 
   nameFolding(): Promise<NameFolding> {

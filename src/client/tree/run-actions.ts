@@ -26,8 +26,8 @@ export interface TreeObserver {
 }
 
 export interface RunOptions {
-  /** Files at once. */
-  transfers: number;
+  /** Files at once. Default: 60, and more where the way to the server holds more. */
+  transfers?: number | undefined;
   /** Keep permission bits and the times of directories. */
   archive: boolean;
   /** What becomes of a file that is written to while it is read. */
@@ -44,8 +44,10 @@ export interface RunOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Files of more than one block that are sent at once, at most: each has several blocks on its way. */
-const MAX_LARGE_AT_ONCE = 4;
+/** Bytes of files that are sent at once, at most: of those of more than one block, and of the others. */
+const MAX_BYTES_AT_ONCE = 64 * BLOCK_BYTES;
+/** Of a large file so much counts, and the rest is not on its way yet: four of them are sent at once. */
+const MAX_COUNTED_BYTES = 16 * BLOCK_BYTES;
 /** How often what a server may have lost before it was synced is sent again, while nothing more comes to the disk by that. */
 const MAX_FRUITLESS_ROUNDS = 3;
 
@@ -68,7 +70,10 @@ class ActionRun {
   readonly #direction: TreeDirection;
   readonly #options: RunOptions;
   readonly #observer: TreeObserver;
-  readonly #large: Budget;
+  readonly #transfers: () => number;
+  // Of their own, so that small files go on while large ones wait for one another.
+  readonly #large = new Budget(MAX_BYTES_AT_ONCE);
+  readonly #small = new Budget(MAX_BYTES_AT_ONCE);
   readonly #receipts: UnsyncedReceipts<{ action: Action; outcome: FileOutcome | undefined }>;
   readonly #directories: TargetDirectories;
   #beginning: Promise<void> | undefined;
@@ -83,7 +88,8 @@ class ActionRun {
     this.#direction = direction;
     this.#options = options;
     this.#observer = observer;
-    this.#large = new Budget(Math.min(options.transfers, MAX_LARGE_AT_ONCE));
+    const { transfers } = options;
+    this.#transfers = () => transfers ?? direction.usefulAtOnce;
     this.#directories = new TargetDirectories(direction, options, (action, unsynced) =>
       this.#done(action, unsynced),
     );
@@ -126,7 +132,6 @@ class ActionRun {
   async #each<A extends Action>(
     batches: Batches<A>,
     task: (item: A) => Promise<void> | undefined,
-    limit = this.#options.transfers,
   ): Promise<void> {
     const { signal } = this.#options;
     const attempt = async (item: A) => {
@@ -139,7 +144,7 @@ class ActionRun {
         this.#fail(toSealiftError(error), item);
       }
     };
-    await forEachConcurrently(batches, limit, attempt, () => this.#hopeless === undefined);
+    await forEachConcurrently(batches, this.#transfers, attempt, () => this.#hopeless === undefined);
     throwIfAborted(signal);
   }
 
@@ -196,7 +201,9 @@ class ActionRun {
     const { entry } = action;
     const opening = this.#directories.readyFor(action.to);
     if (opening !== undefined) await opening;
-    const release = entry.size > BLOCK_BYTES ? await this.#large.take(1) : undefined;
+    const room = entry.size > BLOCK_BYTES ? this.#large : this.#small;
+    const bytes = Math.min(entry.size, MAX_COUNTED_BYTES);
+    const release = room.takeNow(bytes) ?? (await room.take(bytes));
     try {
       const { unsynced, ...outcome } = await this.#sendSteady(action);
       this.#done(action, unsynced, outcome);
@@ -205,7 +212,7 @@ class ActionRun {
       if (reason === undefined) throw error;
       this.#observer.onSkipped?.(entry, reason);
     } finally {
-      release?.();
+      release();
     }
   }
 
@@ -287,8 +294,9 @@ class ActionRun {
     const actions = removals.map((entry) => ({ kind: 'delete' as const, entry }));
     const isDirectory = ({ entry }: Action) => entry.type === 'directory';
     await this.#each([actions.filter((action) => !isDirectory(action))], (action) => this.#take(action));
-    // One after the other, since each has to be empty first.
-    await this.#each([actions.filter(isDirectory)], (action) => this.#take(action), 1);
+    // The deepest first, since each has to be empty.
+    for (const level of deepestFirst(actions.filter(isDirectory)))
+      await this.#each([level], (action) => this.#take(action));
   }
 
   async #finishDirectories(): Promise<void> {
@@ -308,6 +316,12 @@ class ActionRun {
     if (this.#options.isHopeless(error)) this.#hopeless ??= error;
     this.#observer.onFailed?.(error, action.entry.path, action);
   }
+}
+
+/** Those of each depth together. */
+function deepestFirst<A extends Action>(actions: readonly A[]): A[][] {
+  const levels = Map.groupBy(actions, ({ entry }) => entry.path.split('/').length);
+  return [...levels].sort(([a], [b]) => b - a).map(([, level]) => level);
 }
 
 /** What was only in memory, and has been synced. */

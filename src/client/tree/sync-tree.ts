@@ -73,10 +73,10 @@ async function run(
   { observer = {}, rules, ...options }: Chosen<PlanOptions>,
 ): Promise<boolean> {
   const { archive, ifExists } = rulesOf(rules);
-  const { transfers = 60, ...chosen } = given(options);
+  const { transfers, ...chosen } = given(options);
   try {
     // None at once would be a run that sends nothing and tells of no failure.
-    if (!Number.isSafeInteger(transfers) || transfers < 1)
+    if (transfers !== undefined && (!Number.isSafeInteger(transfers) || transfers < 1))
       throw new SealiftError(
         'invalid-argument',
         `transfers must be a whole number from 1, not ${String(transfers)}.`,

@@ -64,6 +64,31 @@ describe('forEachConcurrently', () => {
     expect(begun).toEqual([1, 2, 3, 4]);
   });
 
+  test('as many at once as may be just now', async () => {
+    const { begun, task, end, turns } = heldTasks();
+    let limit = 1;
+    const all = forEachConcurrently(
+      each([1, 2, 3, 4, 5]),
+      () => limit,
+      async (item) => void (await task(item)),
+    );
+    await turns();
+    expect(begun).toEqual([1]);
+    limit = 3;
+    end(1);
+    await turns();
+    expect(begun).toEqual([1, 2, 3, 4]);
+    limit = 1;
+    for (const item of [2, 3]) end(item);
+    await turns();
+    expect(begun).toEqual([1, 2, 3, 4]);
+    end(4);
+    await turns();
+    end(5);
+    await all;
+    expect(begun).toEqual([1, 2, 3, 4, 5]);
+  });
+
   test('a failure lets those under way end, begins no other, and gives the items back', async () => {
     const { begun, task, end, fail, turns } = heldTasks();
     const { items, give, state } = givenItems();

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
-import type { TreeObserver } from '../../../src/client/tree/run-actions.ts';
+import type { RunOptions, TreeObserver } from '../../../src/client/tree/run-actions.ts';
 import { SealiftError, type ErrorCode } from '../../../src/errors.ts';
 import { failureOf } from '../../support/failure.ts';
+import { MIB } from '../setting.ts';
 import { directory, file, link, MemoryDirection, type MemoryEntry } from '../../support/memory-direction.ts';
 import { copy, type CopyOptions } from './tree-setting.ts';
 
@@ -16,6 +17,19 @@ function failing(direction: MemoryDirection, steps: Record<string, ErrorCode>): 
     if (code !== undefined) throw new SealiftError(code, `${step} fails.`);
   };
   return direction;
+}
+
+/** The most steps that are ever taken at the same time. */
+function mostAtOnce(direction: MemoryDirection): () => number {
+  const inWork = new Set<string>();
+  let most = 0;
+  direction.before = async (step) => {
+    inWork.add(step);
+    most = Math.max(most, inWork.size);
+    for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    inWork.delete(step);
+  };
+  return () => most;
 }
 
 /** The calls but for those that neither begin nor end anything. */
@@ -66,17 +80,31 @@ describe('the order of steps', () => {
     expect(direction.target.get('d/d/d')).toMatchObject({ mtimeMs: 1_000, mode: 0o755 });
   });
 
-  test('so many files at once as are allowed', async () => {
-    const [inWork, most] = [new Set<string>(), { count: 0 }];
-    const direction = new MemoryDirection([TOP, ...Array.from({ length: 30 }, (_, n) => file(`f${n}`))]);
-    direction.before = async (step) => {
-      inWork.add(step);
-      most.count = Math.max(most.count, inWork.size);
-      for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-      inWork.delete(step);
-    };
-    await copy(direction, { run: { transfers: 5 } });
-    expect(most.count).toBe(5);
+  test.each<[what: string, size: number, expected: number, run: Partial<RunOptions>]>([
+    ['as are allowed', 1, 5, { transfers: 5 }],
+    ['as the way holds', 1, 70, { transfers: undefined }],
+    ['as 64 MiB hold', MIB, 64, { transfers: undefined }],
+    ['as 64 MiB hold, of more than a block', 2 * MIB, 32, { transfers: undefined }],
+    ['as have 16 MiB of that, of large ones', 5_000 * MIB, 4, { transfers: undefined }],
+    ['as are allowed, of large ones too', 5_000 * MIB, 3, { transfers: 3 }],
+  ])('so many files at once %s', async (_, size, expected, run) => {
+    const files = Array.from({ length: 100 }, (__, n) => file(`f${n}`, 'x', { size }));
+    const direction = new MemoryDirection([TOP, ...files]);
+    direction.usefulAtOnce = 70;
+    const most = mostAtOnce(direction);
+    await copy(direction, { run });
+    expect(most()).toBe(expected);
+  });
+
+  test('directories are removed together with others of their depth, the deepest first', async () => {
+    const extra = ['a', 'a/b', 'a/b/c', 'd', 'd/e', 'f'].map((path) => directory(path));
+    const direction = new MemoryDirection([TOP, file('new')], [TOP, ...extra]);
+    const most = mostAtOnce(direction);
+    await copy(direction);
+    const removed = direction.calls.filter((call) => call.startsWith('remove '));
+    expect(removed.map((call) => call.split('/').length)).toEqual([3, 2, 2, 1, 1, 1]);
+    expect(most()).toBe(3);
+    expect([...direction.target.keys()]).toEqual(['', 'new']);
   });
 });
 
