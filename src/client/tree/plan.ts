@@ -1,6 +1,7 @@
 import { SealiftError } from '../../errors.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import type { Action } from './action.ts';
+import { forEachConcurrently } from './concurrency.ts';
 import type { Sides } from './decide.ts';
 import { keptTime } from './time-grain.ts';
 import type { TreeEntry } from './tree-entry.ts';
@@ -40,42 +41,54 @@ export async function detectRenames(
   sides: Sides,
   { mayMove, grain }: { mayMove: (entry: TreeEntry) => boolean; grain: number },
 ): Promise<Action[]> {
-  const candidates = new Map<string, TreeEntry[]>();
-  for (const entry of extra.values()) {
-    if (entry.type !== 'file' || entry.size === 0 || !mayMove(entry)) continue;
-    const alike = candidates.get(likeness(entry, grain));
-    if (alike === undefined) candidates.set(likeness(entry, grain), [entry]);
-    else alike.push(entry);
-  }
-  const decided: Action[] = [];
-  for (const action of actions) {
-    const isNew = action.kind === 'file' && action.existing === undefined && !action.late;
-    const from = isNew ? await sameContent(action.entry, candidates, sides, grain) : undefined;
-    if (from === undefined) decided.push(action);
-    else {
-      extra.delete(from.path);
-      const fromDirectory = extra.get(parentPath(from.path));
-      decided.push({ kind: 'move', entry: action.entry, from, fromDirectory });
-    }
-  }
-  return decided;
+  const isNew = (action: Action) =>
+    action.kind === 'file' && action.existing === undefined && !action.late && action.entry.size > 0;
+  const mayBeMoved = (entry: TreeEntry) => entry.type === 'file' && mayMove(entry);
+  const both = alike(actions.filter(isNew), [...extra.values()].filter(mayBeMoved), grain);
+  // Each is read once: of a tree whose files all bear one time, any may be any other.
+  const sent = await digests(both.sent, sides, (path) => sides.sourceDigest(path));
+  const standing = await digests(both.standing, sides, (path) => sides.targetDigest(path));
+  const identity = (entry: TreeEntry, digest: string | undefined) =>
+    digest && `${likeness(entry, grain)} ${digest}`;
+  const free = Map.groupBy(both.standing, (entry) => identity(entry, standing.get(entry.path)));
+  return actions.map((action) => {
+    const same = isNew(action) ? identity(action.entry, sent.get(action.entry.path)) : undefined;
+    const from = same === undefined ? undefined : free.get(same)?.shift();
+    if (from === undefined) return action;
+    extra.delete(from.path);
+    return { kind: 'move', entry: action.entry, from, fromDirectory: extra.get(parentPath(from.path)) };
+  });
 }
 
-async function sameContent(
-  entry: TreeEntry,
-  candidates: ReadonlyMap<string, TreeEntry[]>,
-  sides: Sides,
+/** Of what is to be sent, and of what stands, that which has the size and time of one of the others. */
+function alike(
+  actions: readonly Action[],
+  standing: readonly TreeEntry[],
   grain: number,
-): Promise<TreeEntry | undefined> {
-  const alike = candidates.get(likeness(entry, grain)) ?? [];
-  for (const [index, candidate] of alike.entries()) {
-    // What cannot be read now is told when it is to be sent.
-    const isSame = await sides.hasSameContent(entry.path, candidate.path).catch(() => false);
-    if (!isSame) continue;
-    alike.splice(index, 1);
-    return candidate;
-  }
-  return undefined;
+): { sent: TreeEntry[]; standing: TreeEntry[] } {
+  const sent = actions.map(({ entry }) => entry);
+  const kinds = new Set(sent.map((entry) => likeness(entry, grain)));
+  const found = standing.filter((entry) => kinds.has(likeness(entry, grain)));
+  const foundKinds = new Set(found.map((entry) => likeness(entry, grain)));
+  return { sent: sent.filter((entry) => foundKinds.has(likeness(entry, grain))), standing: found };
+}
+
+/** The digests of entries by path, of those that can be read: what cannot is told when it is to be sent. */
+async function digests(
+  entries: readonly TreeEntry[],
+  sides: Sides,
+  digest: (path: string) => Promise<string>,
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  await forEachConcurrently(
+    [entries],
+    () => sides.usefulAtOnce,
+    async ({ path }) => {
+      const read = await digest(path).catch(() => undefined);
+      if (read !== undefined) found.set(path, read);
+    },
+  );
+  return found;
 }
 
 function likeness(entry: TreeEntry, grain: number): string {

@@ -80,13 +80,16 @@ describe('a file of another name', () => {
     ]);
   });
 
-  test('its content is compared only where size and time are the same', async () => {
+  test('its content is read only where size and time are the same, and once, however many are alike', async () => {
     const direction = new MemoryDirection(
-      [TOP, file('new')],
+      [TOP, file('new'), file('newer', 'z'), file('other', 'yyy')],
       [TOP, file('a', 'xx'), file('b', 'y'), file('c')],
     );
     await planSync(direction, { ...PLAN, rules: SYNC, detectRenames: true });
-    expect(direction.calls).toEqual(['compare new b', 'compare new c']);
+    expect(direction.calls).toEqual([
+      ...['digest source new', 'digest source newer'],
+      ...['digest target b', 'digest target c'],
+    ]);
   });
 });
 
