@@ -124,8 +124,9 @@ export class Requests {
 
   /** Ends the connection; all that is under way, and what comes later, fails with `reason`. May be called again. */
   close(reason: SealiftError): Promise<void> {
+    const hasAll = this.#pending.size === 0;
     this.#end(reason);
-    return this.#connection.finish();
+    return this.#connection.finish({ hasAll });
   }
 
   // The reader may still find the server's last words: only if it finds none, the failed sending is the cause.

@@ -18,6 +18,16 @@ test('says who is there, and asks the time', async () => {
   expect(Number.isSafeInteger(await client.ping())).toBe(true);
 });
 
+test('one that has all its answers is closed without waiting for the server', async () => {
+  const setting = await startSetting();
+  const client = await clientOf(setting);
+  await client.ping();
+  // Nothing comes through any more, and the clock of this side stands still.
+  setting.proxy.faults = { stallAfterBytes: 1 };
+  await client.close();
+  expect(client.isAlive).toBe(false);
+});
+
 test.each([0, 1, MIB])('%i bytes are echoed', async (length) => {
   const client = await clientOf(await startSetting());
   const content = noise(length);
