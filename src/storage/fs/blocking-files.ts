@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 
 import { secondsOf } from '../../clock.ts';
-import { systemFiles, textOf, type FileSystem, type OpenFile } from './file-system.ts';
+import { systemFiles, textOf, type FileSystem } from './file-system.ts';
+import { HANDLES, OPEN, type OpenFile } from './open-file.ts';
 
 /** Thrown by `sync` here: a thread that does many small things for everybody must not wait for the disk. */
 export class NeedsDisk extends Error {}
@@ -12,7 +13,7 @@ export class NeedsDisk extends Error {}
  */
 export const blockingFiles: FileSystem = {
   ...systemFiles,
-  open: async (path, flags, mode) => openFile(fs.openSync(path, flags, mode)),
+  open: async (path, flags, mode) => openFile(fs.openSync(path, flags, mode), flags),
   lstat: async (path) => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }) ?? noEntry(path),
   names: async function* (path, { isSmall } = { isSmall: false }) {
     if (isSmall) return yield* fs.readdirSync(path);
@@ -24,6 +25,10 @@ export const blockingFiles: FileSystem = {
     }
   },
   mkdir: async (path, mode) => void fs.mkdirSync(path, mode),
+  rmdir: async (path) => fs.rmdirSync(path),
+  symlink: async (target, path) => fs.symlinkSync(target, path),
+  setTimes: async (path, accessMs, modifiedMs) =>
+    fs.lutimesSync(path, secondsOf(accessMs), secondsOf(modifiedMs)),
   rename: async (from, to) => fs.renameSync(from, to),
   link: async (existing, path) => fs.linkSync(existing, path),
   unlink: async (path) => fs.unlinkSync(path),
@@ -39,15 +44,20 @@ function noEntry(path: string): never {
   });
 }
 
-function openFile(fd: number): OpenFile {
+function openFile(fd: number, flags: number): OpenFile {
   let isOpen = true;
+  // See open-file.ts; the call for handles is the quicker one.
+  const changeMode = (mode: number) =>
+    flags === OPEN.attributes && HANDLES !== undefined
+      ? fs.chmodSync(`${HANDLES}/${fd}`, mode)
+      : fs.fchmodSync(fd, mode);
   return {
     fd,
     read: async (target, position, length) => fs.readSync(fd, target, 0, length, position),
     write: async (source, position) => fs.writeSync(fd, source, 0, source.length, position),
     stat: async () => fs.fstatSync(fd, { bigint: true }),
     truncate: async (size) => fs.ftruncateSync(fd, size),
-    chmod: async (mode) => fs.fchmodSync(fd, mode),
+    chmod: async (mode) => changeMode(mode),
     setTimes: async (accessMs, modifiedMs) => fs.futimesSync(fd, secondsOf(accessMs), secondsOf(modifiedMs)),
     sync: () => Promise.reject(new NeedsDisk()),
     close: async () => {

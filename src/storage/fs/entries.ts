@@ -11,8 +11,15 @@ export async function entryAt(files: FileSystem, place: Place, path: string): Pr
   return withTarget(files, place, path, await statsAt(files, place.systemPath));
 }
 
+/** The same, or `not-found`. */
+export async function existingAt(files: FileSystem, place: Place, path: string): Promise<Entry> {
+  const entry = await entryAt(files, place, path);
+  if (entry === undefined) throw new SealiftError('not-found', `${JSON.stringify(path)} does not exist.`);
+  return entry;
+}
+
 /**
- * The same before something takes its place, once `judge` had nothing against it. Throws `exists` where a FIFO, a
+ * The same as `entryAt` before something takes its place, once `judge` had nothing against it. Throws `exists` where a FIFO, a
  * socket or a device stands: it is nothing that could be kept or asked for, and a rename would destroy it.
  */
 export async function replacedAt(

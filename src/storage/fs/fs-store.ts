@@ -4,11 +4,9 @@ import { systemClock, type Clock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
-import { keptMode } from '../kept-mode.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import { checkStorePath } from '../own-names.ts';
-import { checkFileReplacement, checkMove } from '../replacement.ts';
-import { assertStillSame } from '../same-node.ts';
+import { checkMove } from '../replacement.ts';
 import type {
   Attributes,
   Entry,
@@ -26,9 +24,9 @@ import type {
   StoreFeatures,
 } from '../store.ts';
 import { keepsNoVersions } from '../version-ids.ts';
-import { entryAt, inTheWayOfDirectory, replacedAt, unlinkIfThere } from './entries.ts';
-import { closingFile } from './file-bytes.ts';
-import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
+import { makeDirectory, makeLink, removeOne, setAttributes } from './changes.ts';
+import { existingAt, replacedAt, unlinkIfThere } from './entries.ts';
+import { systemFiles, type FileSystem } from './file-system.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { LostFiles } from './lost-files.ts';
@@ -44,7 +42,7 @@ import {
 } from './publish.ts';
 import { deleteAside, renamedAside } from './read-only-directories.ts';
 import { renamePlace } from './rename-place.ts';
-import { SmallFiles, type BeginThread } from './small-files.ts';
+import { SmallFiles, type BeginThread, type NameChange } from './small-files.ts';
 import { StagingArea } from './staging-area.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
 import { cannotServe, explaining, storeError } from './store-errors.ts';
@@ -137,7 +135,7 @@ export class FileStore implements Store {
   }
 
   async stat(path: string): Promise<Entry> {
-    return this.#tree.at(path, async (place) => this.#existing(place, path));
+    return this.#tree.at(path, async (place) => existingAt(this.#files, place, path));
   }
 
   nearest(path: string): Promise<string> {
@@ -165,7 +163,7 @@ export class FileStore implements Store {
     return this.#staging.withTemporary('inline', path, async (systemPath) => {
       if (smallFiles !== undefined) {
         const quick = await this.#names.run(path, () => smallFiles.put(systemPath, publication, content));
-        if (quick !== undefined) return quick.entry;
+        if (quick !== undefined) return quick;
         // The thread may have begun.
         await unlinkIfThere(this.#files, systemPath);
       }
@@ -211,10 +209,13 @@ export class FileStore implements Store {
 
   async remove(path: string, { recursive, onAside }: RemoveOptions): Promise<void> {
     checkStorePath(path, { allowRoot: false });
+    const [{ versions }, { removed }] = [this.#publisher, this.#state];
+    const isOne = versions === undefined && !recursive;
+    if (isOne && (await this.#changeQuickly({ kind: 'remove', path })) !== undefined) return;
+    if (isOne) return removeOne(this.#publisher, path);
     await this.#tree.atChanging(path, async (place) => {
       const aside = await this.#names.run(path, async () => {
-        const entry = await this.#existing(place, path);
-        const [{ versions }, { removed }] = [this.#publisher, this.#state];
+        const entry = await existingAt(this.#files, place, path);
         const isTree = entry.type === 'directory' && recursive;
         if (isTree) await assertNothingMounted(this.#files, place, path);
         if (versions !== undefined && (isTree || entry.type === 'file')) await versions.retire(place, path);
@@ -233,11 +234,11 @@ export class FileStore implements Store {
       throw new SealiftError('bad-request', 'A directory cannot be moved into itself.');
     await this.#tree.atChanging(path, async (from) => {
       // Before the parents of a target are made for nothing.
-      await this.#existing(from, path);
+      await existingAt(this.#files, from, path);
       await refuseWithoutParents(this.#tree, to, options);
       await this.#tree.atMaking(to, { isDurable: true }, (target) =>
         this.#names.run([path, to], async () => {
-          const moved = await this.#existing(from, path);
+          const moved = await existingAt(this.#files, from, path);
           const existing = await replacedAt(this.#files, target, to, (found) =>
             checkMove(moved, found, to, options),
           );
@@ -248,7 +249,7 @@ export class FileStore implements Store {
           const renaming = renamePlace(this.#publisher, from, target, { moved, existing });
           await renaming.catch(async (error: unknown) => {
             // What was to be moved is gone, or, if it stands, the directory that it was to come to.
-            if (systemCode(error) === 'ENOENT') await this.#existing(from, path);
+            if (systemCode(error) === 'ENOENT') await existingAt(this.#files, from, path);
             throw systemCode(error) === 'ENOENT' ? error : storeError(error, to);
           });
           if (moved.type === 'directory') this.#tree.directoryMadeIn(node);
@@ -259,50 +260,28 @@ export class FileStore implements Store {
     });
   }
 
-  async mkdir(path: string, { mode, mtimeMs }: Attributes): Promise<Entry | undefined> {
+  async mkdir(path: string, attributes: Attributes): Promise<Entry | undefined> {
     if (path === '') return undefined;
-    return this.#tree.atMaking(path, { isDurable: false }, (place) =>
-      this.#names.run(path, async () => {
-        const { directory, made } = await place.directory
-          .enterOrMake(place.name, keptMode('directory', mode ?? 0o777), this.#tree.directoryMadeIn)
-          .catch(async (error: unknown) => {
-            throw await inTheWayOfDirectory(this.#files, place, path, error);
-          });
-        await directory.close();
-        if (!made) return undefined;
-        await this.#setAt(place, path, { mode, mtimeMs });
-        return this.#existing(place, path);
-      }),
-    );
+    const quick = await this.#changeQuickly({ kind: 'mkdir', path, attributes });
+    return quick === undefined ? makeDirectory(this.#publisher, path, attributes) : quick.entry;
   }
 
   async set(path: string, attributes: Attributes, options: SetOptions = {}): Promise<void> {
     checkStorePath(path, { allowRoot: false });
-    await this.#tree.atChanging(path, (place) =>
-      this.#names.run(path, () => this.#setAt(place, path, attributes, options)),
-    );
+    const isAny = options.made === undefined;
+    if (isAny && (await this.#changeQuickly({ kind: 'set', path, attributes })) !== undefined) return;
+    await setAttributes(this.#publisher, path, attributes, options);
   }
 
   async symlink(path: string, target: string, options: ReplaceOptions): Promise<Entry> {
-    await refuseWithoutParents(this.#tree, path, options);
-    return this.#tree.atMaking(path, { isDurable: false }, (place) =>
-      this.#names.run(path, async () => {
-        const existing = await replacedAt(this.#files, place, path, (found) =>
-          checkFileReplacement(found, path, options),
-        );
-        if (existing === undefined) await this.#files.symlink(target, place.systemPath);
-        else {
-          // Made aside and renamed, so that the name is never without anything.
-          await this.#staging.withTemporary('link', path, async (aside) => {
-            await this.#files.symlink(target, aside);
-            await replacing(this.#publisher, place, existing, () =>
-              this.#files.rename(aside, place.systemPath),
-            );
-          });
-        }
-        return this.#existing(place, path);
-      }),
-    );
+    const quick = await this.#changeQuickly({ kind: 'symlink', path, target, options });
+    // Made aside and renamed, so that the name is never without anything.
+    const replace = (place: Place, existing: Entry) =>
+      this.#staging.withTemporary('link', path, async (aside) => {
+        await this.#files.symlink(target, aside);
+        await replacing(this.#publisher, place, existing, () => this.#files.rename(aside, place.systemPath));
+      });
+    return quick?.entry ?? makeLink(this.#publisher, path, target, { ...options, replace });
   }
 
   async sync(paths: readonly string[]): Promise<void> {
@@ -326,25 +305,9 @@ export class FileStore implements Store {
     return { files: this.#files, root: this.#state.versions, spare: this.#spareHandles };
   }
 
-  async #existing(place: Place, path: string): Promise<Entry> {
-    const entry = await entryAt(this.#files, place, path);
-    if (entry === undefined) throw new SealiftError('not-found', `${JSON.stringify(path)} does not exist.`);
-    return entry;
-  }
-
-  async #setAt(
-    place: Place,
-    path: string,
-    { mode, mtimeMs }: Attributes,
-    { made }: SetOptions = {},
-  ): Promise<void> {
-    const entry = await this.#existing(place, path);
-    assertStillSame(entry, made);
-    if (mode !== undefined && entry.type !== 'symlink') {
-      const file = await this.#files.open(place.systemPath, OPEN.attributes);
-      await closingFile(file, () => file.chmod(keptMode(entry.type, mode)));
-    }
-    if (mtimeMs !== undefined)
-      await this.#files.setTimes(place.systemPath, this.#publisher.clock.now(), mtimeMs);
+  /** Lets the thread for small files make a change; undefined where there is none, or it cannot. */
+  async #changeQuickly(change: NameChange): Promise<{ entry: Entry | undefined } | undefined> {
+    const smallFiles = this.#smallFiles;
+    return smallFiles && this.#names.run(change.path, () => smallFiles.change(change));
   }
 }

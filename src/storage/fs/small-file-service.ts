@@ -5,6 +5,7 @@ import { isSealiftError } from '../../errors.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import type { Entry } from '../store.ts';
 import { blockingFiles, NeedsDisk } from './blocking-files.ts';
+import { makeDirectory, makeLink, removeOne, setAttributes } from './changes.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { publishContent, type Publisher } from './publish.ts';
@@ -12,6 +13,7 @@ import {
   MAX_SMALL_BYTES,
   type ListingPage,
   type ListRequest,
+  type NameChange,
   type SmallFileAnswer,
   type SmallFileAnswers,
   type SmallFileBatch,
@@ -108,6 +110,24 @@ class SmallFileService {
     await rest?.return(undefined);
   }
 
+  async #change(change: NameChange): Promise<Entry | undefined> {
+    const { path } = change;
+    switch (change.kind) {
+      case 'mkdir':
+        return makeDirectory(this.#publisher, path, change.attributes);
+      case 'set':
+        return void (await setAttributes(this.#publisher, path, change.attributes));
+      case 'symlink':
+        return makeLink(this.#publisher, path, change.target, {
+          ...change.options,
+          replace: () => Promise.reject(new NeedsDisk()),
+        });
+      case 'remove':
+        await this.#tree.leave(path);
+        return void (await removeOne(this.#publisher, path));
+    }
+  }
+
   async #workOn({ items, contents }: SmallFileBatch): Promise<void> {
     const answers: SmallFileAnswer[] = [];
     const read: Buffer[] = [];
@@ -118,6 +138,7 @@ class SmallFileService {
         const entry = await publishContent(this.#publisher, task.systemPath, task.publication, content);
         return { entry, from: 0, to: 0 };
       }
+      if (task.kind !== 'read') return { entry: await this.#change(task), from: 0, to: 0 };
       const answer = await readWhole(this.#tree, task.path);
       if (answer === undefined) return { passed: true };
       read.push(answer.content);

@@ -2,19 +2,27 @@ import { Worker } from 'node:worker_threads';
 
 import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
-import type { Entry, ListOptions, Publication, StoredFile } from '../store.ts';
+import type { Attributes, Entry, ListOptions, Publication, ReplaceOptions, StoredFile } from '../store.ts';
 
 /** The largest file that is handled so, in bytes: larger ones would keep those behind them waiting. */
 export const MAX_SMALL_BYTES = 65_536;
 
-/** What the thread is asked: to publish a content, or to read one. */
+/** What the thread is asked: to publish a content, to read one, or to change what stands under a name. */
 export type SmallFileTask =
   | { kind: 'put'; systemPath: string; publication: Publication; from: number; to: number }
-  | { kind: 'read'; path: string };
+  | { kind: 'read'; path: string }
+  | NameChange;
+
+/** What needs no content, and for which nothing is kept. */
+export type NameChange =
+  | { kind: 'mkdir'; path: string; attributes: Attributes }
+  | { kind: 'set'; path: string; attributes: Attributes }
+  | { kind: 'symlink'; path: string; target: string; options: ReplaceOptions }
+  | { kind: 'remove'; path: string };
 
 /** What it answers, in the order it was asked. */
 export type SmallFileAnswer =
-  | { entry: Entry; from: number; to: number }
+  | { entry?: Entry | undefined; from: number; to: number }
   /** It is none of its business: too large, or the disk would have to be waited for. */
   | { passed: true }
   | { error: ToldError };
@@ -91,7 +99,8 @@ interface Waiting {
 }
 
 interface Answered {
-  entry: Entry;
+  /** None where nothing is told of it. */
+  entry: Entry | undefined;
   content: Buffer;
 }
 
@@ -122,16 +131,21 @@ export class SmallFiles {
   }
 
   /** Publishes a new file with durability `memory`; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
-  put(systemPath: string, publication: Publication, content: Buffer): Promise<{ entry: Entry } | undefined> {
-    if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES)
-      return Promise.resolve(undefined);
-    return this.#ask({ kind: 'put', systemPath, publication, from: 0, to: 0 }, content);
+  async put(systemPath: string, publication: Publication, content: Buffer): Promise<Entry | undefined> {
+    if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES) return undefined;
+    const task = { kind: 'put', systemPath, publication, from: 0, to: 0 } as const;
+    return (await this.#ask(task, content))?.entry;
+  }
+
+  /** Changes a name; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
+  change(change: NameChange): Promise<Pick<Answered, 'entry'> | undefined> {
+    return this.#ask(change, NOTHING);
   }
 
   /** A small file, read whole; undefined if it is larger. */
   async read(path: string): Promise<StoredFile | undefined> {
-    const answer = await this.#ask({ kind: 'read', path }, NOTHING);
-    return answer && new ReadFile(answer);
+    const { entry, content } = (await this.#ask({ kind: 'read', path }, NOTHING)) ?? {};
+    return entry && content && new ReadFile(entry, content);
   }
 
   /** As `Store.list`; undefined if it has to be done otherwise. Two pages are in memory at once. */
@@ -222,8 +236,8 @@ export class SmallFiles {
     });
   }
 
-  get #isPutting(): boolean {
-    return this.#working.some((tasks) => tasks.some(isPut));
+  get #isMaking(): boolean {
+    return this.#working.some((tasks) => tasks.some(mayMakeDirectories));
   }
 
   #sendWaiting(): void {
@@ -243,15 +257,15 @@ export class SmallFiles {
       return task.kind === 'put' ? { ...task, from, to: end } : task;
     });
     const batch: SmallFileBatch = { items: JSON.stringify(items satisfies SmallFileTask[]), contents };
-    if (tasks.some(isPut)) this.#directories.makingElsewhere();
+    if (tasks.some(mayMakeDirectories)) this.#directories.makingElsewhere();
     this.#worker?.postMessage(batch, [contents]);
   }
 
   #onAnswers({ items, contents }: SmallFileBatch): void {
     const { answers, made } = JSON.parse(items) as SmallFileAnswers;
     const answered = this.#working.shift() ?? [];
-    if (answered.some(isPut)) this.#directories.madeElsewhere(made);
-    if (this.#isPutting) this.#directories.makingElsewhere();
+    if (answered.some(mayMakeDirectories)) this.#directories.madeElsewhere(made);
+    if (this.#isMaking) this.#directories.makingElsewhere();
     this.#sendWaiting();
     for (const [index, { settle }] of answered.entries()) {
       const answer = answers[index];
@@ -264,18 +278,18 @@ export class SmallFiles {
     }
   }
 
-  // Whoever waits does it as always. A put that was done and not answered then meets its own temporary or its own file.
+  // Whoever waits does it as always. What was done and not answered then meets itself: its own temporary, file or lack.
   #fail(): void {
     this.#hasFailed = true;
-    if (this.#isPutting) this.#directories.madeElsewhere(undefined);
+    if (this.#isMaking) this.#directories.madeElsewhere(undefined);
     for (const { settle } of [...this.#working.splice(0).flat(), ...this.#queue.splice(0)])
       settle.resolve(undefined);
     for (const page of this.#pages.values()) page.reject(threadEnded());
   }
 }
 
-function isPut({ task }: Waiting): boolean {
-  return task.kind === 'put';
+function mayMakeDirectories({ task: { kind } }: Waiting): boolean {
+  return kind === 'put' || kind === 'mkdir' || kind === 'symlink';
 }
 
 function threadEnded(): SealiftError {
@@ -293,7 +307,7 @@ class ReadFile implements StoredFile {
   readonly entry: Entry;
   readonly #content: Buffer;
 
-  constructor({ entry, content }: Answered) {
+  constructor(entry: Entry, content: Buffer) {
     this.entry = entry;
     this.#content = content;
   }

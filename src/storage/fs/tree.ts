@@ -1,5 +1,5 @@
 import { SealiftError, systemCode } from '../../errors.ts';
-import { baseName, components, joinPath, parentPath } from '../../transfer/remote-path.ts';
+import { baseName, components, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
@@ -68,6 +68,11 @@ export class Tree {
       this.#keepsLast = false;
       await this.#keep(undefined);
     }
+  }
+
+  /** Lets go of the directory worked in last if it lies at or below `path`, which is about to be removed. */
+  async leave(path: string): Promise<void> {
+    if (this.#last !== undefined && isWithin(this.#last.path, path)) await this.#keep(undefined);
   }
 
   /** Runs `task` with the place of `path`, whose parents must stand. Closes what it opened. */

@@ -50,7 +50,7 @@ describe.each([
   const temporary = () => root.at(`temporary-${(count += 1)}`);
   const put = async (path: string, content: string | Buffer, options: Partial<Publication> = ANY) => {
     const whole = { ...publication(path), durability: 'memory' as const, ...options };
-    return (await files.put(temporary(), whole, Buffer.from(content)))?.entry;
+    return files.put(temporary(), whole, Buffer.from(content));
   };
 
   async function contentOf(path: string): Promise<string | undefined> {
@@ -105,7 +105,7 @@ describe.each([
     const putAll = names.map((name) =>
       begun.put(temporary(), { ...publication(name), ...ANY, durability: 'memory' }, Buffer.from(name)),
     );
-    expect((await Promise.all(putAll)).map((answer) => answer?.entry.path)).toEqual(names);
+    expect((await Promise.all(putAll)).map((entry) => entry?.path)).toEqual(names);
     expect(batches).toEqual([16, 16, 8]);
     expect(mostAtOnce).toBe(2);
     // While a batch is at work nothing is certain, also when the one before was answered.
@@ -114,10 +114,36 @@ describe.each([
     await begun.close();
   });
 
+  test('names are changed in their order, also where a directory goes that is worked in', async () => {
+    const changes: Parameters<SmallFiles['change']>[0][] = [
+      { kind: 'mkdir', path: 'e', attributes: { mode: 0o750, mtimeMs: 5_000 } },
+      { kind: 'symlink', path: 'e/link', target: 'anywhere', options: ANY },
+      { kind: 'set', path: 'e/link', attributes: { mtimeMs: 6_000 } },
+      { kind: 'remove', path: 'e/link' },
+      { kind: 'remove', path: 'e' },
+      { kind: 'symlink', path: 'e/again', target: 'anywhere', options: ANY },
+      { kind: 'set', path: 'e', attributes: { mode: 0o700 } },
+    ];
+    const answers = await Promise.all(changes.map((change) => files.change(change)));
+    expect(answers.map((answer) => answer?.entry?.path)).toEqual([
+      ...['e', 'e/link', undefined, undefined],
+      ...[undefined, 'e/again', undefined],
+    ]);
+    expect(answers).not.toContain(undefined);
+    expect(answers[0]?.entry).toMatchObject({ type: 'directory', mode: 0o750, mtimeMs: 5_000 });
+    expect(answers[1]?.entry).toMatchObject({ type: 'symlink', target: 'anywhere' });
+    expect(readdirSync(root.at('e'))).toEqual(['again']);
+    expect(statSync(root.at('e')).mode & 0o777).toBe(0o700);
+  });
+
   describe('is left to the ordinary way', () => {
     test.each<[string, () => Promise<unknown>]>([
       ['what has to reach the disk at once', () => put('new', 'x', { durability: 'disk' })],
       ['what replaces a file, which would have to be synced', () => put('old', 'x')],
+      [
+        'a link that replaces a file',
+        () => files.change({ kind: 'symlink', path: 'old', target: 'x', options: ANY }),
+      ],
       ['what is too large to be put', () => put('new', Buffer.alloc(MAX_SMALL_BYTES + 1))],
       ['what is too large to be read', () => contentOf('large')],
     ])('%s', async (_, task) => {
@@ -151,6 +177,19 @@ describe.each([
       ['bad-request', 'read of a link', () => contentOf('link')],
       ['not-found', 'read of nothing', () => contentOf('nothing')],
       ['bad-name', 'with a name of the service', () => put('.sealift/x', 'x')],
+      ['not-empty', 'removal', () => files.change({ kind: 'remove', path: 'full' })],
+      ['not-found', 'removal of nothing', () => files.change({ kind: 'remove', path: 'nothing' })],
+      [
+        'not-directory',
+        'attributes through a link',
+        () => files.change({ kind: 'set', path: 'link/secret', attributes: { mode: 0o777 } }),
+      ],
+      ['exists', 'a directory', () => files.change({ kind: 'mkdir', path: 'old', attributes: {} })],
+      [
+        'bad-name',
+        'a directory of the service',
+        () => files.change({ kind: 'mkdir', path: '.sealift/x', attributes: {} }),
+      ],
       [
         'forbidden',
         'where something stands and nothing may be replaced',
@@ -159,6 +198,7 @@ describe.each([
     ])('%s: %s', async (code, _, task) => {
       writeFileSync(root.at('old'), 'old');
       mkdirSync(root.at('directory'));
+      mkdirSync(root.at('full/of'), { recursive: true });
       writeFileSync(outside.at('secret'), 'secret');
       symlinkSync(outside.path, root.at('link'));
       expect(await codeOf(task())).toBe(code);

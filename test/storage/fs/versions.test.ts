@@ -267,6 +267,8 @@ test('the thread for small files keeps none from being kept', async () => {
     const kept = names.flatMap((name) => [`${name}: one`, `${name}: two`]).sort();
     expect((await versionTexts(store, '')).sort()).toEqual(kept);
     expect(readFileSync(root.at('file 0'), 'utf8')).toBe('three');
+    await store.remove('file 0', { recursive: false });
+    expect(await versionTexts(store, '')).toContain('file 0: three');
   } finally {
     await store[Symbol.asyncDispose]();
     root.remove();
