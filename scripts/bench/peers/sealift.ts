@@ -27,7 +27,7 @@ export interface SealiftWay {
   /** Options of the command. */
   options?: readonly string[];
   /** Where to connect to, if not to the server itself. */
-  port?: number;
+  port?: number | undefined;
 }
 
 /** Starts a server in `directory` that lets anybody write. */
@@ -70,8 +70,8 @@ export function sealiftFiles(server: SealiftServer, way: SealiftWay = {}): Carri
 }
 
 /** `put -a` and `get -a` of a tree. */
-export function sealiftTrees(server: SealiftServer): Carrier {
-  const way = { options: ['-a'] };
+export function sealiftTrees(server: SealiftServer, { port }: Pick<SealiftWay, 'port'> = {}): Carrier {
+  const way = { options: ['-a'], port };
   return {
     name: 'sealift',
     server,
@@ -81,8 +81,8 @@ export function sealiftTrees(server: SealiftServer): Carrier {
 }
 
 /** `sync` of a tree; `--json`, so that it tells how much was moved. */
-export function sealiftSync(server: SealiftServer): Carrier {
-  const way = { options: ['--json'] };
+export function sealiftSync(server: SealiftServer, { options = [], port }: SealiftWay = {}): Carrier {
+  const way = { options: ['--json', ...options], port };
   return {
     name: 'sealift',
     server,

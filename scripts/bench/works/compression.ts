@@ -51,7 +51,7 @@ export const compression: Work = {
 async function carriers(setting: Setting, bytesPerSecond?: number): Promise<Carrier[]> {
   const { sealift, rsyncServer } = setting.peers;
   const through = async (port: number) =>
-    bytesPerSecond === undefined ? port : startLink(setting, port, bytesPerSecond);
+    bytesPerSecond === undefined ? port : startLink(setting, port, { bytesPerSecond });
   const port = await through(sealift.port);
   return [
     sealiftFiles(sealift, { name: COMPRESSED, options: ['-z'], port }),

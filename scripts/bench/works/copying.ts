@@ -66,6 +66,34 @@ export function getCases(
   return [{ what: `get ${size}`, program: name, amount, run }];
 }
 
+/** A tree both ways, for every program that can, to where a copy of it stands already: the first, which is not counted. */
+export async function sameAgainCases(
+  { directory }: Setting,
+  carriers: readonly Carrier[],
+  { source, size, amount }: Pick<Copied, 'source' | 'size' | 'amount'>,
+): Promise<Case[]> {
+  const cases: Case[] = [];
+  for (const { name: program, server, put, get } of carriers) {
+    // Of its own, since the next program copies to the same server.
+    const copy = `copy-${program.replaceAll(/\W/g, '-')}-${size.replaceAll(/\W/g, '-')}`;
+    const ways = [
+      ['put', join(server.root, copy), put?.(source, copy)],
+      ['get', join(directory, copy), get?.(copy, join(directory, copy))],
+    ] as const;
+    for (const [way, target, command] of ways) {
+      if (!command) continue;
+      await measured(server, command);
+      const run = async () => {
+        const cost = await measured(server, command);
+        await mustBeSame(source, target, true);
+        return cost;
+      };
+      cases.push({ what: `${way} ${size}`, program, amount, run });
+    }
+  }
+  return cases;
+}
+
 /**
  * Keeps copies in `directory`, out of the way. ext4 steps over each inode that was freed in the last minute (its
  * `recently_deleted`), so that whoever makes many files behind a removal of many takes ten times as long.

@@ -3,6 +3,7 @@ import { cold } from './cold.ts';
 import { compression } from './compression.ts';
 import { connections } from './connections.ts';
 import { delta } from './delta.ts';
+import { distance } from './distance.ts';
 import { large } from './large.ts';
 import { manyClients } from './many-clients.ts';
 import { resume } from './resume.ts';
@@ -20,5 +21,6 @@ export const WORKS: readonly Work[] = [
   delta,
   unchanged,
   streams,
+  distance,
   compression,
 ];

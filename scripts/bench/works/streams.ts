@@ -22,7 +22,7 @@ export const streams: Work = {
       setting.leaveOut('streams', 'this Sealift has no --streams');
       return [];
     }
-    const port = await startLink(setting, sealift.port, BYTES_PER_SECOND);
+    const port = await startLink(setting, sealift.port, { bytesPerSecond: BYTES_PER_SECOND });
     const carriers = [MANY, 1].map((count) =>
       sealiftFiles(sealift, { name: streamsName(count), options: ['--streams', String(count)], port }),
     );
