@@ -63,8 +63,9 @@ export function rulesOf({ settings }: RunContext, { isArchive }: { isArchive: bo
 export function directionSettings(
   { settings }: RunContext,
   { archive, ifExists }: Pick<Rules, 'archive' | 'ifExists'>,
-): Required<Pick<DirectionOptions, 'archive' | 'delta' | 'mustBeNew'>> {
+): Pick<DirectionOptions, 'archive' | 'delta' | 'mustBeNew' | 'transfers'> {
   return {
+    transfers: settings['transfers'] as number | undefined,
     archive,
     delta: settings['delta'] as 'auto' | 'on' | 'off',
     mustBeNew: ifExists !== 'overwrite',
@@ -78,7 +79,6 @@ export function runSettings(
   tally: Tally,
 ): RunOptions {
   return {
-    transfers: settings['transfers'] as number | undefined,
     archive,
     onChange: onChangeOf(settings) ?? 'retry',
     onVanish: settings['onVanish'] === 'skip' ? 'skip' : 'fail',

@@ -49,7 +49,8 @@ export class Requests {
   readonly #onTheWay: BandwidthDelay;
   readonly #pending = new Map<number, Pending>();
   // One place is kept free, for `cancel`.
-  #places = new Budget(MAX_REQUESTS - 1);
+  #maxAtOnce = MAX_REQUESTS - 1;
+  #places = new Budget(this.#maxAtOnce);
   readonly #cancellers = new Cancellers();
   #nextId = 1;
   #failure: SealiftError | undefined;
@@ -76,12 +77,13 @@ export class Requests {
 
   /** How many small requests at once keep the way and the server busy, as far as that shows. */
   get usefulAtOnce(): number {
-    return this.#onTheWay.limit;
+    return Math.min(this.#onTheWay.limit, this.#maxAtOnce);
   }
 
   /** As many requests at once as the server allows, if it is fewer than we would send. */
   set maxRequests(count: number) {
-    this.#places = new Budget(Math.max(1, Math.min(count, MAX_REQUESTS) - 1));
+    this.#maxAtOnce = Math.max(1, Math.min(count, MAX_REQUESTS) - 1);
+    this.#places = new Budget(this.#maxAtOnce);
   }
 
   /** Sends a request and resolves with its final `ok`; the content may then be used for something else. Rejects with the server's error, or with what ended the connection. */

@@ -39,6 +39,9 @@ export interface SessionRequestsParts {
 
 const ACCEPTED = { accepted: CONTENT_ENCODINGS, code: 'bad-request' } as const;
 
+/** What takes no time, and for which nobody should wait behind what does: a `cancel` may end that, and a lease is renewed in time. */
+const AT_ONCE: ReadonlySet<unknown> = new Set<Action>(['cancel', 'ping', 'lock', 'unlock']);
+
 /** What depends on the contents that were sent before. */
 const ORDERED: ReadonlySet<Action> = new Set(['block', 'commit', 'sync']);
 
@@ -62,6 +65,7 @@ export class SessionRequests {
   // Of their own, since a client cancels when all places are taken; bounded all the same, for their answers wait too.
   readonly #cancels = new Budget(MAX_REQUESTS);
   readonly #contentBytes = new Budget(MAX_CONTENT_BYTES_IN_FLIGHT);
+  /** By the id of each that is worked on or waits for that. */
   readonly #working = new Map<number, Cancellation>();
   #atWork = 0;
   /** Those whose turn has not come, in the order in which they came. */
@@ -112,6 +116,8 @@ export class SessionRequests {
 
   abortAll(reason: SealiftError): void {
     for (const abort of this.#working.values()) abort.abort(reason);
+    // Those without an id.
+    for (const { abort } of this.#inLine) abort.abort(reason);
     // Long work for an upload ends when nobody works with it any more.
     for (const upload of this.state.ownUploads) upload.removeUser(this.state);
   }
@@ -120,11 +126,23 @@ export class SessionRequests {
     const { connection } = this.#parts;
     connection.inFlight += 1;
     this.#count += 1;
-    const arrived: Arrived = { message, abort: new Cancellation(), hasTurn: false, givePlace, giveRoom };
-    // A cancel waits for nobody: what it ends may be all that the others wait for.
-    if (message.header['action'] === 'cancel') this.#begin(arrived);
+    const abort = new Cancellation();
+    const refusal = this.#enter(requestId(message.header), abort);
+    const arrived: Arrived = { message, abort, refusal, hasTurn: false, givePlace, giveRoom };
+    if (refusal !== undefined || AT_ONCE.has(message.header['action'])) this.#begin(arrived);
     else if (this.#atWork < MAX_REQUESTS_AT_WORK) this.#takeTurn(arrived);
     else this.#waitInLine(arrived);
+  }
+
+  /** Takes note of a request under its id. What is returned is why it is not worked on. */
+  #enter(id: number | undefined, abort: Cancellation): SealiftError | undefined {
+    if (this.#isDraining)
+      return new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
+    if (id === undefined) return undefined;
+    if (this.#working.has(id))
+      return new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
+    this.#working.set(id, abort);
+    return undefined;
   }
 
   #takeTurn(arrived: Arrived): void {
@@ -134,12 +152,8 @@ export class SessionRequests {
   }
 
   #waitInLine(arrived: Arrived): void {
-    const { message, abort } = arrived;
-    const id = requestId(message.header);
     this.#inLine.add(arrived);
-    // Whose id is in use already is refused when its turn comes.
-    if (id !== undefined && !this.#working.has(id)) this.#working.set(id, abort);
-    abort.onAbort = () => {
+    arrived.abort.onAbort = () => {
       if (this.#inLine.delete(arrived)) this.#begin(arrived);
     };
   }
@@ -179,17 +193,15 @@ export class SessionRequests {
 
   // What goes wrong is answered, and a connection that is gone is noticed by its reader.
   async #work(arrived: Arrived): Promise<void> {
-    const { abort, message } = arrived;
+    const { abort, message, refusal } = arrived;
     const { header, content } = message;
     const { answers, record } = this.#parts;
     const { state } = this;
     const id = requestId(header);
     try {
-      if (this.#isDraining)
-        throw new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
-      const request = parseRequest(header);
-      if (id !== undefined) this.#register(id, abort);
+      if (refusal !== undefined) throw refusal;
       abort.throwIfAborted();
+      const request = parseRequest(header);
       const uploadPath = uploadPathOf(request, state);
       const known = { path: uploadPath, receivedBytes: content.length };
       const answer = await record.request(request, known, (onSent) => {
@@ -216,13 +228,6 @@ export class SessionRequests {
     if (!LOGGED.has(action) || (action === 'put' && answer?.['upload'] !== undefined)) return;
     const { path, to } = { path: undefined, to: undefined, ...fields };
     this.#parts.logger.info({ action, path: path ?? answer?.['path'], to, size: answer?.['size'] }, 'done');
-  }
-
-  #register(id: number, abort: Cancellation): void {
-    const known = this.#working.get(id);
-    if (known !== undefined && known !== abort)
-      throw new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
-    this.#working.set(id, abort);
   }
 
   async #handle<A extends Action>(
@@ -288,6 +293,8 @@ export class SessionRequests {
 interface Arrived {
   readonly message: Message;
   readonly abort: Cancellation;
+  /** Why it is not worked on. */
+  readonly refusal: SealiftError | undefined;
   hasTurn: boolean;
   readonly givePlace: () => void;
   readonly giveRoom: () => void;

@@ -107,13 +107,13 @@ describe('64 requests at once', () => {
     const ids = Array.from({ length: 64 }, () => client.begin('get', { path: 'small' }));
     await gate.reached(64);
     await client.askOk('cancel', { target: ids[0] });
-    const ping = client.begin('ping');
+    const next = client.begin('stat', { path: 'small' });
     const other = await login();
     await other.askOk('ping');
     gate.open();
-    await Promise.all([...ids, ping].map((id) => client.answer(id)));
+    await Promise.all([...ids, next].map((id) => client.answer(id)));
     const order = client.messages.map(({ header }) => header['id']);
-    expect(order.indexOf(ping)).toBeGreaterThan(Math.min(...ids.map((id) => order.indexOf(id))));
+    expect(order.indexOf(next)).toBeGreaterThan(Math.min(...ids.map((id) => order.indexOf(id))));
   });
 
   test('that wait are begun in their order, and ended by a cancel before', async () => {
@@ -151,17 +151,65 @@ describe('64 requests at once', () => {
     for (const id of [...ids.slice(1), cancel, other]) await client.answer(id);
   });
 
-  test('whose client is gone are not begun any more', async () => {
+  test('do not keep a lease from being renewed, or a ping from being answered', async () => {
+    const { client, store } = await start();
+    const gate = store.hold('open small');
+    const ids = Array.from({ length: 200 }, () => client.begin('get', { path: 'small' }));
+    await gate.reached(64);
+    await client.askOk('lock', { name: 'job', 'ttl-ms': 1_000 });
+    await client.askOk('ping');
+    await client.askOk('unlock', { name: 'job' });
+    expect(client.messages.map(({ header }) => header['id'])).not.toContain(ids[0]);
+    gate.open();
+    await Promise.all(ids.map((id) => client.answer(id)));
+  });
+
+  test('that wait are not begun once the connection is closed, with an id and without', async () => {
     const { client, store, server } = await start();
+    const { header } = await client.askOk('put', { path: 'upload', size: 2 * BLOCK_BYTES });
     const gate = store.hold('open small');
     for (let n = 0; n < 64; n += 1) client.begin('get', { path: 'small' });
     await gate.reached(64);
     for (let n = 0; n < 100; n += 1) client.begin('mkdir', { path: `never-${n}` });
-    await client.askOk('cancel', { target: 1 });
-    await client.destroy();
+    const content = bytesOf(BLOCK_BYTES);
+    const block = { action: 'block', upload: header['upload'], index: 0, digest: digestOf(content) };
+    client.send(block, { content });
+    const written = store.count('write 0');
+    // What comes before it is read, too.
+    await client.askOk('ping');
+    server.destroyConnections();
+    await client.closed;
+    for (let n = 0; n < 10; n += 1) await nextTurn();
     gate.open();
     await server.close();
     expect(await Array.fromAsync(store.list('', { recursive: true }))).toHaveLength(2);
+    expect(written()).toBe(0);
+  });
+
+  test('that wait are finished when the server drains, and what comes then is not begun', async () => {
+    const { client, store, server } = await start();
+    const gate = store.hold('open small');
+    const ids = Array.from({ length: 100 }, () => client.begin('get', { path: 'small' }));
+    await gate.reached(64);
+    await client.askOk('ping');
+    const closing = server.close({ graceMs: 60_000 });
+    const late = client.begin('get', { path: 'small' });
+    expect((await client.answer(late)).header).toMatchObject({ code: 'shutting-down' });
+    gate.open();
+    for (const id of ids) expect((await client.answer(id)).header['status']).toBe('ok');
+    await closing;
+  });
+
+  test('have ids of their own, also while they wait', async () => {
+    const { client, store } = await start();
+    const gate = store.hold('open small');
+    const ids = Array.from({ length: 65 }, () => client.begin('get', { path: 'small' }));
+    await gate.reached(64);
+    const waiting = ids.at(-1) as number;
+    client.send({ action: 'get', id: waiting, path: 'small' });
+    expect((await client.answer(waiting)).header).toMatchObject({ code: 'bad-request' });
+    gate.open();
+    for (const id of ids) expect((await client.answer(id)).header['status']).toBe('ok');
   });
 });
 

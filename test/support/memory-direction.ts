@@ -28,7 +28,7 @@ export class MemoryDirection implements TreeDirection {
   folding: NameFolding = { case: false, forms: false, ends: false };
   /** To how many milliseconds the target keeps times. */
   grainMs = 1;
-  usefulAtOnce = 60;
+  filesAtOnce = 60;
   problems: [path: string, code: ErrorCode][] = [];
 
   constructor(source: readonly MemoryEntry[], target: readonly MemoryEntry[] = []) {
@@ -71,17 +71,17 @@ export class MemoryDirection implements TreeDirection {
     return mode;
   }
 
-  async hasSameContent(path: string, targetPath: string): Promise<boolean> {
+  async hasSameContent({ path }: TreeEntry, { path: targetPath }: TreeEntry): Promise<boolean> {
     this.calls.push(`compare ${path} ${targetPath}`);
     await new Promise((resolve) => setImmediate(resolve));
     return this.source.get(path)?.content === this.target.get(targetPath)?.content;
   }
 
-  sourceDigest(path: string): Promise<string> {
+  sourceDigest({ path }: TreeEntry): Promise<string> {
     return this.#digest(this.source, 'source', path);
   }
 
-  targetDigest(path: string): Promise<string> {
+  targetDigest({ path }: TreeEntry): Promise<string> {
     return this.#digest(this.target, 'target', path);
   }
 

@@ -64,7 +64,7 @@ export async function* checkTrees(
       return undefined;
     }
   };
-  const limit = () => direction.usefulAtOnce;
+  const limit = () => direction.filesAtOnce;
   for await (const difference of mapConcurrently(each(source), limit, compare))
     if (difference !== undefined) yield difference;
   for (const existing of [...target.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {
@@ -107,7 +107,7 @@ async function hasSameContent(
 ): Promise<boolean> {
   return entry.type === 'symlink'
     ? entry.target === existing.target
-    : direction.hasSameContent(entry.path, existing.path);
+    : direction.hasSameContent(entry, existing);
 }
 
 /** What makes or sends again what is missing or different; undefined for what the target has too much, or in another kind. */

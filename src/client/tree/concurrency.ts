@@ -81,7 +81,7 @@ export async function* mapConcurrently<T, R>(
 }
 
 function now(limit: Limit): number {
-  return typeof limit === 'number' ? limit : limit();
+  return Math.max(1, typeof limit === 'number' ? limit : limit());
 }
 
 /** The items of batches, one by one. */

@@ -20,17 +20,17 @@ export interface Rules {
 
 /** What deciding needs to know of the two sides. */
 export interface Sides {
-  /** How many files at once the way between them holds, as far as that is known. */
-  readonly usefulAtOnce: number;
+  /** How many files may be worked on at once, just now. */
+  readonly filesAtOnce: number;
   /** The permission bits that the target would show for an entry of that mode. */
   keptMode(entry: TreeEntry): number;
   /** To how many milliseconds the target keeps times, dropping what is less; `entries` are what stands there. */
   timeGrain(entries: ReadonlyMap<string, TreeEntry>): Promise<number>;
-  /** Whether a file of the source has the same content as one of the target, by digest. */
-  hasSameContent(path: string, targetPath: string): Promise<boolean>;
+  /** Whether a file of the source has the same content as one of the target of the same size, by digest. */
+  hasSameContent(entry: TreeEntry, existing: TreeEntry): Promise<boolean>;
   /** The file digest of a file of the source, and of one of the target: of the same algorithm, while no other server is met. */
-  sourceDigest(path: string): Promise<string>;
-  targetDigest(path: string): Promise<string>;
+  sourceDigest(entry: TreeEntry): Promise<string>;
+  targetDigest(entry: TreeEntry): Promise<string>;
 }
 
 /**
@@ -70,7 +70,7 @@ export async function* decisions(
     return;
   }
   // Where names are given, each has to be known before the next entry is looked at.
-  const limit = rules.ifExists === 'rename' ? 1 : () => sides.usefulAtOnce;
+  const limit = rules.ifExists === 'rename' ? 1 : () => sides.filesAtOnce;
   const actions = mapConcurrently(each(source), limit, async (entry): Promise<Action> => {
     const existing = target.get(entry.path);
     if (isInSkipped(entry, existing)) return { kind: 'skip', entry, reason: 'exists' };
@@ -106,7 +106,7 @@ async function decideByDigest(
 ): Promise<Action> {
   const isAsked = entry.type === 'file' && existing?.type === 'file' && entry.size === existing.size;
   try {
-    const hasSameDigest = isAsked && (await context.sides.hasSameContent(entry.path, existing.path));
+    const hasSameDigest = isAsked && (await context.sides.hasSameContent(entry, existing));
     return decide(entry, existing, context, hasSameDigest);
   } catch (error) {
     if (!isSealiftError(error, ...OF_ONE_FILE)) throw error;

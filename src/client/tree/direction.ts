@@ -76,6 +76,8 @@ export interface TreeDirection extends Sides, AsyncDisposable {
 
 /** What both directions need to know. */
 export interface DirectionOptions {
+  /** Files that are sent, or compared by their digests, at once. Default: 60, and as many as it holds where the way to the server is a long one. */
+  transfers?: number | undefined;
   /** Keep permission bits. Default true. */
   archive?: boolean;
   /** Start a changed file from what stands at the target, and send only the blocks that differ: where it pays, always, never. Default `auto`. */

@@ -14,7 +14,7 @@ import type { Completion } from '../local-publish.ts';
 import { retrying, type TransferOptions } from '../transfer-options.ts';
 import type { SendAction } from './action.ts';
 import { localNameFolding } from './case-probe.ts';
-import { localDigest, remoteDigest } from './content-digest.ts';
+import { ContentDigests } from './content-digest.ts';
 import {
   backupNames,
   usesDelta,
@@ -47,6 +47,10 @@ export class GetTree implements TreeDirection {
   readonly sourceName: string;
   readonly targetName: string;
   #options: GetTreeOptions;
+  readonly #digests = new ContentDigests(
+    (question) => this.#ask(question),
+    () => this.#options.signal,
+  );
   readonly #target: LocalTarget;
   /** Where what is replaced or removed is kept, and as a path of the tree if it lies in it. */
   readonly #backup: LocalTarget | undefined;
@@ -68,8 +72,9 @@ export class GetTree implements TreeDirection {
       this.#backupWithin = this.#backup.root.slice(this.#target.root.length + 1);
   }
 
-  get usefulAtOnce(): number {
-    return this.#options.connector.usefulAtOnce;
+  get filesAtOnce(): number {
+    const { transfers, connector } = this.#options;
+    return transfers ?? connector.usefulAtOnce;
   }
 
   abortOn(signal: AbortSignal | undefined): AbortSignal {
@@ -149,20 +154,16 @@ export class GetTree implements TreeDirection {
     return localTimeGrain(await this.#target.changedNs(), entries);
   }
 
-  async hasSameContent(path: string, targetPath: string): Promise<boolean> {
-    const { signal } = this.#options;
-    const there = await this.#ask((client) => remoteDigest(client, this.#remote(path), signal));
-    return (await localDigest(this.#target.file(targetPath), there.algorithm, signal)) === there.digest;
+  hasSameContent({ path }: TreeEntry, existing: TreeEntry): Promise<boolean> {
+    return this.#digests.areSame(this.#target.file(existing.path), this.#remote(path), existing.size);
   }
 
-  async sourceDigest(path: string): Promise<string> {
-    const { signal } = this.#options;
-    return (await this.#ask((client) => remoteDigest(client, this.#remote(path), signal))).digest;
+  sourceDigest({ path, size }: TreeEntry): Promise<string> {
+    return this.#digests.remote(this.#remote(path), size);
   }
 
-  async targetDigest(path: string): Promise<string> {
-    const { connector, signal } = this.#options;
-    return localDigest(this.#target.file(path), (await connector.use(signal)).algorithm, signal);
+  targetDigest({ path, size }: TreeEntry): Promise<string> {
+    return this.#digests.local(this.#target.file(path), size);
   }
 
   nameFolding(): Promise<NameFolding> {

@@ -46,8 +46,8 @@ export async function detectRenames(
   const mayBeMoved = (entry: TreeEntry) => entry.type === 'file' && mayMove(entry);
   const both = alike(actions.filter(isNew), [...extra.values()].filter(mayBeMoved), grain);
   // Each is read once: of a tree whose files all bear one time, any may be any other.
-  const sent = await digests(both.sent, sides, (path) => sides.sourceDigest(path));
-  const standing = await digests(both.standing, sides, (path) => sides.targetDigest(path));
+  const sent = await digests(both.sent, sides, (entry) => sides.sourceDigest(entry));
+  const standing = await digests(both.standing, sides, (entry) => sides.targetDigest(entry));
   const identity = (entry: TreeEntry, digest: string | undefined) =>
     digest && `${likeness(entry, grain)} ${digest}`;
   const free = Map.groupBy(both.standing, (entry) => identity(entry, standing.get(entry.path)));
@@ -77,15 +77,15 @@ function alike(
 async function digests(
   entries: readonly TreeEntry[],
   sides: Sides,
-  digest: (path: string) => Promise<string>,
+  digest: (entry: TreeEntry) => Promise<string>,
 ): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   await forEachConcurrently(
     [entries],
-    () => sides.usefulAtOnce,
-    async ({ path }) => {
-      const read = await digest(path).catch(() => undefined);
-      if (read !== undefined) found.set(path, read);
+    () => sides.filesAtOnce,
+    async (entry) => {
+      const read = await digest(entry).catch(() => undefined);
+      if (read !== undefined) found.set(entry.path, read);
     },
   );
   return found;

@@ -15,7 +15,7 @@ import type { UploadOptions } from '../upload-options.ts';
 import { hasNoPlace, type TakeBack } from '../upload-publishing.ts';
 import { upload } from '../upload.ts';
 import type { SendAction } from './action.ts';
-import { localDigest, remoteDigest } from './content-digest.ts';
+import { ContentDigests } from './content-digest.ts';
 import {
   backupNames,
   usesDelta,
@@ -44,6 +44,10 @@ export class PutTree implements TreeDirection {
   readonly sourceName: string;
   readonly targetName: string;
   #options: PutTreeOptions;
+  readonly #digests = new ContentDigests(
+    (question) => this.#ask(question),
+    () => this.#options.signal,
+  );
 
   constructor(options: PutTreeOptions) {
     const signal = options.connector.endedBy(options.signal);
@@ -52,8 +56,9 @@ export class PutTree implements TreeDirection {
     this.targetName = `${formatAddress(options.connector.options.address)}/${options.top}`;
   }
 
-  get usefulAtOnce(): number {
-    return this.#options.connector.usefulAtOnce;
+  get filesAtOnce(): number {
+    const { transfers, connector } = this.#options;
+    return transfers ?? connector.usefulAtOnce;
   }
 
   abortOn(signal: AbortSignal | undefined): AbortSignal {
@@ -96,20 +101,16 @@ export class PutTree implements TreeDirection {
     );
   }
 
-  async hasSameContent(path: string, targetPath: string): Promise<boolean> {
-    const { root, signal } = this.#options;
-    const there = await this.#ask((client) => remoteDigest(client, this.#remote(targetPath), signal));
-    return (await localDigest(join(root, path), there.algorithm, signal)) === there.digest;
+  hasSameContent({ path }: TreeEntry, existing: TreeEntry): Promise<boolean> {
+    return this.#digests.areSame(this.#local(path), this.#remote(existing.path), existing.size);
   }
 
-  async sourceDigest(path: string): Promise<string> {
-    const { root, connector, signal } = this.#options;
-    return localDigest(join(root, path), (await connector.use(signal)).algorithm, signal);
+  sourceDigest({ path, size }: TreeEntry): Promise<string> {
+    return this.#digests.local(this.#local(path), size);
   }
 
-  async targetDigest(path: string): Promise<string> {
-    const { signal } = this.#options;
-    return (await this.#ask((client) => remoteDigest(client, this.#remote(path), signal))).digest;
+  targetDigest({ path, size }: TreeEntry): Promise<string> {
+    return this.#digests.remote(this.#remote(path), size);
   }
 
   nameFolding(): Promise<NameFolding> {
@@ -144,9 +145,9 @@ export class PutTree implements TreeDirection {
   }
 
   async send(action: SendAction, hooks: SendHooks): Promise<FileOutcome> {
-    const { connector, root, archive = true, mustBeNew = false, resumeKeys } = this.#options;
+    const { connector, archive = true, mustBeNew = false, resumeKeys } = this.#options;
     const { entry, to, existing, again = false } = action;
-    const local = join(root, entry.path);
+    const local = this.#local(entry.path);
     const remote = this.#remote(to);
     const links = { followsLinks: entry.path === '' };
     const isLarge = entry.size > BLOCK_BYTES;
@@ -249,6 +250,10 @@ export class PutTree implements TreeDirection {
     const { backupDirectory, top } = this.#options;
     if (backupDirectory === undefined || !isWithin(backupDirectory, top)) return false;
     return isWithin(this.#remote(path), backupDirectory);
+  }
+
+  #local(path: string): string {
+    return join(this.#options.root, path);
   }
 
   #remote(path: string): string {

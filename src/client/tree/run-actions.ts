@@ -26,7 +26,7 @@ export interface TreeObserver {
 }
 
 export interface RunOptions {
-  /** Files at once. Default: 60, and more where the way to the server holds more. */
+  /** Files at once. Default: as the direction was made for. */
   transfers?: number | undefined;
   /** Keep permission bits and the times of directories. */
   archive: boolean;
@@ -46,8 +46,8 @@ export interface RunOptions {
 
 /** Bytes of files that are sent at once, at most: of those of more than one block, and of the others. */
 const MAX_BYTES_AT_ONCE = 64 * BLOCK_BYTES;
-/** Of a large file so much counts, and the rest is not on its way yet: four of them are sent at once. */
-const MAX_COUNTED_BYTES = 16 * BLOCK_BYTES;
+/** Of a large file so much counts, at least for the handles that it takes, and at most since the rest is not on its way yet: 4 to 16 of them are sent at once. */
+const COUNTED_BYTES = { min: 4 * BLOCK_BYTES, max: 16 * BLOCK_BYTES };
 /** How often what a server may have lost before it was synced is sent again, while nothing more comes to the disk by that. */
 const MAX_FRUITLESS_ROUNDS = 3;
 
@@ -89,7 +89,7 @@ class ActionRun {
     this.#options = options;
     this.#observer = observer;
     const { transfers } = options;
-    this.#transfers = () => transfers ?? direction.usefulAtOnce;
+    this.#transfers = () => transfers ?? direction.filesAtOnce;
     this.#directories = new TargetDirectories(direction, options, (action, unsynced) =>
       this.#done(action, unsynced),
     );
@@ -201,8 +201,10 @@ class ActionRun {
     const { entry } = action;
     const opening = this.#directories.readyFor(action.to);
     if (opening !== undefined) await opening;
-    const room = entry.size > BLOCK_BYTES ? this.#large : this.#small;
-    const bytes = Math.min(entry.size, MAX_COUNTED_BYTES);
+    const { min, max } = COUNTED_BYTES;
+    const isLarge = entry.size > BLOCK_BYTES;
+    const room = isLarge ? this.#large : this.#small;
+    const bytes = isLarge ? Math.min(Math.max(entry.size, min), max) : entry.size;
     const release = room.takeNow(bytes) ?? (await room.take(bytes));
     try {
       const { unsynced, ...outcome } = await this.#sendSteady(action);

@@ -82,7 +82,8 @@ test.runIf(process.platform === 'linux')(
   async () => {
     const trees = await startTrees('put', {}, { boot_id: '' });
     const direction = trees.direction({ root: '/proc/sys/kernel/random' });
-    const compared = await failureOf(direction.hasSameContent('boot_id', 'boot_id'));
+    const bootId = { path: 'boot_id', type: 'file', size: 0, mtimeMs: 0, mode: 0o444 } as const;
+    const compared = await failureOf(direction.hasSameContent(bootId, bootId));
     expect(compared.code).toBe('local-file');
     const filter = treeFilter({ files: ['boot_id', 'uuid'] });
     const { told } = await copy(direction, { plan: { filter }, rules: { compare: 'never', delete: false } });

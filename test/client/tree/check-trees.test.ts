@@ -96,7 +96,8 @@ describe.each(WAYS)('%s: a check', (way) => {
     const trees = await startTrees(way, { a: 'a', b: 'b' }, { a: 'a', b: 'c' });
     const direction = trees.direction();
     const compare = direction.hasSameContent.bind(direction);
-    direction.hasSameContent = (path, targetPath) => compare(path === 'a' ? 'gone' : path, targetPath);
+    direction.hasSameContent = (entry, existing) =>
+      compare(entry.path === 'a' ? { ...entry, path: 'gone' } : entry, existing);
     const { found, problems } = await check(direction);
     expect(problems).toEqual({ a: way === 'put' ? 'local-not-found' : 'not-found' });
     expect(found).toEqual({ b: 'different' });

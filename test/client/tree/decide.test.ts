@@ -152,8 +152,7 @@ test.each<[ErrorCode, isTold: boolean]>([
 ])('a comparison that fails with %s keeps the others from it: %s', async (code, isTold) => {
   const sides = new MemoryDirection([file('a'), file('b')], [file('a'), file('b')]);
   const error = new SealiftError(code, 'It failed.');
-  const compare = (path: string) => (path === 'a' ? Promise.reject(error) : Promise.resolve(true));
-  sides.hasSameContent = compare;
+  sides.hasSameContent = ({ path }) => (path === 'a' ? Promise.reject(error) : Promise.resolve(true));
   const rules: Rules = { ...SYNC, compare: 'digest' };
   const batches = decisions(sides.scanSource(SCAN), await sides.scanTarget(), rules, sides);
   const all = Array.fromAsync(batches);

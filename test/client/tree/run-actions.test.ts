@@ -84,13 +84,13 @@ describe('the order of steps', () => {
     ['as are allowed', 1, 5, { transfers: 5 }],
     ['as the way holds', 1, 70, { transfers: undefined }],
     ['as 64 MiB hold', MIB, 64, { transfers: undefined }],
-    ['as 64 MiB hold, of more than a block', 2 * MIB, 32, { transfers: undefined }],
+    ['as 64 MiB hold, of more than a block', 2 * MIB, 16, { transfers: undefined }],
     ['as have 16 MiB of that, of large ones', 5_000 * MIB, 4, { transfers: undefined }],
     ['as are allowed, of large ones too', 5_000 * MIB, 3, { transfers: 3 }],
   ])('so many files at once %s', async (_, size, expected, run) => {
     const files = Array.from({ length: 100 }, (__, n) => file(`f${n}`, 'x', { size }));
     const direction = new MemoryDirection([TOP, ...files]);
-    direction.usefulAtOnce = 70;
+    direction.filesAtOnce = 70;
     const most = mostAtOnce(direction);
     await copy(direction, { run });
     expect(most()).toBe(expected);
