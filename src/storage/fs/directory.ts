@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+
 import { systemCode } from '../../errors.ts';
 import { OPEN, type FileSystem, type OpenFile } from './file-system.ts';
 
@@ -40,6 +42,12 @@ export class Directory {
       await this.#files.open(this.child(name), OPEN.directory),
       `${this.#path}/${name}`,
     );
+  }
+
+  /** Opens the directory that this one is in now. Only for what nobody moves: else that may be anywhere. */
+  async parent(): Promise<Directory> {
+    const handle = await this.#files.open(this.child('..'), OPEN.directory);
+    return new Directory(this.#files, handle, dirname(this.#path));
   }
 
   /** Opens the directory that lies at `names` below this one, of which none may be a link; without names, this one again. */

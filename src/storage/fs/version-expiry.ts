@@ -25,46 +25,90 @@ export async function expireVersions(
   beforeMs: number,
   signal?: AbortSignal,
 ): Promise<void> {
-  await new Expiry(parts, beforeMs, signal).run();
+  const root = await parts.root.enter('.');
+  await new Expiry(parts, beforeMs, root, signal).run();
 }
 
+/** A directory on the way down from the root of versions. */
+interface Level {
+  name: string;
+  /** The directories in it that are still to be gone through. */
+  waiting: string[];
+}
+
+/** Goes through all directories with one of them open, down and up again: there may be two thousand on a way. */
 class Expiry {
   readonly #parts: ExpiryParts;
   readonly #beforeMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #failures: unknown[] = [];
-  readonly #waiting: (readonly string[])[] = [[]];
+  /** The way from the root to the directory that is open. */
+  readonly #way: Level[] = [];
+  #directory: Directory;
 
-  constructor(parts: ExpiryParts, beforeMs: number, signal: AbortSignal | undefined) {
+  constructor(parts: ExpiryParts, beforeMs: number, root: Directory, signal: AbortSignal | undefined) {
     this.#parts = parts;
     this.#beforeMs = beforeMs;
+    this.#directory = root;
     this.#signal = signal;
   }
 
   async run(): Promise<void> {
-    for (let at = this.#waiting.pop(); at !== undefined; at = this.#waiting.pop()) {
-      const names = at;
-      await this.#trying(() => this.#expireIn(names));
+    try {
+      await this.#trying(() => this.#expireIn(''));
+      for (let level = this.#way.at(-1); level !== undefined; level = this.#way.at(-1)) {
+        const name = level.waiting.pop();
+        if (name !== undefined) await this.#trying(() => this.#goDown(name));
+        else await this.#goUp();
+      }
+    } finally {
+      await this.#directory.close();
     }
     if (this.#failures.length > 0) throw this.#failures[0];
   }
 
-  /** Expires the versions of all names in a directory, and takes note of the directories in it. */
-  async #expireIn(at: readonly string[]): Promise<void> {
-    const { files, root } = this.#parts;
-    const directory = await root.descend(at);
-    let isLeaf = true;
-    try {
-      for await (const name of files.names(directory.self)) {
-        if (isOwnName(name)) continue;
-        isLeaf = false;
-        this.#waiting.push([...at, name]);
+  async #goDown(name: string): Promise<void> {
+    await this.#changeTo(await this.#directory.enter(name));
+    await this.#expireIn(name);
+  }
+
+  /** Leaves the directory, and removes it if it is empty. Who needs it at this moment makes it again. */
+  async #goUp(): Promise<void> {
+    const left = this.#way.pop();
+    if (left === undefined || this.#way.length === 0) return;
+    const { length } = this.#way;
+    const above = await this.#directory.parent().catch(this.#note);
+    await this.#changeTo(above ?? (await this.#fromRoot()));
+    if (this.#way.length < length) return;
+    await this.#trying(() => removeIfEmpty(this.#parts.files, this.#directory.child(left.name)));
+  }
+
+  /** Opens the last directory on the way that can be reached still. */
+  async #fromRoot(): Promise<Directory> {
+    for (;;) {
+      try {
+        return await this.#parts.root.descend(this.#way.slice(1).map(({ name }) => name));
+      } catch (error) {
+        if (this.#way.length === 1) throw error;
+        this.#note(error);
+        this.#way.pop();
       }
-      await this.#expireNames(directory);
-    } finally {
-      await directory.close();
     }
-    if (isLeaf) await this.#removeEmpty(at);
+  }
+
+  async #changeTo(directory: Directory): Promise<void> {
+    const before = this.#directory;
+    this.#directory = directory;
+    await before.close();
+  }
+
+  /** Expires the versions of all names in the directory that was entered as `name`, and takes note of the directories in it. */
+  async #expireIn(name: string): Promise<void> {
+    const level: Level = { name, waiting: [] };
+    this.#way.push(level);
+    for await (const each of this.#parts.files.names(this.#directory.self))
+      if (!isOwnName(each)) level.waiting.push(each);
+    await this.#expireNames(this.#directory);
   }
 
   async #expireNames(directory: Directory): Promise<void> {
@@ -110,37 +154,26 @@ class Expiry {
     await files.removeTree(aside);
   }
 
-  /** Removes the directory, and those above it, as far up as they are empty. Who needs one at this moment makes it again. */
-  async #removeEmpty(at: readonly string[]): Promise<void> {
-    const { files, root } = this.#parts;
-    for (let depth = at.length; depth > 0; depth -= 1) {
-      const above = await root.descend(at.slice(0, depth - 1));
-      try {
-        if (!(await removeIfEmpty(files, above.child(at[depth - 1] as string)))) return;
-      } finally {
-        await above.close();
-      }
-    }
-  }
-
   async #trying(task: () => Promise<void>): Promise<void> {
     throwIfAborted(this.#signal);
     await task().catch((error: unknown) => {
       throwIfAborted(this.#signal);
-      // Gone meanwhile, as it should be: several may do this at once, and directories are removed with their last version.
-      if (systemCode(error) !== 'ENOENT') this.#failures.push(error);
+      this.#note(error);
     });
   }
+
+  readonly #note = (error: unknown): undefined => {
+    // Gone meanwhile, as it should be: several may do this at once, and directories are removed with their last version.
+    if (systemCode(error) !== 'ENOENT') this.#failures.push(error);
+  };
 }
 
-/** Removes a directory, and tells whether it was empty. */
-async function removeIfEmpty(files: FileSystem, path: string): Promise<boolean> {
+/** Removes a directory if it is empty. */
+async function removeIfEmpty(files: FileSystem, path: string): Promise<void> {
   try {
     await files.rmdir(path);
-    return true;
   } catch (error) {
-    if (['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '')) return false;
-    throw error;
+    if (!['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '')) throw error;
   }
 }
 

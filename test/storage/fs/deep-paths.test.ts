@@ -1,5 +1,7 @@
+import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
+import { FakeClock } from '../../support/fake-clock.ts';
 import type { RawClient } from '../../support/raw-client.ts';
 import { bytesOf, putInline } from '../../support/raw-upload.ts';
 import { startTestServer } from '../../support/test-server.ts';
@@ -77,4 +79,38 @@ test.each([
   expect(await codeOf(store.open(path, { version: '20261121T142608123Z-5a1b9c3d' }))).toBe('not-found');
   expect(counted('open')).toBeLessThan(8 * DEEP);
   expect(files.openCount).toBe(handles);
+});
+
+test('versions expire, and the directories that were made for them go, by going down and up once', async () => {
+  const clock = new FakeClock();
+  const { store, root, files, counted } = await storeOfCountedCalls({ clock, keepVersionsMs: 1_000 });
+  const path = `${deep(DEEP)}/file`;
+  for (const text of ['old', 'new']) await putText(store, path, text);
+  clock.advance(1_001);
+  const handles = files.openCount;
+  let mostHandles = 0;
+  files.heal(() => {
+    mostHandles = Math.max(mostHandles, files.openCount - handles);
+    return undefined;
+  });
+  await store.expireVersions();
+  expect(readdirSync(root.at('.sealift/versions'))).toEqual([]);
+  expect(counted('open')).toBeLessThan(4 * DEEP);
+  expect(mostHandles).toBeLessThan(6);
+  expect(files.openCount).toBe(handles);
+});
+
+test('an expiry that is ended on the way up makes no more than the call that is under way', async () => {
+  const clock = new FakeClock();
+  const { store, files, counted } = await storeOfCountedCalls({ clock, keepVersionsMs: 1_000 });
+  for (const text of ['old', 'new']) await putText(store, `${deep(DEEP)}/file`, text);
+  clock.advance(1_001);
+  const ended = new AbortController();
+  files.heal(({ name }) => {
+    // The directories of ids, and the first of the deep ones.
+    if (name === 'rmdir' && counted('rmdir') === 4) ended.abort();
+    return undefined;
+  });
+  expect(await codeOf(store.expireVersions({ signal: ended.signal }))).toBe('aborted');
+  expect(counted('rmdir')).toBe(4);
 });

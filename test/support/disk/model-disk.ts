@@ -244,12 +244,13 @@ export class ModelDisk implements FileSystem {
     const start = fd === undefined ? this.#root : this.#handles.get(Number(fd));
     if (start === undefined) throw failure('EBADF', path);
     const names = (below ?? path).split('/').filter((name) => name !== '' && name !== '.');
-    let at: At = { directory: start.place?.directory ?? start, name: start.place?.name ?? '', inode: start };
+    let at = placeOf(start);
     for (const name of names) {
       if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw failure('ENAMETOOLONG', path);
       if (at.inode === undefined) throw failure('ENOENT', path);
       if (at.inode.type !== 'directory') throw failure('ENOTDIR', path);
-      at = { directory: at.inode, name, inode: at.inode.entries.get(name) };
+      if (name === '..') at = placeOf(at.inode.place?.directory ?? at.inode);
+      else at = { directory: at.inode, name, inode: at.inode.entries.get(name) };
     }
     return at;
   }
@@ -259,6 +260,10 @@ export class ModelDisk implements FileSystem {
     const nowNs = BigInt(Date.now()) * 1_000_000n;
     return (this.#lastNs = nowNs > this.#lastNs ? nowNs : this.#lastNs + 1n);
   }
+}
+
+function placeOf(inode: Inode): At {
+  return { directory: inode.place?.directory ?? inode, name: inode.place?.name ?? '', inode };
 }
 
 function* reachable(inode: Inode): Generator<Inode> {
