@@ -101,9 +101,9 @@ export class Client implements AsyncDisposable {
     return this.#requests.failure === undefined;
   }
 
-  /** @internal How many small requests at once keep the way and the server busy, as far as that shows. */
-  get usefulAtOnce(): number {
-    return this.#requests.usefulAtOnce;
+  /** @internal How many small requests should be made at once: so many as are `wanted`, or as keep the way and the server busy. */
+  atOnce(wanted?: number): number {
+    return this.#requests.atOnce(wanted);
   }
 
   /** The algorithm of every digest on this connection. */

@@ -56,9 +56,9 @@ export class Connector implements AsyncDisposable {
     return this.#present?.peer;
   }
 
-  /** @internal How many small requests at once keep the way and the server busy, as far as that shows. */
-  get usefulAtOnce(): number {
-    return this.#present?.usefulAtOnce ?? USUAL_REQUESTS;
+  /** @internal As `Client.atOnce`, of the last connection. */
+  atOnce(wanted?: number): number {
+    return this.#present?.atOnce(wanted) ?? wanted ?? USUAL_REQUESTS;
   }
 
   /** A client whose connection stands, the same for all who ask at once. Throws what `connect` throws, and `aborted`, also once this was disposed of. */

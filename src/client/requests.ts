@@ -75,9 +75,9 @@ export class Requests {
     return this.#failure;
   }
 
-  /** How many small requests at once keep the way and the server busy, as far as that shows. */
-  get usefulAtOnce(): number {
-    return Math.min(this.#onTheWay.limit, this.#maxAtOnce);
+  /** How many small requests should be made at once: so many as are `wanted`, or as keep the way and the server busy; but for one place, for whatever else there is to say. */
+  atOnce(wanted = this.#onTheWay.limit): number {
+    return Math.max(1, Math.min(wanted, this.#maxAtOnce - 1));
   }
 
   /** As many requests at once as the server allows, if it is fewer than we would send. */

@@ -41,6 +41,8 @@ const ACCEPTED = { accepted: CONTENT_ENCODINGS, code: 'bad-request' } as const;
 
 /** What takes no time, and for which nobody should wait behind what does: a `cancel` may end that, and a lease is renewed in time. */
 const AT_ONCE: ReadonlySet<unknown> = new Set<Action>(['cancel', 'ping', 'lock', 'unlock']);
+/** What belongs to what is under way when a server takes nothing new any more. */
+const WHILE_DRAINING: ReadonlySet<unknown> = new Set<Action>(['cancel', 'lock', 'unlock']);
 
 /** What depends on the contents that were sent before. */
 const ORDERED: ReadonlySet<Action> = new Set(['block', 'commit', 'sync']);
@@ -127,17 +129,18 @@ export class SessionRequests {
     connection.inFlight += 1;
     this.#count += 1;
     const abort = new Cancellation();
-    const refusal = this.#enter(requestId(message.header), abort);
+    const refusal = this.#enter(message.header, abort);
     const arrived: Arrived = { message, abort, refusal, hasTurn: false, givePlace, giveRoom };
     if (refusal !== undefined || AT_ONCE.has(message.header['action'])) this.#begin(arrived);
     else if (this.#atWork < MAX_REQUESTS_AT_WORK) this.#takeTurn(arrived);
     else this.#waitInLine(arrived);
   }
 
-  /** Takes note of a request under its id. What is returned is why it is not worked on. */
-  #enter(id: number | undefined, abort: Cancellation): SealiftError | undefined {
-    if (this.#isDraining)
+  /** Takes note of a request under its id, and tells why it is not worked on. */
+  #enter(header: Message['header'], abort: Cancellation): SealiftError | undefined {
+    if (this.#isDraining && !WHILE_DRAINING.has(header['action']))
       return new SealiftError('shutting-down', 'The server is shutting down.', { retryAfterMs: 1_000 });
+    const id = requestId(header);
     if (id === undefined) return undefined;
     if (this.#working.has(id))
       return new SealiftError('bad-request', `A request with the id ${id} is being worked on already.`);
@@ -147,8 +150,7 @@ export class SessionRequests {
 
   #takeTurn(arrived: Arrived): void {
     this.#atWork += 1;
-    arrived.hasTurn = true;
-    this.#begin(arrived);
+    this.#begin(Object.assign(arrived, { hasTurn: true }));
   }
 
   #waitInLine(arrived: Arrived): void {

@@ -195,6 +195,10 @@ describe('64 requests at once', () => {
     const closing = server.close({ graceMs: 60_000 });
     const late = client.begin('get', { path: 'small' });
     expect((await client.answer(late)).header).toMatchObject({ code: 'shutting-down' });
+    await client.askOk('lock', { name: 'job', 'ttl-ms': 1_000 });
+    const givenUp = ids.pop() as number;
+    await client.askOk('cancel', { target: givenUp });
+    expect((await client.answer(givenUp)).header).toMatchObject({ code: 'cancelled' });
     gate.open();
     for (const id of ids) expect((await client.answer(id)).header['status']).toBe('ok');
     await closing;

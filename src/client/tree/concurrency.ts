@@ -81,7 +81,8 @@ export async function* mapConcurrently<T, R>(
 }
 
 function now(limit: Limit): number {
-  return Math.max(1, typeof limit === 'number' ? limit : limit());
+  // Also where it is no number: with nobody at work nothing would ever end.
+  return Math.max(1, typeof limit === 'number' ? limit : limit()) || 1;
 }
 
 /** The items of batches, one by one. */

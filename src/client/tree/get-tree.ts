@@ -74,7 +74,7 @@ export class GetTree implements TreeDirection {
 
   get filesAtOnce(): number {
     const { transfers, connector } = this.#options;
-    return transfers ?? connector.usefulAtOnce;
+    return connector.atOnce(transfers);
   }
 
   abortOn(signal: AbortSignal | undefined): AbortSignal {

@@ -58,7 +58,7 @@ export class PutTree implements TreeDirection {
 
   get filesAtOnce(): number {
     const { transfers, connector } = this.#options;
-    return transfers ?? connector.usefulAtOnce;
+    return connector.atOnce(transfers);
   }
 
   abortOn(signal: AbortSignal | undefined): AbortSignal {

@@ -26,7 +26,7 @@ export interface TreeObserver {
 }
 
 export interface RunOptions {
-  /** Files at once. Default: as the direction was made for. */
+  /** Files sent at once. Default: as many as the direction was made for. */
   transfers?: number | undefined;
   /** Keep permission bits and the times of directories. */
   archive: boolean;

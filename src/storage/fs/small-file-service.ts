@@ -189,6 +189,6 @@ function answerOf(error: unknown, path: string): SmallFileAnswer {
 }
 
 function toldError(error: unknown, path = ''): ToldError {
-  const { code, message, details } = isSealiftError(error) ? error : storeError(error, path);
-  return { code, message, details };
+  const { code, message, details, cause } = isSealiftError(error) ? error : storeError(error, path);
+  return { code, message, details, cause: code === 'internal' ? String(cause) : undefined };
 }

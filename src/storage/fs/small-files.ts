@@ -28,7 +28,10 @@ export type SmallFileAnswer =
   | { error: ToldError };
 
 /** An error of ours, as it goes from one thread to another. */
-export type ToldError = Pick<SealiftError, 'code' | 'message' | 'details'>;
+export type ToldError = Pick<SealiftError, 'code' | 'message' | 'details'> & {
+  /** What the system said, of what only the log tells. */
+  cause?: string | undefined;
+};
 
 /** Begins a listing, whose first page follows. */
 export interface ListRequest {
@@ -278,12 +281,16 @@ export class SmallFiles {
     }
   }
 
-  // Whoever waits does it as always. What was done and not answered then meets itself: its own temporary, file or lack.
+  // Whoever waits does it as always: a put that was done and not answered then meets its own temporary or its own file. Of
+  // another change nobody can tell whether it was made.
   #fail(): void {
     this.#hasFailed = true;
     if (this.#isMaking) this.#directories.madeElsewhere(undefined);
-    for (const { settle } of [...this.#working.splice(0).flat(), ...this.#queue.splice(0)])
-      settle.resolve(undefined);
+    for (const { task, settle } of this.#working.splice(0).flat()) {
+      if (task.kind === 'put' || task.kind === 'read') settle.resolve(undefined);
+      else settle.reject(threadEnded());
+    }
+    for (const { settle } of this.#queue.splice(0)) settle.resolve(undefined);
     for (const page of this.#pages.values()) page.reject(threadEnded());
   }
 }
@@ -296,8 +303,11 @@ function threadEnded(): SealiftError {
   return new SealiftError('internal', 'The storage of the server failed.');
 }
 
-function errorFrom({ code, message, details }: ToldError): SealiftError {
-  return new SealiftError(code, message, { details });
+function errorFrom({ code, message, details, cause }: ToldError): SealiftError {
+  return new SealiftError(code, message, {
+    details,
+    ...(cause === undefined ? {} : { cause: new Error(cause) }),
+  });
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -1,5 +1,5 @@
 import { SealiftError, systemCode } from '../../errors.ts';
-import { baseName, components, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
+import { baseName, components, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { concurrently } from '../concurrently.ts';
 import { checkStorePath, isOwnName } from '../own-names.ts';
 import { Directory } from './directory.ts';
@@ -18,6 +18,14 @@ export interface Place {
   systemPath: string;
 }
 
+/** A directory that is kept open. */
+interface Last {
+  path: string;
+  directory: Directory;
+  /** Whether it is known that something in it may be changed. */
+  isChangeable: boolean;
+}
+
 /** Turns remote paths into places under a root without ever following a symbolic link. */
 export class Tree {
   readonly #files: FileSystem;
@@ -25,7 +33,7 @@ export class Tree {
   readonly #synced: SyncedDirectories;
   readonly #onMade: (node: string) => void;
   /** The directory that was worked in last, while it is kept open. */
-  #last: { path: string; directory: Directory } | undefined;
+  #last: Last | undefined;
   #keepsLast = false;
   #device: bigint | undefined;
 
@@ -70,9 +78,10 @@ export class Tree {
     }
   }
 
-  /** Lets go of the directory worked in last if it lies at or below `path`, which is about to be removed. */
+  /** Lets go of the directory worked in last if it may be the one at `path`, which is about to be removed: where names are folded, it may be known by another spelling. */
   async leave(path: string): Promise<void> {
-    if (this.#last !== undefined && isWithin(this.#last.path, path)) await this.#keep(undefined);
+    const depth = components(path).length;
+    if (this.#last !== undefined && components(this.#last.path).length >= depth) await this.#keep(undefined);
   }
 
   /** Runs `task` with the place of `path`, whose parents must stand. Closes what it opened. */
@@ -86,7 +95,7 @@ export class Tree {
       if (!this.#keepsLast || parent === '')
         return this.#inDirectory(parent, (directory) => task(placeIn(directory, baseName(path))));
       const directory = await this.hold(parent);
-      await this.#keep({ path: parent, directory });
+      await this.#keep({ path: parent, directory, isChangeable: false });
       return task(placeIn(directory, baseName(path)));
     });
   }
@@ -113,7 +122,13 @@ export class Tree {
       const parent = parentPath(path);
       let opened: Directory | undefined;
       try {
-        if (this.#last?.path === parent) return await task(placeIn(this.#last.directory, baseName(path)));
+        const last = this.#last?.path === parent ? this.#last : undefined;
+        if (last !== undefined) {
+          // It may have been opened by who only reads.
+          if (!last.isChangeable) await this.#assertChangeable(last.directory, path);
+          last.isChangeable = true;
+          return await task(placeIn(last.directory, baseName(path)));
+        }
         const beforeMaking = (above: Directory) => this.#assertChangeable(above, path);
         const way = { mode: 0o777, isDurable, onMade: this.#onMade, beforeMaking };
         const directory = await this.#synced.wayDown(this.#root, components(parent), way);
@@ -121,7 +136,7 @@ export class Tree {
         await this.#assertChangeable(directory, path);
         if (this.#keepsLast && parent !== '') {
           opened = undefined;
-          await this.#keep({ path: parent, directory });
+          await this.#keep({ path: parent, directory, isChangeable: true });
         }
         return await task(placeIn(directory, baseName(path)));
       } catch (error) {
@@ -202,7 +217,7 @@ export class Tree {
     await this.#root.close();
   }
 
-  async #keep(next: { path: string; directory: Directory } | undefined): Promise<void> {
+  async #keep(next: Last | undefined): Promise<void> {
     const last = this.#last;
     this.#last = next;
     await last?.directory.close();

@@ -17,4 +17,15 @@ describe.skipIf(names.length === 0)('where the root of this machine is served', 
         'unsupported',
       );
   });
+
+  test('nothing is made in it, also in a directory that is open since something was read', async () => {
+    const tree = await Tree.open(systemFiles, '/');
+    onTestFinished(() => tree.close());
+    const nothing = () => Promise.resolve();
+    for (const name of names)
+      await tree.keepingLast(async () => {
+        await tree.at(`${name}/any`, nothing);
+        expect(await codeOf(tree.atMaking(`${name}/any`, { isDurable: false }, nothing))).toBe('unsupported');
+      });
+  });
 });
