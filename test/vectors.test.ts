@@ -25,8 +25,9 @@ interface SoundMessage {
 
 describe('messages', () => {
   test.each(vectors<SoundMessage[]>('messages'))('$name is read', ({ bytes, header, content }) => {
-    const messages = decode(Buffer.from(bytes, 'hex'));
-    expect(messages).toEqual([{ header, content: Buffer.from(content, 'hex') }]);
+    const sent = Buffer.from(bytes, 'hex');
+    const headerBytes = sent.readUInt16BE();
+    expect(decode(sent)).toEqual([{ header, headerBytes, content: Buffer.from(content, 'hex') }]);
   });
 
   test.each(vectors<SoundMessage[]>('messages'))(
