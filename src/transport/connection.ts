@@ -163,7 +163,7 @@ export class Connection implements AsyncDisposable {
 
   /**
    * Ends the stream after what waits to be sent, discards what still comes for at most a second, so that the
-   * peer can read our last words, and closes. Whoever `hasAll` does not wait for the peer's end, a round trip away.
+   * peer can read our last words, and closes. Whoever `hasAll` does not wait for the peer's end, a round trip away. May be called again.
    */
   async finish({ hasAll = false } = {}): Promise<void> {
     if (hasAll) this.#socket.once('finish', () => this.#socket.destroy());
