@@ -172,7 +172,7 @@ export class Load {
     const partial = await PartialFile.open(target, path);
     try {
       const fetched = await download(connector, path, fileSink(partial), { ...this.#transfer, ...options });
-      await partial.complete({ ...fetched, mustBeNew: true, isDurable: false });
+      await partial.complete({ ...fetched, mustBeNew: true });
     } finally {
       await partial[Symbol.asyncDispose]();
     }

@@ -2,16 +2,17 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fstatSync,
+  linkSync,
   futimesSync,
   lstatSync,
   openSync,
   renameSync,
-  rmSync,
   unlinkSync,
   writeSync,
   type Stats,
 } from 'node:fs';
-import { link, lstat, rename, rm, unlink, type FileHandle } from 'node:fs/promises';
+import { lstat, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { secondsOf, systemClock } from '../clock.ts';
@@ -28,70 +29,61 @@ export interface Completion {
   keepsMode?: boolean;
   /** Fail with `local-exists` instead of replacing a file that appeared meanwhile. */
   mustBeNew: boolean;
-  /** Whether the file has to survive a loss of power once it stands. Default true. */
-  isDurable?: boolean;
   /** Called when all is written and before the name is taken: for whatever has to make room. */
   beforePublishing?: (() => Promise<void>) | undefined;
 }
 
-/** Gives what was written to `handle`, which is open at `temporary`, the name `target` in one step, and closes it. */
+/** Gives what was written to `handle`, which is open at `temporary`, the name `target` in one step, and closes it. It survives a loss of power then. */
 export async function publishFile(
   handle: FileHandle,
   { temporary, target }: { temporary: string; target: string },
   completion: Completion,
 ): Promise<void> {
-  const {
-    size,
-    mtimeMs,
-    mode,
-    mustBeNew,
-    keepsMode = false,
-    isDurable = true,
-    beforePublishing,
-  } = completion;
+  const { size, mtimeMs, beforePublishing } = completion;
   try {
     await handle.truncate(size);
-    await handle.chmod(keepsMode ? mode & 0o777 : await modeFor(target, mode));
+    await handle.chmod(modeFor(target, completion));
     await handle.utimes(secondsOf(systemClock.now()), secondsOf(mtimeMs));
-    if (isDurable) await syncOrRemove(handle, temporary);
+    await syncOrRemove(handle, temporary);
   } finally {
     await handle.close();
   }
   await beforePublishing?.();
-  if (mustBeNew) await nameNew(temporary, target);
-  else {
-    await assertReplaceable(target, target);
-    await rename(temporary, target);
-  }
-  if (isDurable) await syncDirectory(dirname(target));
+  takeName(temporary, target, completion);
+  await syncDirectory(dirname(target));
 }
 
 /**
- * Puts a new small file under `target` through `temporary`, by calls that block: for many small files, of which each
- * would otherwise wait eight times for Node's thread pool. It is not synced. Throws what the system says, and `local-exists`.
+ * Writes a small file to `temporary`, as it is to stand, by calls that block: for many small files, of which each would otherwise
+ * wait eight times for Node's thread pool. It is not synced. Returns the number of the device on which it lies. Throws what the system says.
  */
-export function publishContent(
+export function stageContent(
   content: Buffer,
-  { temporary, target }: { temporary: string; target: string },
-  { mtimeMs, mode, keepsMode = false }: Pick<Completion, 'mtimeMs' | 'mode' | 'keepsMode'>,
-): void {
+  temporary: string,
+  { mode, mtimeMs }: { mode: number; mtimeMs: number },
+): number {
   const fd = openNewSync(temporary);
   try {
-    try {
-      for (let written = 0; written < content.length;)
-        written += writeSync(fd, content, written, content.length - written, written);
-      fchmodSync(fd, mode & 0o777 & ~(keepsMode ? 0 : process.umask()));
-      futimesSync(fd, secondsOf(systemClock.now()), secondsOf(mtimeMs));
-    } finally {
-      closeSync(fd);
-    }
-    const problem = notReplaceable(lstatSync(target, { throwIfNoEntry: false }), target);
-    if (problem !== undefined) throw problem;
-    renameSync(temporary, target);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
+    for (let written = 0; written < content.length;)
+      written += writeSync(fd, content, written, content.length - written, written);
+    fchmodSync(fd, mode);
+    futimesSync(fd, secondsOf(systemClock.now()), secondsOf(mtimeMs));
+    return fstatSync(fd).dev;
+  } finally {
+    closeSync(fd);
   }
+}
+
+/** Gives what is open or staged at `temporary` the name `target`, by calls that block. Throws what the system says, and `local-exists`. */
+export function takeName(
+  temporary: string,
+  target: string,
+  { mustBeNew }: Pick<Completion, 'mustBeNew'>,
+): void {
+  if (mustBeNew) return nameNew(temporary, target);
+  const problem = notReplaceable(lstatSync(target, { throwIfNoEntry: false }), target);
+  if (problem !== undefined) throw problem;
+  renameSync(temporary, target);
 }
 
 // What an earlier run left under that name is of no use for a small file.
@@ -107,17 +99,17 @@ function openNewSync(path: string): number {
 }
 
 // A link fails where a name stands, also one that appeared a moment ago; a rename would replace it.
-async function nameNew(temporary: string, target: string): Promise<void> {
+function nameNew(temporary: string, target: string): void {
   try {
-    await link(temporary, target);
+    linkSync(temporary, target);
   } catch (error) {
     // Some file systems have no links: there a name that appears in the same moment would be replaced.
     if (!cannotLink(error)) throw error;
-    if (await lstat(target).catch(() => undefined))
+    if (lstatSync(target, { throwIfNoEntry: false }))
       throw new SealiftError('local-exists', `${target} exists already.`);
-    return rename(temporary, target);
+    return renameSync(temporary, target);
   }
-  await unlink(temporary);
+  unlinkSync(temporary);
 }
 
 /** Throws `local-exists` if what stands at `path` is no file: to put one in the place of a device or a FIFO would destroy it. `name` is what the error calls it. */
@@ -138,9 +130,13 @@ function notReplaceable(stats: Stats | undefined, name: string): SealiftError | 
   });
 }
 
-// What could raise the file's powers (setuid, setgid, sticky) is not taken from a server.
-async function modeFor(path: string, mode: number): Promise<number> {
-  const existing = await lstat(path).catch(() => undefined);
+/** The permission bits with which a file is to stand at `path`. What could raise its powers (setuid, setgid, sticky) is not taken from a server. */
+export function modeFor(
+  path: string,
+  { mode, keepsMode = false }: Pick<Completion, 'mode' | 'keepsMode'>,
+): number {
+  if (keepsMode) return mode & 0o777;
+  const existing = lstatSync(path, { throwIfNoEntry: false });
   return existing?.isFile() === true ? existing.mode & 0o777 : mode & 0o777 & ~process.umask();
 }
 

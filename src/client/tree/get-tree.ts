@@ -10,7 +10,6 @@ import { fileSink } from '../block-sink.ts';
 import type { Client } from '../client.ts';
 import type { Connector } from '../connector.ts';
 import { download } from '../download.ts';
-import type { Completion } from '../local-publish.ts';
 import { retrying, type TransferOptions } from '../transfer-options.ts';
 import type { SendAction } from './action.ts';
 import { localNameFolding } from './case-probe.ts';
@@ -25,7 +24,7 @@ import {
   type TreeDirection,
 } from './direction.ts';
 import { scanLocal, type ScanOptions } from './local-scan.ts';
-import { LocalTarget } from './local-target.ts';
+import { LocalTarget, type SmallFile } from './local-target.ts';
 import { scanRemote, unreadableDirectories } from './remote-scan.ts';
 import { localTimeGrain } from './time-grain.ts';
 import { isTemporary, type NameFolding, type TreeEntry } from './tree-entry.ts';
@@ -280,7 +279,7 @@ export class GetTree implements TreeDirection {
         fileSink(partial),
         { ...transfer, ...hooks },
       );
-      const completion = { ...this.#completion(action, { mtimeMs, mode }), isDurable: true, size };
+      const completion = { ...this.#completion(action, { mtimeMs, mode }), size };
       await partial.complete(completion).catch(async (error: unknown) => {
         // It will not get this name: what was fetched would only lie there.
         if (isSealiftError(error, 'local-exists')) await partial.discard();
@@ -290,18 +289,15 @@ export class GetTree implements TreeDirection {
     });
   }
 
-  #completion(
-    { existing }: SendAction,
-    { mtimeMs, mode }: { mtimeMs: number; mode: number },
-  ): Omit<Completion, 'size'> {
+  #completion({ existing }: SendAction, { mtimeMs, mode }: { mtimeMs: number; mode: number }): SmallFile {
     const { archive = true, mustBeNew = false } = this.#options;
     return {
       mtimeMs,
       mode,
       keepsMode: archive,
       mustBeNew: mustBeNew && existing === undefined,
-      // What is new is synced with others, and fetched again if it is lost before; what it replaced would be gone.
-      isDurable: existing !== undefined,
+      // What is new is fetched again if it is lost before it was synced; what it replaced would be gone.
+      isReplacement: existing !== undefined,
       beforePublishing: existing === undefined ? undefined : () => this.#makeRoom(existing),
     };
   }

@@ -1,11 +1,10 @@
 import { hash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import {
   chmod,
   lstat,
   lutimes,
   mkdir,
-  open,
   readdir,
   rename,
   rm,
@@ -14,23 +13,28 @@ import {
   symlink,
   unlink,
   utimes,
-  type FileHandle,
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { secondsOf, systemClock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { makeDirectories, syncFile } from '../../local-sync.ts';
+import { GroupSync } from '../../storage/fs/group-sync.ts';
 import { KeyedMutex } from '../../storage/keyed-mutex.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import { claimProcessLock, type ProcessLock } from '../../trust/process-lock.ts';
-import { writeFully, writeTo } from '../../write-fully.ts';
-import { explaining, publishContent, publishFile, type Completion } from '../local-publish.ts';
+import { explaining, modeFor, stageContent, takeName, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
 import type { Attributes } from './direction.ts';
 import { keepingTime } from './keeping-time.ts';
 import { treeLockName } from './tree-entry.ts';
 import { provisionalTime, UnsyncedChanges } from './unsynced-changes.ts';
+
+/** How a small file is to stand under its name. */
+export interface SmallFile extends Omit<Completion, 'size'> {
+  /** It takes the place of another: they must not be lost together. Else it is synced with others, and has another time until then. */
+  isReplacement: boolean;
+}
 
 /**
  * Writes a tree below a local directory, and nowhere else, whatever the paths say: each directory on the way to a
@@ -46,6 +50,8 @@ export class LocalTarget {
   readonly #directories = new Map<string, Promise<void>>();
   readonly #temporaries = new KeyedMutex();
   readonly #unsynced = new UnsyncedChanges();
+  /** By device. */
+  readonly #groupSyncs = new Map<number, GroupSync>();
   #lock: ProcessLock | undefined;
   #lockDirectory = '';
 
@@ -91,28 +97,31 @@ export class LocalTarget {
     return making;
   }
 
-  /** Puts a small file under its name, whole. Where it need not be durable yet, it gets its time with the next `sync`. */
-  async writeFile(path: string, content: Buffer, wanted: Omit<Completion, 'size'>): Promise<void> {
+  /** Puts a small file under its name, whole, also if an earlier one left its own there. Where it `isReplacement`, its data is on the disk before that. */
+  async writeFile(path: string, content: Buffer, wanted: SmallFile): Promise<void> {
     const target = this.file(path);
-    const isSyncedLater = wanted.isDurable === false && canBeReopened(wanted);
-    const completion = isSyncedLater
-      ? { ...wanted, mtimeMs: provisionalTime(wanted.mtimeMs) }
-      : { ...wanted, isDurable: true };
     await this.#withTemporary(path, (temporary) =>
       explaining(target, async () => {
-        if (isNew(completion)) return publishContent(content, { temporary, target }, completion);
-        const handle = await openNew(temporary);
+        const mode = modeFor(target, wanted);
+        // Who syncs it opens it to read.
+        const isReadable = (mode & 0o400) !== 0;
+        const isSyncedLater = !wanted.isReplacement && isReadable;
+        const mtimeMs = isSyncedLater ? provisionalTime(wanted.mtimeMs) : wanted.mtimeMs;
         try {
-          await writeFully(writeTo(handle), content, 0);
-          await publishFile(handle, { temporary, target }, { ...completion, size: content.length });
+          const device = stageContent(content, temporary, { mode: mode | 0o400, mtimeMs });
+          if (!isSyncedLater)
+            await this.#groupSync(device, dirname(temporary)).sync(() => syncFile(temporary));
+          if (!isReadable) chmodSync(temporary, mode);
+          await wanted.beforePublishing?.();
+          takeName(temporary, target, wanted);
         } catch (error) {
-          await handle.close().catch(() => undefined);
-          await unlink(temporary).catch(() => undefined);
+          await rm(temporary, { force: true }).catch(() => undefined);
           throw error;
         }
+        if (isSyncedLater) this.#unsynced.addFile(target, wanted.mtimeMs);
+        else this.#unsynced.addName(target);
       }),
     );
-    if (isSyncedLater) this.#unsynced.addFile(target, wanted.mtimeMs);
   }
 
   /** Lends what an earlier run left of a large file, or a new one. */
@@ -219,6 +228,13 @@ export class LocalTarget {
     if (lock !== undefined) await keepingTime(this.#lockDirectory, () => lock.release());
   }
 
+  /** That of the file system on `device`, of which `directory` is one. */
+  #groupSync(device: number, directory: string): GroupSync {
+    const groupSync = this.#groupSyncs.get(device) ?? new GroupSync(directory);
+    this.#groupSyncs.set(device, groupSync);
+    return groupSync;
+  }
+
   async #makeDirectory(path: string, mode: number): Promise<void> {
     const file = this.file(path);
     if (path === '') {
@@ -270,30 +286,8 @@ async function removeDirectory(directory: string): Promise<void> {
   }
 }
 
-// What replaces nothing needs no care for what it replaces.
-function isNew({ mustBeNew, isDurable, beforePublishing }: Omit<Completion, 'size'>): boolean {
-  return !mustBeNew && isDurable === false && beforePublishing === undefined;
-}
-
-// To be synced, which takes the right to read it.
-function canBeReopened({ mode, keepsMode = false }: Omit<Completion, 'size'>): boolean {
-  return (mode & ~(keepsMode ? 0 : process.umask()) & 0o400) !== 0;
-}
-
 function hashed(text: string): string {
   return hash('sha256', text);
-}
-
-// What an earlier run left under that name is of no use for a small file.
-async function openNew(path: string): Promise<FileHandle> {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  try {
-    return await open(path, flags, 0o600);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-    await unlink(path);
-    return open(path, flags, 0o600);
-  }
 }
 
 function passOverGone(error: unknown): void {

@@ -26,7 +26,9 @@ import type {
 import { keepsNoVersions } from '../version-ids.ts';
 import { makeDirectory, makeLink, removeOne, setAttributes } from './changes.ts';
 import { existingAt, replacedAt, unlinkIfThere } from './entries.ts';
-import { systemFiles, type FileSystem } from './file-system.ts';
+import { closingFile } from './file-bytes.ts';
+import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
+import { GroupSync } from './group-sync.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { LostFiles } from './lost-files.ts';
@@ -35,7 +37,9 @@ import { probedFeatures } from './probed-features.ts';
 import { Publications } from './publications.ts';
 import {
   assertPublishable,
+  orWithoutData,
   publishContent,
+  publishStaged,
   refuseWithoutParents,
   replacing,
   type Publisher,
@@ -84,6 +88,7 @@ export class FileStore implements Store {
   readonly #publications: Publications;
   readonly #spareHandles = new SpareHandles();
   readonly #smallFiles: SmallFiles | undefined;
+  readonly #stagedSyncs: GroupSync;
   readonly #keepVersionsMs: number;
 
   private constructor(
@@ -99,6 +104,7 @@ export class FileStore implements Store {
     this.#tree = tree;
     this.#state = state;
     this.#staging = new StagingArea(this.#files, this.#random, state.uploads);
+    this.#stagedSyncs = new GroupSync(state.uploads.self);
     this.#keepVersionsMs = options.keepVersionsMs ?? 0;
     const parts = { files: this.#files, clock: options.clock ?? systemClock, random: this.#random };
     const versions = state.versions && new Versions({ ...parts, root: state.versions });
@@ -159,15 +165,9 @@ export class FileStore implements Store {
   }
 
   put(publication: Publication, content: Buffer): Promise<Entry> {
-    const [path, smallFiles] = [publication.path, this.#smallFiles];
-    return this.#staging.withTemporary('inline', path, async (systemPath) => {
-      if (smallFiles !== undefined) {
-        const quick = await this.#names.run(path, () => smallFiles.put(systemPath, publication, content));
-        if (quick !== undefined) return quick;
-        // The thread may have begun.
-        await unlinkIfThere(this.#files, systemPath);
-      }
-      return publishContent(this.#publisher, systemPath, publication, content);
+    return this.#staging.withTemporary('inline', publication.path, async (systemPath) => {
+      const quick = await this.#putQuickly(systemPath, publication, content);
+      return quick ?? publishContent(this.#publisher, systemPath, publication, content);
     });
   }
 
@@ -303,6 +303,33 @@ export class FileStore implements Store {
   #versionParts(): VersionListingParts {
     if (this.#state.versions === undefined) throw keepsNoVersions();
     return { files: this.#files, root: this.#state.versions, spare: this.#spareHandles };
+  }
+
+  /** Lets the thread for small files publish a file; undefined where there is none, or it cannot. */
+  async #putQuickly(
+    systemPath: string,
+    publication: Publication,
+    content: Buffer,
+  ): Promise<Entry | undefined> {
+    const [{ path }, smallFiles] = [publication, this.#smallFiles];
+    if (smallFiles === undefined) return undefined;
+    return this.#names.run(path, async () => {
+      const quick = await smallFiles.put(systemPath, publication, content);
+      if (quick === 'staged') {
+        await this.#stagedSyncs.sync(() => this.#syncStaged(systemPath));
+        const hasVersions = this.#publisher.versions !== undefined;
+        const named = hasVersions ? undefined : await smallFiles.publish(systemPath, publication);
+        return named ?? publishStaged(this.#publisher, systemPath, publication);
+      }
+      // The thread may have begun.
+      if (quick === undefined) await unlinkIfThere(this.#files, systemPath);
+      return quick;
+    });
+  }
+
+  async #syncStaged(systemPath: string): Promise<void> {
+    const file = await this.#files.open(systemPath, OPEN.read);
+    await closingFile(file, () => orWithoutData(this.#files, { systemPath, file }, () => file.sync()));
   }
 
   /** Lets the thread for small files make a change; undefined where there is none, or it cannot. */

@@ -36,14 +36,43 @@ export async function publishContent(
   publication: Publication,
   content: Buffer,
 ): Promise<Entry> {
-  const file = await publisher.files.open(systemPath, OPEN.create, 0o666);
+  return publishTemporary(publisher, await writeTemporary(publisher, systemPath, content), publication);
+}
+
+/**
+ * As `publishContent` with durability `memory`, for who must not wait for the disk: what takes the place of another file is only
+ * made ready, and undefined returned; it is to be synced and then given its name by `publishStaged`. The caller lets nobody else
+ * at that path.
+ */
+export async function publishOrStage(
+  publisher: Publisher,
+  systemPath: string,
+  publication: Publication,
+  content: Buffer,
+): Promise<Entry | undefined> {
+  const { file } = await writeTemporary(publisher, systemPath, content);
   try {
-    await writeFully(file.write, content, 0);
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    throw error;
+    return await atItsPlace(publisher, publication, async (place) => {
+      const existing = await replacedBy(publisher, place, publication);
+      await setAttributes(publisher, file, publication, existing);
+      await file.close();
+      return existing === undefined ? giveName(publisher, systemPath, place, publication) : undefined;
+    });
+  } finally {
+    await file.close();
   }
-  return publishTemporary(publisher, { systemPath, file }, publication);
+}
+
+/** Gives a file that was staged at `systemPath`, and is on the disk, its name; what stands there by now is judged again. The caller lets nobody else at that path. */
+export async function publishStaged(
+  publisher: Publisher,
+  systemPath: string,
+  publication: Publication,
+): Promise<Entry> {
+  return atItsPlace(publisher, publication, async (place) => {
+    const existing = await replacedBy(publisher, place, publication);
+    return giveName(publisher, systemPath, place, publication, existing);
+  });
 }
 
 /**
@@ -57,29 +86,19 @@ export async function publishTemporary(
   publication: Publication,
   beforeNaming?: () => Promise<void>,
 ): Promise<Entry> {
-  const { files, tree, names } = publisher;
-  const { path, durability, condition } = publication;
+  const { files, names } = publisher;
+  const { path, durability } = publication;
   try {
-    await refuseWithoutParents(tree, path, publication);
-    return await tree.atMaking(path, { isDurable: durability === 'disk' }, (place) =>
+    return await atItsPlace(publisher, publication, (place) =>
       names.run(path, async () => {
-        const existing = await replacedAt(files, place, path, (found) =>
-          checkFileReplacement(found, path, publication),
-        );
+        const existing = await replacedBy(publisher, place, publication);
         await setAttributes(publisher, temporary.file, publication, existing);
         // A file that is replaced must not be lost together with its successor, whatever was asked for.
         if (durability === 'disk' || existing !== undefined)
           await orWithoutData(files, temporary, () => temporary.file.sync());
         await beforeNaming?.();
         await orWithoutData(files, temporary, () => temporary.file.close());
-        if (condition.if === 'absent') await linkNew(files, temporary.systemPath, place, path);
-        else {
-          await replacing(publisher, place, existing, () =>
-            files.rename(temporary.systemPath, place.systemPath),
-          );
-        }
-        if (durability === 'disk') await place.directory.sync();
-        return publishedEntry(files, place, path);
+        return giveName(publisher, temporary.systemPath, place, publication, existing);
       }),
     );
   } catch (error) {
@@ -140,6 +159,57 @@ export async function orWithoutData(
       .catch(() => undefined);
     throw error;
   }
+}
+
+async function writeTemporary(
+  { files }: Publisher,
+  systemPath: string,
+  content: Buffer,
+): Promise<TemporaryFile> {
+  const file = await files.open(systemPath, OPEN.create, 0o666);
+  try {
+    await writeFully(file.write, content, 0);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  }
+  return { systemPath, file };
+}
+
+/** Runs `task` with the place where something is to be published, whose parents are made. */
+async function atItsPlace<T>(
+  { tree }: Publisher,
+  publication: Publication,
+  task: (place: Place) => Promise<T>,
+): Promise<T> {
+  const { path, durability } = publication;
+  await refuseWithoutParents(tree, path, publication);
+  return tree.atMaking(path, { isDurable: durability === 'disk' }, task);
+}
+
+/** What stands where something is to be published, once nothing is against replacing it. */
+function replacedBy(
+  { files }: Publisher,
+  place: Place,
+  publication: Publication,
+): Promise<Entry | undefined> {
+  const { path } = publication;
+  return replacedAt(files, place, path, (found) => checkFileReplacement(found, path, publication));
+}
+
+/** Gives a file that is as it will stand its name, in the place of `existing`. */
+async function giveName(
+  publisher: Publisher,
+  systemPath: string,
+  place: Place,
+  { path, condition, durability }: Publication,
+  existing?: Entry,
+): Promise<Entry> {
+  const { files } = publisher;
+  if (condition.if === 'absent') await linkNew(files, systemPath, place, path);
+  else await replacing(publisher, place, existing, () => files.rename(systemPath, place.systemPath));
+  if (durability === 'disk') await place.directory.sync();
+  return publishedEntry(files, place, path);
 }
 
 async function setAttributes(

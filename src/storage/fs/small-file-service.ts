@@ -8,7 +8,7 @@ import { blockingFiles, NeedsDisk } from './blocking-files.ts';
 import { makeDirectory, makeLink, removeOne, setAttributes } from './changes.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
-import { publishContent, type Publisher } from './publish.ts';
+import { publishOrStage, publishStaged, type Publisher } from './publish.ts';
 import {
   MAX_SMALL_BYTES,
   type ListingPage,
@@ -63,7 +63,7 @@ class SmallFileService {
     this.#port = port;
     this.#tree = tree;
     this.#made = made;
-    // What replaces a file would have to be synced, and is passed on before it does: so no versions are kept here.
+    // Where versions are kept, what replaces a file is not published here.
     this.#publisher = { files: blockingFiles, tree, names: new KeyedMutex(), clock: systemClock };
   }
 
@@ -135,7 +135,11 @@ class SmallFileService {
     const work = async (task: SmallFileTask): Promise<SmallFileAnswer> => {
       if (task.kind === 'put') {
         const content = Buffer.from(contents, task.from, task.to - task.from);
-        const entry = await publishContent(this.#publisher, task.systemPath, task.publication, content);
+        const entry = await publishOrStage(this.#publisher, task.systemPath, task.publication, content);
+        return entry === undefined ? { staged: true } : { entry, from: 0, to: 0 };
+      }
+      if (task.kind === 'publish') {
+        const entry = await publishStaged(this.#publisher, task.systemPath, task.publication);
         return { entry, from: 0, to: 0 };
       }
       if (task.kind !== 'read') return { entry: await this.#change(task), from: 0, to: 0 };
@@ -180,7 +184,7 @@ function readWhole(tree: Tree, path: string) {
 }
 
 function pathOf(task: SmallFileTask): string {
-  return task.kind === 'put' ? task.publication.path : task.path;
+  return 'publication' in task ? task.publication.path : task.path;
 }
 
 function answerOf(error: unknown, path: string): SmallFileAnswer {

@@ -7,9 +7,10 @@ import type { Attributes, Entry, ListOptions, Publication, ReplaceOptions, Store
 /** The largest file that is handled so, in bytes: larger ones would keep those behind them waiting. */
 export const MAX_SMALL_BYTES = 65_536;
 
-/** What the thread is asked: to publish a content, to read one, or to change what stands under a name. */
+/** What the thread is asked: to publish a content, to give one that was staged its name, to read one, or to change what stands under a name. */
 export type SmallFileTask =
   | { kind: 'put'; systemPath: string; publication: Publication; from: number; to: number }
+  | { kind: 'publish'; systemPath: string; publication: Publication }
   | { kind: 'read'; path: string }
   | NameChange;
 
@@ -23,6 +24,8 @@ export type NameChange =
 /** What it answers, in the order it was asked. */
 export type SmallFileAnswer =
   | { entry?: Entry | undefined; from: number; to: number }
+  /** It is to be synced before it may take the place of what stands there. */
+  | { staged: true }
   /** It is none of its business: too large, or the disk would have to be waited for. */
   | { passed: true }
   | { error: ToldError };
@@ -105,6 +108,7 @@ interface Answered {
   /** None where nothing is told of it. */
   entry: Entry | undefined;
   content: Buffer;
+  isStaged?: true;
 }
 
 /**
@@ -133,11 +137,25 @@ export class SmallFiles {
     this.#begin = begin;
   }
 
-  /** Publishes a new file with durability `memory`; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
-  async put(systemPath: string, publication: Publication, content: Buffer): Promise<Entry | undefined> {
+  /**
+   * Publishes a new file with durability `memory`; one that takes the place of another is only made ready at `systemPath`, and
+   * `staged`, to be synced and then published by `publish`. Undefined if it has to be done otherwise. The caller lets nobody else
+   * at that path.
+   */
+  async put(
+    systemPath: string,
+    publication: Publication,
+    content: Buffer,
+  ): Promise<Entry | 'staged' | undefined> {
     if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES) return undefined;
     const task = { kind: 'put', systemPath, publication, from: 0, to: 0 } as const;
-    return (await this.#ask(task, content))?.entry;
+    const answered = await this.#ask(task, content);
+    return answered?.isStaged === true ? 'staged' : answered?.entry;
+  }
+
+  /** Gives what was staged, and is on the disk, its name; undefined if it has to be done otherwise. */
+  async publish(systemPath: string, publication: Publication): Promise<Entry | undefined> {
+    return (await this.#ask({ kind: 'publish', systemPath, publication }, NOTHING))?.entry;
   }
 
   /** Changes a name; undefined if it has to be done otherwise. The caller lets nobody else at that path. */
@@ -274,6 +292,7 @@ export class SmallFiles {
       const answer = answers[index];
       if (answer === undefined || 'passed' in answer) settle.resolve(undefined);
       else if ('error' in answer) settle.reject(errorFrom(answer.error));
+      else if ('staged' in answer) settle.resolve({ entry: undefined, content: NOTHING, isStaged: true });
       else {
         const { entry, from, to } = answer;
         settle.resolve({ entry, content: Buffer.from(contents, from, to - from) });
@@ -281,13 +300,13 @@ export class SmallFiles {
     }
   }
 
-  // Whoever waits does it as always: a put that was done and not answered then meets its own temporary or its own file. Of
-  // another change nobody can tell whether it was made.
+  // Whoever waits does it as always: a put that was done and not answered then meets its own temporary or its own file, and what
+  // was staged is not there any more. Of another change nobody can tell whether it was made.
   #fail(): void {
     this.#hasFailed = true;
     if (this.#isMaking) this.#directories.madeElsewhere(undefined);
     for (const { task, settle } of this.#working.splice(0).flat()) {
-      if (task.kind === 'put' || task.kind === 'read') settle.resolve(undefined);
+      if (!isNameChange(task)) settle.resolve(undefined);
       else settle.reject(threadEnded());
     }
     for (const { settle } of this.#queue.splice(0)) settle.resolve(undefined);
@@ -296,7 +315,11 @@ export class SmallFiles {
 }
 
 function mayMakeDirectories({ task: { kind } }: Waiting): boolean {
-  return kind === 'put' || kind === 'mkdir' || kind === 'symlink';
+  return kind === 'put' || kind === 'publish' || kind === 'mkdir' || kind === 'symlink';
+}
+
+function isNameChange({ kind }: SmallFileTask): boolean {
+  return kind !== 'put' && kind !== 'publish' && kind !== 'read';
 }
 
 function threadEnded(): SealiftError {

@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { open, readdir, rm, stat, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import { release } from 'node:os';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { PartialFile } from '../../../src/client/partial-file.ts';
@@ -188,6 +188,42 @@ describe('a tree that was fetched', () => {
       if ((await stat(path)).isDirectory()) throw systemError(code);
     });
     expect(await copy(trees.direction())).toMatchObject({ isComplete: true, told: { failed: {} } });
+  });
+});
+
+describe('small files that take the place of others', () => {
+  const source = { '/': {}, 'd/': {}, 'd/b': 'b', a: 'a', c: { content: 'c', mode: 0o200 } };
+  const old = { content: 'the old one', mtimeMs: 1_000 };
+  const before = { '/': {}, 'd/': {}, 'd/b': old, a: old, c: old };
+
+  test('are on the disk before, each once, and their names are in the end', async () => {
+    const trees = await startTrees('get', source, before);
+    const order: string[] = [];
+    const standing: string[] = [];
+    await beforeSync(async (path) => {
+      order.push(relative(trees.target, path));
+      if (isTemporary(basename(path))) standing.push(...Object.values(await contentsAt(trees.target)));
+    });
+    const { told, isComplete } = await copy(trees.direction());
+    expect([told.failed, isComplete]).toEqual([{}, true]);
+    expect(order.filter((path) => isTemporary(basename(path)))).toHaveLength(3);
+    // All three are staged before the first of them is synced.
+    expect(standing.filter((content) => content === 'the old one').length).toBeGreaterThanOrEqual(3);
+    expect(order.slice(-2).toSorted()).toEqual(['', 'd']);
+    const [target, expected] = await bothTrees(trees);
+    expect(target).toEqual(expected);
+  });
+
+  test('leave the old one where it is if the disk does not take them', async () => {
+    const trees = await startTrees('get', source, before);
+    await beforeSync((path) => {
+      if (isTemporary(basename(path))) throw systemError('EIO');
+    });
+    const { told, isComplete } = await copy(trees.direction());
+    expect(isComplete).toBe(false);
+    expect(Object.values(told.failed)).toContain('local-file');
+    const left = await contentsAt(trees.target);
+    expect(left).toEqual({ 'd/': '', 'd/b': 'the old one', a: 'the old one', c: 'the old one' });
   });
 });
 
