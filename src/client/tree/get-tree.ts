@@ -5,6 +5,7 @@ import { isSealiftError, SealiftError } from '../../errors.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
+import { blockBuffers } from '../../transport/block-buffers.ts';
 import { abortable } from '../abortable.ts';
 import { fileSink } from '../block-sink.ts';
 import type { Client } from '../client.ts';
@@ -260,8 +261,12 @@ export class GetTree implements TreeDirection {
         return answer;
       },
     );
-    await this.#target.writeFile(to, content, this.#completion(action, { mtimeMs, mode }));
     const size = content.length;
+    try {
+      await this.#target.writeFile(to, content, this.#completion(action, { mtimeMs, mode }));
+    } finally {
+      blockBuffers.give(content);
+    }
     onProgress({ totalBytes: size, doneBytes: size, resumedBytes: 0, movedBytes });
     const moved = { movedBytes, resumedBytes: 0, retries: run.retries };
     return { path: this.#shown(to), size, digest, etag, ...moved, unsynced: this.#target };
