@@ -63,7 +63,7 @@ test('answers that take a block of memory count as one, however short they are',
   const store = new GatedStore();
   const { login } = await startTestServer({ store });
   const [asking, other] = [await login(), await login()];
-  const content = bytesOf(BLOCK_BYTES / 4);
+  const content = bytesOf(BLOCK_BYTES / 4 + 1);
   await putInline(asking, 'a', content);
   const reading = store.hold('read a 0');
   const ids = Array.from({ length: 16 }, () => asking.begin('get', { path: 'a' }));

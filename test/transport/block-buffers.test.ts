@@ -3,17 +3,20 @@ import { expect, test } from 'vitest';
 import { BLOCK_BYTES } from '../../src/transfer/blocks.ts';
 import { blockBuffers } from '../../src/transport/block-buffers.ts';
 
-test.each([BLOCK_BYTES, BLOCK_BYTES / 4])(
-  'memory of %i bytes that was given back is lent again',
-  (length) => {
-    const first = blockBuffers.take(length);
-    expect(first).toHaveLength(length);
-    blockBuffers.give(first);
-    const second = blockBuffers.take(BLOCK_BYTES);
-    expect(second.buffer).toBe(first.buffer);
-    expect(second).toHaveLength(BLOCK_BYTES);
-  },
-);
+test.each([
+  [BLOCK_BYTES, BLOCK_BYTES],
+  [BLOCK_BYTES / 4 + 1, BLOCK_BYTES],
+  [BLOCK_BYTES / 4, BLOCK_BYTES / 4],
+  [65_537, BLOCK_BYTES / 4],
+])('memory of %i bytes that was given back is lent again for up to %i', (length, most) => {
+  const first = blockBuffers.take(length);
+  expect(first).toHaveLength(length);
+  expect(blockBuffers.sizeFor(length)).toBe(first.buffer.byteLength);
+  blockBuffers.give(first);
+  const second = blockBuffers.take(most);
+  expect(second.buffer).toBe(first.buffer);
+  expect(second).toHaveLength(most);
+});
 
 test('memory given back twice is not lent to two', () => {
   const first = blockBuffers.take(BLOCK_BYTES);
@@ -25,6 +28,7 @@ test('memory given back twice is not lent to two', () => {
 
 test.each([
   ['a small one', blockBuffers.take(1_000)],
+  ['one that is allocated as it comes', blockBuffers.take(65_536)],
   ['one larger than a block', blockBuffers.take(BLOCK_BYTES + 1)],
   ['one from elsewhere', Buffer.alloc(BLOCK_BYTES)],
 ])('%s is never lent again', (_, buffer) => {

@@ -10,7 +10,7 @@ import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { publishOrStage, publishStaged, type Publisher } from './publish.ts';
 import {
-  MAX_SMALL_BYTES,
+  MAX_READ_BYTES,
   type ListingPage,
   type ListRequest,
   type NameChange,
@@ -172,7 +172,7 @@ function readWhole(tree: Tree, path: string) {
     const file = await openStoredFile(blockingFiles, place, path);
     try {
       const { entry } = file;
-      if (entry.size > MAX_SMALL_BYTES) return undefined;
+      if (entry.size > MAX_READ_BYTES) return undefined;
       const content = Buffer.allocUnsafe(entry.size);
       await file.read(content, 0, entry.size);
       await file.assertUnchanged();

@@ -4,8 +4,10 @@ import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
 import type { Attributes, Entry, ListOptions, Publication, ReplaceOptions, StoredFile } from '../store.ts';
 
-/** The largest file that is handled so, in bytes: larger ones would keep those behind them waiting. */
-export const MAX_SMALL_BYTES = 65_536;
+/** The largest file that is read so, in bytes: larger ones would keep those behind them waiting, and be copied twice. */
+export const MAX_READ_BYTES = 65_536;
+/** The largest that is published so, in bytes. */
+export const MAX_PUT_BYTES = 262_144;
 
 /** What the thread is asked: to publish a content, to give one that was staged its name, to read one, or to change what stands under a name. */
 export type SmallFileTask =
@@ -95,6 +97,8 @@ export interface DirectoryMaking {
 
 /** Tasks in a message to the thread, at most: where it gets all that waits, nobody else has anything to do until it answers. */
 const TASKS_PER_BATCH = 16;
+/** Bytes in a message, after which no further task joins it. */
+const BYTES_PER_BATCH = 524_288;
 /** Messages that the thread has at once: it goes on with one while the answers to another are used. */
 const MAX_BATCHES = 2;
 
@@ -147,7 +151,7 @@ export class SmallFiles {
     publication: Publication,
     content: Buffer,
   ): Promise<Entry | 'staged' | undefined> {
-    if (publication.durability === 'disk' || content.length > MAX_SMALL_BYTES) return undefined;
+    if (publication.durability === 'disk' || content.length > MAX_PUT_BYTES) return undefined;
     const task = { kind: 'put', systemPath, publication, from: 0, to: 0 } as const;
     const answered = await this.#ask(task, content);
     return answered?.isStaged === true ? 'staged' : answered?.entry;
@@ -262,14 +266,21 @@ export class SmallFiles {
   }
 
   #sendWaiting(): void {
-    while (this.#working.length < MAX_BATCHES && this.#queue.length > 0)
-      this.#send(this.#queue.splice(0, TASKS_PER_BATCH));
+    while (this.#working.length < MAX_BATCHES && this.#queue.length > 0) {
+      let [count, bytes] = [0, 0];
+      for (const { content } of this.#queue) {
+        if (count === TASKS_PER_BATCH || bytes >= BYTES_PER_BATCH) break;
+        count += 1;
+        bytes += content.length;
+      }
+      this.#send(this.#queue.splice(0, count), bytes);
+    }
   }
 
-  #send(tasks: Waiting[]): void {
+  #send(tasks: Waiting[], length: number): void {
     this.#working.push(tasks);
-    const contents = new ArrayBuffer(tasks.reduce((sum, { content }) => sum + content.length, 0));
-    const bytes = new Uint8Array(contents);
+    const bytes = Buffer.allocUnsafeSlow(length);
+    const contents = bytes.buffer;
     let end = 0;
     const items = tasks.map(({ task, content }) => {
       const from = end;

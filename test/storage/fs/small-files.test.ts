@@ -10,7 +10,8 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   beginThread,
-  MAX_SMALL_BYTES,
+  MAX_PUT_BYTES,
+  MAX_READ_BYTES,
   SmallFiles,
   type SmallFileBatch,
 } from '../../../src/storage/fs/small-files.ts';
@@ -81,7 +82,7 @@ describe.each([
     expect(readdirSync(root.path).filter((name) => name.startsWith('temporary'))).toEqual([]);
   });
 
-  test('many go over in batches of 16, two of them at once', async () => {
+  test('many go over in batches of 16, or of half a MiB, two of them at once', async () => {
     const batches: number[] = [];
     let answered = 0;
     let mostAtOnce = 0;
@@ -110,6 +111,16 @@ describe.each([
     expect(await Promise.all(putAll)).toMatchObject(names.map((path) => ({ path })));
     expect(batches).toEqual([16, 16, 8]);
     expect(mostAtOnce).toBe(2);
+    batches.length = 0;
+    const large = Buffer.alloc(MAX_PUT_BYTES, 'x');
+    const putLarge = names
+      .slice(0, 6)
+      .map((name) =>
+        begun.put(temporary(), { ...publication(`${name} large`), ...ANY, durability: 'memory' }, large),
+      );
+    await Promise.all(putLarge);
+    expect(Math.max(...batches)).toBe(2);
+    expect(readFileSync(root.at('f5 large'))).toEqual(large);
     // While a batch is at work nothing is certain, also when the one before was answered.
     expect(told.join(' ')).not.toContain('made made');
     expect(told.at(-1)).toBe('made');
@@ -145,11 +156,11 @@ describe.each([
         'a link that replaces a file',
         () => files.change({ kind: 'symlink', path: 'old', target: 'x', options: ANY }),
       ],
-      ['what is too large to be put', () => put('new', Buffer.alloc(MAX_SMALL_BYTES + 1))],
+      ['what is too large to be put', () => put('new', Buffer.alloc(MAX_PUT_BYTES + 1))],
       ['what is too large to be read', () => contentOf('large')],
     ])('%s', async (_, task) => {
       writeFileSync(root.at('old'), 'old');
-      writeFileSync(root.at('large'), Buffer.alloc(MAX_SMALL_BYTES + 1));
+      writeFileSync(root.at('large'), Buffer.alloc(MAX_READ_BYTES + 1));
       expect(await task()).toBeUndefined();
       expect(readFileSync(root.at('old'), 'utf8')).toBe('old');
       expect(readdirSync(root.path)).not.toContain('new');
