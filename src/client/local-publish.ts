@@ -2,7 +2,6 @@ import {
   closeSync,
   constants,
   fchmodSync,
-  fstatSync,
   linkSync,
   futimesSync,
   lstatSync,
@@ -55,20 +54,19 @@ export async function publishFile(
 
 /**
  * Writes a small file to `temporary`, as it is to stand, by calls that block: for many small files, of which each would otherwise
- * wait eight times for Node's thread pool. It is not synced. Returns the number of the device on which it lies. Throws what the system says.
+ * wait eight times for Node's thread pool. It is not synced. Throws what the system says.
  */
 export function stageContent(
   content: Buffer,
   temporary: string,
   { mode, mtimeMs }: { mode: number; mtimeMs: number },
-): number {
+): void {
   const fd = openNewSync(temporary);
   try {
     for (let written = 0; written < content.length;)
       written += writeSync(fd, content, written, content.length - written, written);
     fchmodSync(fd, mode);
     futimesSync(fd, secondsOf(systemClock.now()), secondsOf(mtimeMs));
-    return fstatSync(fd).dev;
   } finally {
     closeSync(fd);
   }

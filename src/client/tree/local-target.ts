@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { chmodSync } from 'node:fs';
+import { chmodSync, statSync } from 'node:fs';
 import {
   chmod,
   lstat,
@@ -108,9 +108,8 @@ export class LocalTarget {
         const isSyncedLater = !wanted.isReplacement && isReadable;
         const mtimeMs = isSyncedLater ? provisionalTime(wanted.mtimeMs) : wanted.mtimeMs;
         try {
-          const device = stageContent(content, temporary, { mode: mode | 0o400, mtimeMs });
-          if (!isSyncedLater)
-            await this.#groupSync(device, dirname(temporary)).sync(() => syncFile(temporary));
+          stageContent(content, temporary, { mode: mode | 0o400, mtimeMs });
+          if (!isSyncedLater) await this.#groupSync(dirname(temporary)).sync(() => syncFile(temporary));
           if (!isReadable) chmodSync(temporary, mode);
           await wanted.beforePublishing?.();
           takeName(temporary, target, wanted);
@@ -228,8 +227,9 @@ export class LocalTarget {
     if (lock !== undefined) await keepingTime(this.#lockDirectory, () => lock.release());
   }
 
-  /** That of the file system on `device`, of which `directory` is one. */
-  #groupSync(device: number, directory: string): GroupSync {
+  /** That of the file system in which `directory` is. */
+  #groupSync(directory: string): GroupSync {
+    const device = statSync(directory).dev;
     const groupSync = this.#groupSyncs.get(device) ?? new GroupSync(directory);
     this.#groupSyncs.set(device, groupSync);
     return groupSync;
