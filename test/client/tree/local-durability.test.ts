@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { open, readdir, rm, stat, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import { release } from 'node:os';
 import { basename, join, relative } from 'node:path';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { PartialFile } from '../../../src/client/partial-file.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
@@ -194,6 +194,9 @@ describe('a tree that was fetched', () => {
 describe('small files that take the place of others', () => {
   const source = { '/': {}, 'd/': {}, 'd/b': 'b', a: 'a', c: { content: 'c', mode: 0o200 } };
   const old = { content: 'the old one', mtimeMs: 1_000 };
+  // No call for all of them can be had.
+  beforeEach(() => void vi.stubEnv('PATH', '/nowhere'));
+  afterEach(() => void vi.unstubAllEnvs());
   const before = { '/': {}, 'd/': {}, 'd/b': old, a: old, c: old };
 
   test('are on the disk before, each once, and their names are in the end', async () => {

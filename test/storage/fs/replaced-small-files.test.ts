@@ -30,6 +30,9 @@ beforeEach(async () => {
   onTestFinished(() => root.remove());
   tasks = [];
   beforeSync = () => undefined;
+  // No call for all of them can be had.
+  vi.stubEnv('PATH', root.path);
+  onTestFinished(() => void vi.unstubAllEnvs());
   const handle = await open(import.meta.filename);
   const prototype = Object.getPrototypeOf(handle) as FileHandle;
   await handle.close();
@@ -52,9 +55,6 @@ async function opened(options: { keepVersionsMs?: number } = {}): Promise<void> 
 const staged = () => readdirSync(root.at('.sealift/uploads'));
 
 test('small files that take the place of others are on the disk before, and keep their permission bits', async () => {
-  // No call for all of them can be had.
-  vi.stubEnv('PATH', root.path);
-  onTestFinished(() => void vi.unstubAllEnvs());
   await opened();
   const names = Array.from({ length: 100 }, (_, index) => `d/${index}`);
   for (const name of names) await putText(store, name, 'old', { mode: 0o640 });
