@@ -31,12 +31,12 @@ export function makeTextFile(path: string, bytes: number): string {
   return makeFile(path, bytes, () => readFileSync(names[next++ % names.length] ?? 'README.md'));
 }
 
-/** A tree of `count` files of 4 KiB of random bytes, 100 in each directory. */
-export function makeTree(root: string, count: number): string {
+/** A tree of `count` files of random bytes, 4 KiB each unless said otherwise, 100 in each directory. */
+export function makeTree(root: string, count: number, fileBytes = SMALL_FILE_BYTES): string {
   for (let index = 0; index < count; index += 1) {
     const directory = join(root, `directory-${Math.floor(index / FILES_PER_DIRECTORY)}`);
     if (index % FILES_PER_DIRECTORY === 0) mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, `file-${index}`), randomFillSync(Buffer.alloc(SMALL_FILE_BYTES)));
+    writeFileSync(join(directory, `file-${index}`), randomFillSync(Buffer.alloc(fileBytes)));
   }
   return root;
 }
