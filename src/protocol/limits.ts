@@ -27,6 +27,10 @@ export const MAX_CONTENT_BYTES_BEFORE_HELLO = 65_536;
 
 /** Digests in one page of a digest list: as many as a content holds. */
 export const MAX_DIGESTS_PER_PAGE = MAX_CONTENT_BYTES / 32;
+/** Paths in one `file-digests`: the digests of so many fit one content, and more would gain nothing. */
+export const MAX_DIGESTED_FILES = 1_024;
+/** Bytes of a file of which `file-digests` tells the digest: a larger one would keep those beside it waiting, and is worth a request of its own. */
+export const MAX_DIGESTED_FILE_BYTES = 65_536;
 /** Bytes of JSON in one page of a listing: small enough that a page is made and read without a pause. */
 export const LISTING_PAGE_BYTES = 262_144;
 /** Requests in flight on a connection, one of which clients keep free for `cancel`: with small files, so many fill a way of 100 ms at 10,000 a second. */

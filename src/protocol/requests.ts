@@ -26,6 +26,8 @@ import {
   BLOCK_BYTES,
   MAX_AGENT_CHARACTERS,
   MAX_CERTIFICATE_CHARACTERS,
+  MAX_CONTENT_BYTES,
+  MAX_DIGESTED_FILES,
   MAX_FILE_BYTES,
   MAX_LINK_TARGET_BYTES,
   MAX_LOCK_NAME_CHARACTERS,
@@ -113,6 +115,7 @@ export const REQUESTS = {
     version,
   },
   digests: { path, version, remembered: optional(boolean) },
+  'file-digests': {},
   stat: { path: pathOrRoot, digest: optional(boolean) },
   list: { path: pathOrRoot, recursive: optional(boolean), versions: optional(boolean) },
   search: { query: text(MAX_QUERY_CHARACTERS) },
@@ -162,6 +165,29 @@ export function parseRequest(header: Header): Request {
     const requestIdentity = action === 'block' ? optional(id) : id;
     const { id: read } = readFields({ id: requestIdentity }, header);
     return { action, id: read, fields: readFields(REQUESTS[action], header) } as Request;
+  } catch (error) {
+    if (error instanceof FieldError) throw badRequest(error.message);
+    throw error;
+  }
+}
+
+/** The content of a `file-digests` that asks about `paths`. */
+export function pathsContent(paths: readonly string[]): Buffer {
+  return Buffer.from(JSON.stringify({ paths }));
+}
+
+const PATHS = { paths: list(text(MAX_CONTENT_BYTES), MAX_DIGESTED_FILES) } as const;
+
+/** The texts that the content of a `file-digests` asks about, which need not be paths. Throws `bad-request`. */
+export function readPaths(content: Buffer): string[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
+  } catch {
+    throw badRequest('The content is not JSON in UTF-8.');
+  }
+  try {
+    return readFields(PATHS, Object(value) as Record<string, unknown>).paths;
   } catch (error) {
     if (error instanceof FieldError) throw badRequest(error.message);
     throw error;

@@ -178,6 +178,11 @@ export function readListEntry(item: unknown): ListEntry {
   return readAnswer(LIST_ENTRY, fieldsOf(item));
 }
 
+/** One item of the answer to `file-digests`, checked: a file digest, or nothing. */
+export function readFileDigest(item: unknown): string | undefined {
+  return item === null ? undefined : readAnswer({ digest: fileDigest }, { digest: item }).digest;
+}
+
 /** One path of a search's result, checked. */
 export function readPath(item: unknown): string {
   return readAnswer({ path }, { path: item }).path;

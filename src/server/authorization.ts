@@ -23,6 +23,8 @@ const NEEDS: Readonly<Record<Action, readonly Permission[]>> = {
   abort: ['write'],
   get: ['read'],
   digests: ['read'],
+  // Its paths are judged one by one where they are read.
+  'file-digests': ['read'],
   stat: ['list'],
   list: ['list'],
   search: ['list'],

@@ -40,6 +40,8 @@ export interface SessionState {
   readonly smallFiles: Compressor;
   /** Bytes of file content being read and sent. */
   readonly answerBytes: Budget;
+  /** Files of `file-digests` being read: of all such requests together as many as there would be of requests about one. */
+  readonly digestedFiles: Budget;
   readonly blocks: BlockTracker;
   /** Uploads that this connection works with. */
   readonly ownUploads: Set<Upload>;
@@ -49,6 +51,8 @@ export interface SessionState {
   readonly unsyncedByAll: UnsyncedByAll;
   /** What was made on this connection by a principal who may not delete, who may change the attributes of this only. */
   readonly made: MadeEntries;
+  /** Takes note of the digest of a file that is told among those of others. */
+  onDigestTold(path: string, digest: string): void;
   /** Ends the request `id` of this connection, if it is still worked on. */
   cancel(id: number): void;
 }

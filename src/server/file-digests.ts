@@ -133,7 +133,8 @@ export async function* digestsFromData(
   await file.assertUnchanged();
 }
 
-async function digestOf(
+/** The file digest of an open file, read from its data now. Throws `precondition-failed` if it changes meanwhile. */
+export async function digestOf(
   file: StoredFile,
   algorithm: DigestAlgorithm,
   options: HashingOptions,

@@ -56,7 +56,7 @@ export function helloAnswer(options: {
     'max-requests': MAX_REQUESTS,
     'idle-timeout-ms': idleTimeoutMs,
     'time-grain-ms': features.timeGrainMs,
-    features: [...storeFeatureNames(features), 'lock', 'bench'],
+    features: [...storeFeatureNames(features), 'lock', 'bench', 'file-digests'],
     ...joined,
   };
 }

@@ -86,6 +86,11 @@ export class SessionRecord {
     this.#record('cut', { result: 'unauthenticated', reason });
   }
 
+  /** A client was told the digest of a file, among those of others. */
+  digestTold(path: string, digest: string): void {
+    this.#record('transfer', { action: 'file-digests', path, digest, result: 'ok' });
+  }
+
   /** A client was told an error, or its stream was ended with one. */
   error(error: unknown): void {
     this.#metrics?.error(toWireError(error).code);

@@ -2,7 +2,12 @@ import { nextTurn } from '../clock.ts';
 import { isSealiftError, SealiftError } from '../errors.ts';
 import { withFields, type Logger } from '../logger.ts';
 import type { Message } from '../protocol/decoder.ts';
-import { HELLO_TIMEOUT_MS, MAX_ANSWER_BYTES_IN_FLIGHT, MAX_CONTENT_BYTES } from '../protocol/limits.ts';
+import {
+  HELLO_TIMEOUT_MS,
+  MAX_ANSWER_BYTES_IN_FLIGHT,
+  MAX_CONTENT_BYTES,
+  MAX_REQUESTS_AT_WORK,
+} from '../protocol/limits.ts';
 import { parseRequest, requestId, type Request } from '../protocol/requests.ts';
 import { endsStream, toWireError } from '../protocol/wire-errors.ts';
 import { Budget } from '../transport/budget.ts';
@@ -232,10 +237,12 @@ export class Session {
       encoding,
       smallFiles: new Compressor(encoding),
       answerBytes: new Budget(MAX_ANSWER_BYTES_IN_FLIGHT),
+      digestedFiles: new Budget(MAX_REQUESTS_AT_WORK),
       blocks: new BlockTracker(),
       ownUploads: new Set(),
       unsynced: root.unsyncedByAll.enter(),
       made: new MadeEntries(),
+      onDigestTold: (path, digest) => this.#record.digestTold(path, digest),
     });
   }
 

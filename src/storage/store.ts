@@ -38,6 +38,9 @@ export interface Store extends AsyncDisposable {
   /** Opens a file for reading, or the former `version` of one. What is read is the file as it was opened, also if it is replaced or expires meanwhile. */
   open(path: string, options?: OpenOptions): Promise<StoredFile>;
 
+  /** The file digest of a small file, from its data as it is now, where that is to be had sooner than through `open`; undefined where it is not. Throws as `open` and reading do. */
+  digest?(path: string, algorithm: DigestAlgorithm): Promise<string | undefined>;
+
   /** Publishes a file of at most one block. The digest was checked by the caller. */
   put(publication: Publication, content: Buffer): Promise<Entry>;
 

@@ -45,6 +45,7 @@ const examples: { [A in Action]: { needs: Record<string, unknown>; may?: Record<
   abort: { needs: { upload: 'u' } },
   get: { needs: { path: 'a' }, may: { 'from-block': 1, 'block-count': 0, 'if-match': 'e', version: 'v' } },
   digests: { needs: { path: 'a' }, may: { version: 'v', remembered: true } },
+  'file-digests': { needs: {} },
   stat: { needs: { path: '' }, may: { digest: true } },
   list: { needs: { path: '' }, may: { recursive: true, versions: false } },
   search: { needs: { query: '*.txt' } },

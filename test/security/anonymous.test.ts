@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-import { REQUESTS } from '../../src/protocol/requests.ts';
+import { pathsContent, REQUESTS } from '../../src/protocol/requests.ts';
 import { startAttackedServer } from '../support/attacked-server.ts';
 import { blockRequest, commitRequest, inlinePut, type RawRequest } from '../support/raw-files.ts';
 
@@ -30,6 +30,7 @@ const LEASES: RawRequest[] = [
 const LOOKS: RawRequest[] = [
   ['get', { path: 'file' }],
   ['digests', { path: 'file' }],
+  ['file-digests', {}, { content: pathsContent(['file']) }],
   ['stat', { path: 'file', digest: true }],
   ['list', { path: '', recursive: true }],
   ['search', { query: 'file' }],

@@ -28,6 +28,7 @@ const CASES: readonly (readonly [string, Record<string, unknown>, readonly strin
   ['abort', {}, ['write']],
   ['get', {}, ['read']],
   ['digests', {}, ['read']],
+  ['file-digests', {}, ['read']],
   ['stat', {}, ['list', 'read']],
   ['stat', { digest: true }, ['read']],
   ['list', {}, ['list']],
@@ -95,6 +96,8 @@ const NAMING: Readonly<Record<Action, readonly ('path' | 'to' | 'upload')[]>> = 
   abort: ['upload'],
   get: ['path'],
   digests: ['path'],
+  // By each path of its content.
+  'file-digests': [],
   stat: ['path'],
   list: ['path'],
   set: ['path'],

@@ -29,7 +29,7 @@ test('the answer says who one is, what one may do, and how the server works', as
     'block-size': 1_048_576,
     'max-requests': 1_024,
     'idle-timeout-ms': 77_000,
-    features: ['symlink', 'lock', 'bench'],
+    features: ['symlink', 'lock', 'bench', 'file-digests'],
   });
   expect(header).not.toHaveProperty('token');
 });

@@ -5,6 +5,7 @@ import { endWorkWith, noteMade, type Handler } from '../exchange.ts';
 import { block } from './block.ts';
 import { commit } from './commit.ts';
 import { digests } from './digests.ts';
+import { fileDigests } from './file-digests.ts';
 import { get } from './get.ts';
 import { list, search } from './listings.ts';
 import { put, replaceOptions, tellingWhatStands } from './put.ts';
@@ -30,6 +31,7 @@ export const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   },
   get,
   digests,
+  'file-digests': fileDigests,
   stat: async (exchange) => {
     const { fields, state } = exchange;
     const entry = await state.store.stat(fields.path);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { systemClock, type Clock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { systemRandom, type Random } from '../../random.ts';
+import type { DigestAlgorithm } from '../../transfer/digests.ts';
 import { isWithin } from '../../transfer/remote-path.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import { checkStorePath } from '../own-names.ts';
@@ -46,7 +47,8 @@ import {
 } from './publish.ts';
 import { deleteAside, renamedAside } from './read-only-directories.ts';
 import { renamePlace } from './rename-place.ts';
-import { SmallFiles, type BeginThread, type NameChange } from './small-files.ts';
+import type { NameChange } from './small-file-messages.ts';
+import { SmallFiles, type BeginThread } from './small-files.ts';
 import { StagingArea } from './staging-area.ts';
 import { StateDirectory, uniqueName } from './state-directory.ts';
 import { cannotServe, explaining, storeError } from './store-errors.ts';
@@ -162,6 +164,10 @@ export class FileStore implements Store {
     const quick = await this.#smallFiles?.read(path);
     if (quick !== undefined) return quick;
     return this.#tree.at(path, (place) => openStoredFile(this.#files, place, path));
+  }
+
+  async digest(path: string, algorithm: DigestAlgorithm): Promise<string | undefined> {
+    return this.#smallFiles?.digest(path, algorithm);
   }
 
   put(publication: Publication, content: Buffer): Promise<Entry> {

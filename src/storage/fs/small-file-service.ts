@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 
 import { systemClock } from '../../clock.ts';
 import { isSealiftError } from '../../errors.ts';
+import { blockDigest, smallFileDigest } from '../../transfer/digests.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import type { Entry } from '../store.ts';
 import { blockingFiles, NeedsDisk } from './blocking-files.ts';
@@ -20,7 +21,7 @@ import {
   type SmallFileTask,
   type ThreadRequest,
   type ToldError,
-} from './small-files.ts';
+} from './small-file-messages.ts';
 import { storeError } from './store-errors.ts';
 import { openStoredFile } from './stored-file.ts';
 import { Tree } from './tree.ts';
@@ -142,9 +143,14 @@ class SmallFileService {
         const entry = await publishStaged(this.#publisher, task.systemPath, task.publication);
         return { entry, from: 0, to: 0 };
       }
-      if (task.kind !== 'read') return { entry: await this.#change(task), from: 0, to: 0 };
+      if (task.kind !== 'read' && task.kind !== 'digest')
+        return { entry: await this.#change(task), from: 0, to: 0 };
       const answer = await readWhole(this.#tree, task.path);
       if (answer === undefined) return { passed: true };
+      if (task.kind === 'digest') {
+        const { entry, content } = answer;
+        return { digest: smallFileDigest(task.algorithm, entry.size, blockDigest(task.algorithm, content)) };
+      }
       read.push(answer.content);
       const from = end;
       end += answer.content.length;

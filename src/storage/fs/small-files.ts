@@ -2,75 +2,18 @@ import { Worker } from 'node:worker_threads';
 
 import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
-import type { Attributes, Entry, ListOptions, Publication, ReplaceOptions, StoredFile } from '../store.ts';
-
-/** The largest file that is read so, in bytes: larger ones would keep those behind them waiting, and be copied twice. */
-export const MAX_READ_BYTES = 65_536;
-/** The largest that is published so, in bytes. */
-export const MAX_PUT_BYTES = 262_144;
-
-/** What the thread is asked: to publish a content, to give one that was staged its name, to read one, or to change what stands under a name. */
-export type SmallFileTask =
-  | { kind: 'put'; systemPath: string; publication: Publication; from: number; to: number }
-  | { kind: 'publish'; systemPath: string; publication: Publication }
-  | { kind: 'read'; path: string }
-  | NameChange;
-
-/** What needs no content, and for which nothing is kept. */
-export type NameChange =
-  | { kind: 'mkdir'; path: string; attributes: Attributes }
-  | { kind: 'set'; path: string; attributes: Attributes }
-  | { kind: 'symlink'; path: string; target: string; options: ReplaceOptions }
-  | { kind: 'remove'; path: string };
-
-/** What it answers, in the order it was asked. */
-export type SmallFileAnswer =
-  | { entry?: Entry | undefined; from: number; to: number }
-  /** It is to be synced before it may take the place of what stands there. */
-  | { staged: true }
-  /** It is none of its business: too large, or the disk would have to be waited for. */
-  | { passed: true }
-  | { error: ToldError };
-
-/** An error of ours, as it goes from one thread to another. */
-export type ToldError = Pick<SealiftError, 'code' | 'message' | 'details'> & {
-  /** What the system said, of what only the log tells. */
-  cause?: string | undefined;
-};
-
-/** Begins a listing, whose first page follows. */
-export interface ListRequest {
-  list: number;
-  path: string;
-  recursive: boolean;
-}
-
-/** What the thread is sent: tasks, or a listing to be begun, gone on with, or given up. */
-export type ThreadRequest = SmallFileBatch | ListRequest | { next: number } | { stop: number };
-
-/** A part of a listing. */
-export interface ListingPage {
-  listing: number;
-  entries: Entry[];
-  /** Directories that hold what is not listed; see `ListOptions`. */
-  unlisted: [directory: string, count: number][];
-  isOver: boolean;
-  error?: ToldError;
-}
-
-/** Many at once: the contents stand one behind the other in one piece of memory, which changes hands. */
-export interface SmallFileBatch {
-  /** JSON of `SmallFileTask[]` or `SmallFileAnswers`, which takes a third of the time that messages of objects take. */
-  items: string;
-  contents: ArrayBuffer;
-}
-
-/** What the thread answers to a batch. */
-export interface SmallFileAnswers {
-  answers: SmallFileAnswer[];
-  /** The nodes of directories in which others were made on the way, so that whoever remembers what is on disk knows. */
-  made: string[];
-}
+import type { DigestAlgorithm } from '../../transfer/digests.ts';
+import type { Entry, ListOptions, Publication, StoredFile } from '../store.ts';
+import {
+  errorFrom,
+  MAX_PUT_BYTES,
+  type ListingPage,
+  type NameChange,
+  type SmallFileAnswers,
+  type SmallFileBatch,
+  type SmallFileTask,
+  type ThreadRequest,
+} from './small-file-messages.ts';
 
 /** A thread that serves small files, or what behaves like one. */
 export type SmallFileThread = Pick<Worker, 'postMessage' | 'on' | 'once' | 'unref' | 'terminate'>;
@@ -113,6 +56,7 @@ interface Answered {
   entry: Entry | undefined;
   content: Buffer;
   isStaged?: true;
+  digest?: string;
 }
 
 /**
@@ -171,6 +115,11 @@ export class SmallFiles {
   async read(path: string): Promise<StoredFile | undefined> {
     const { entry, content } = (await this.#ask({ kind: 'read', path }, NOTHING)) ?? {};
     return entry && content && new ReadFile(entry, content);
+  }
+
+  /** The file digest of a small file, which never leaves the thread; undefined if it has to be had otherwise. */
+  async digest(path: string, algorithm: DigestAlgorithm): Promise<string | undefined> {
+    return (await this.#ask({ kind: 'digest', path, algorithm }, NOTHING))?.digest;
   }
 
   /** As `Store.list`; undefined if it has to be done otherwise. Two pages are in memory at once. */
@@ -304,6 +253,8 @@ export class SmallFiles {
       if (answer === undefined || 'passed' in answer) settle.resolve(undefined);
       else if ('error' in answer) settle.reject(errorFrom(answer.error));
       else if ('staged' in answer) settle.resolve({ entry: undefined, content: NOTHING, isStaged: true });
+      else if ('digest' in answer)
+        settle.resolve({ digest: answer.digest, entry: undefined, content: NOTHING });
       else {
         const { entry, from, to } = answer;
         settle.resolve({ entry, content: Buffer.from(contents, from, to - from) });
@@ -330,18 +281,11 @@ function mayMakeDirectories({ task: { kind } }: Waiting): boolean {
 }
 
 function isNameChange({ kind }: SmallFileTask): boolean {
-  return kind !== 'put' && kind !== 'publish' && kind !== 'read';
+  return ['mkdir', 'set', 'symlink', 'remove'].includes(kind);
 }
 
 function threadEnded(): SealiftError {
   return new SealiftError('internal', 'The storage of the server failed.');
-}
-
-function errorFrom({ code, message, details, cause }: ToldError): SealiftError {
-  return new SealiftError(code, message, {
-    details,
-    ...(cause === undefined ? {} : { cause: new Error(cause) }),
-  });
 }
 
 const NOTHING = Buffer.alloc(0);

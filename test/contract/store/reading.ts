@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { blockDigest, smallFileDigest } from '../../../src/transfer/digests.ts';
 import type { Subject } from '../store.ts';
 import { ANY, block, codeOf, contentOf, pathsIn, publication, putText, textOf } from './samples.ts';
 
@@ -30,6 +31,36 @@ export function readingContract(subject: Subject): void {
     expect(await codeOf(store.stat('file/below'))).toBe('not-directory');
     expect(await codeOf(store.open('file/below'))).toBe('not-directory');
     expect(await codeOf(pathsIn(store, 'file/below'))).toBe('not-directory');
+  });
+
+  test.each(['', 'text'])('a digest, where one is told, is that of the data: %j', async (text) => {
+    const { store } = subject;
+    await putText(store, 'a/file', text);
+    for (const algorithm of ['sha256', 'blake3'] as const) {
+      const expected = smallFileDigest(algorithm, text.length, blockDigest(algorithm, Buffer.from(text)));
+      expect([undefined, expected]).toContain(await store.digest?.('a/file', algorithm));
+    }
+  });
+
+  test('no digest is told of what cannot be opened', async () => {
+    const { store } = subject;
+    await putText(store, 'file', 'text');
+    await store.mkdir('directory', {});
+    await store.symlink('link', 'file', ANY);
+    for (const path of [
+      'missing',
+      'file/below',
+      'link/below',
+      'directory',
+      'link',
+      '.sealift/x',
+      'a/../file',
+    ]) {
+      const code = await codeOf(store.open(path));
+      const told = Promise.resolve(store.digest?.(path, 'sha256'));
+      const outcome = await told.catch((error: unknown) => (error as { code: string }).code);
+      expect([undefined, code], path).toContain(outcome);
+    }
   });
 
   test('list shows one directory, and with recursive everything below it', async () => {

@@ -2,11 +2,8 @@ import { EventEmitter } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
-import type {
-  SmallFileAnswers,
-  SmallFileBatch,
-  SmallFileThread,
-} from '../../../src/storage/fs/small-files.ts';
+import type { SmallFileAnswers, SmallFileBatch } from '../../../src/storage/fs/small-file-messages.ts';
+import type { SmallFileThread } from '../../../src/storage/fs/small-files.ts';
 import { putText } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 import { directoryNode } from './directory-node.ts';

@@ -9,17 +9,19 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  beginThread,
   MAX_PUT_BYTES,
   MAX_READ_BYTES,
-  SmallFiles,
   type SmallFileBatch,
-} from '../../../src/storage/fs/small-files.ts';
+} from '../../../src/storage/fs/small-file-messages.ts';
+import { beginThread, SmallFiles } from '../../../src/storage/fs/small-files.ts';
 import type { Publication } from '../../../src/storage/store.ts';
+import { blockDigest, smallFileDigest } from '../../../src/transfer/digests.ts';
 import { ABSENT, ANY, codeOf, publication } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 import { directoryNode } from './directory-node.ts';
 import { beginInSameThread } from './same-thread.ts';
+
+const OLD_DIGEST = smallFileDigest('sha256', 3, blockDigest('sha256', Buffer.from('old')));
 
 describe.each([
   ['in a thread', beginThread],
@@ -80,6 +82,18 @@ describe.each([
     expect(await Promise.all(names.map(contentOf))).toEqual(names);
     expect(made).toEqual(Array.from({ length: 7 }, () => node));
     expect(readdirSync(root.path).filter((name) => name.startsWith('temporary'))).toEqual([]);
+  });
+
+  test('the digests of many at once are told, each with what belongs to it', async () => {
+    mkdirSync(root.at('d'));
+    const names = Array.from({ length: 100 }, (_, index) => `d/f${index}`);
+    for (const name of names) writeFileSync(root.at(name), name);
+    for (const algorithm of ['sha256', 'blake3'] as const) {
+      const expected = names.map((name) =>
+        smallFileDigest(algorithm, name.length, blockDigest(algorithm, Buffer.from(name))),
+      );
+      expect(await Promise.all(names.map((name) => files.digest(name, algorithm)))).toEqual(expected);
+    }
   });
 
   test('many go over in batches of 16, or of half a MiB, two of them at once', async () => {
@@ -158,6 +172,7 @@ describe.each([
       ],
       ['what is too large to be put', () => put('new', Buffer.alloc(MAX_PUT_BYTES + 1))],
       ['what is too large to be read', () => contentOf('large')],
+      ['what is too large to be hashed', () => files.digest('large', 'sha256')],
     ])('%s', async (_, task) => {
       writeFileSync(root.at('old'), 'old');
       writeFileSync(root.at('large'), Buffer.alloc(MAX_READ_BYTES + 1));
@@ -170,11 +185,15 @@ describe.each([
       await files.close();
       expect(await put('new', 'x')).toBeUndefined();
       expect(await contentOf('new')).toBeUndefined();
+      expect(await files.digest('old', 'sha256')).toBeUndefined();
     });
 
     test('also what was under way when it ended', async () => {
+      writeFileSync(root.at('old'), 'old');
       const pending = [put('a', 'a'), put('b', 'b')];
+      const digest = files.digest('old', 'sha256');
       await files.close();
+      expect([undefined, OLD_DIGEST]).toContain(await digest);
       for (const entry of await Promise.all(pending)) expect([undefined, 'a', 'b']).toContain(entry?.path);
     });
   });
@@ -188,6 +207,9 @@ describe.each([
       ['not-directory', 'read through a link', () => contentOf('link/secret')],
       ['bad-request', 'read of a link', () => contentOf('link')],
       ['not-found', 'read of nothing', () => contentOf('nothing')],
+      ['not-directory', 'digest through a link', () => files.digest('link/secret', 'sha256')],
+      ['bad-request', 'digest of a link', () => files.digest('link', 'sha256')],
+      ['is-directory', 'digest of a directory', () => files.digest('directory', 'sha256')],
       ['bad-name', 'with a name of the service', () => put('.sealift/x', 'x')],
       ['not-empty', 'removal', () => files.change({ kind: 'remove', path: 'full' })],
       ['not-found', 'removal of nothing', () => files.change({ kind: 'remove', path: 'nothing' })],

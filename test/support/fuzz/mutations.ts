@@ -1,6 +1,7 @@
 import { blockDigestOf } from '../raw-files.ts';
 import type { Random } from '../../../src/random.ts';
 import { LENGTH_BYTES } from '../../../src/protocol/limits.ts';
+import { pathsContent } from '../../../src/protocol/requests.ts';
 import { between, pick } from '../seeded.ts';
 
 /** A message in its parts, so that each can be changed. */
@@ -102,7 +103,7 @@ const ODD_PATHS: readonly string[] = [
   'd/'.repeat(2_000) + 'x',
 ];
 const ACTIONS = (
-  'hello ping echo put block commit abort get digests stat list search set mkdir symlink remove move sync lock ' +
+  'hello ping echo put block commit abort get digests file-digests stat list search set mkdir symlink remove move sync lock ' +
   'unlock cancel bench nothing'
 ).split(' ');
 const PATH_FIELDS = ['path', 'to', 'target', 'query', 'name'];
@@ -110,10 +111,12 @@ const PATH_FIELDS = ['path', 'to', 'target', 'query', 'name'];
 /** A well-formed request for what nobody expects. */
 export function oddRequest(random: Random): Parcel {
   const [path, to] = [pick(random, ODD_PATHS), pick(random, ODD_PATHS)];
-  const content = chance(random, 0.3) ? random.bytes(between(random, 0, 20)) : Buffer.alloc(0);
+  const action = pick(random, ACTIONS);
+  const noise = chance(random, 0.3) ? random.bytes(between(random, 0, 20)) : Buffer.alloc(0);
+  const content = action === 'file-digests' && chance(random, 0.8) ? pathsContent([path, to]) : noise;
   const isInline = chance(random, 0.5);
   const fields = {
-    action: pick(random, ACTIONS),
+    action,
     path,
     to,
     target: to,
