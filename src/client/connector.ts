@@ -56,6 +56,11 @@ export class Connector implements AsyncDisposable {
     return this.#present?.peer;
   }
 
+  /** @internal What the server of the last connection offers, of that which is optional. */
+  get features(): readonly string[] {
+    return this.#present?.hello.features ?? [];
+  }
+
   /** @internal As `Client.atOnce`, of the last connection. */
   atOnce(wanted?: number): number {
     return this.#present?.atOnce(wanted) ?? wanted ?? USUAL_REQUESTS;

@@ -29,6 +29,7 @@ export class MemoryDirection implements TreeDirection {
   /** To how many milliseconds the target keeps times. */
   grainMs = 1;
   filesAtOnce = 60;
+  comparedAtOnce = 60;
   problems: [path: string, code: ErrorCode][] = [];
 
   constructor(source: readonly MemoryEntry[], target: readonly MemoryEntry[] = []) {

@@ -64,7 +64,7 @@ export async function* checkTrees(
       return undefined;
     }
   };
-  const limit = () => direction.filesAtOnce;
+  const limit = () => direction.comparedAtOnce;
   for await (const difference of mapConcurrently(each(source), limit, compare))
     if (difference !== undefined) yield difference;
   for (const existing of [...target.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) {

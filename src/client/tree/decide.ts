@@ -20,8 +20,8 @@ export interface Rules {
 
 /** What deciding needs to know of the two sides. */
 export interface Sides {
-  /** How many files may be worked on at once, just now. */
-  readonly filesAtOnce: number;
+  /** How many files may be compared by their digests at once, just now. */
+  readonly comparedAtOnce: number;
   /** The permission bits that the target would show for an entry of that mode. */
   keptMode(entry: TreeEntry): number;
   /** To how many milliseconds the target keeps times, dropping what is less; `entries` are what stands there. */
@@ -70,7 +70,7 @@ export async function* decisions(
     return;
   }
   // Where names are given, each has to be known before the next entry is looked at.
-  const limit = rules.ifExists === 'rename' ? 1 : () => sides.filesAtOnce;
+  const limit = rules.ifExists === 'rename' ? 1 : () => sides.comparedAtOnce;
   const actions = mapConcurrently(each(source), limit, async (entry): Promise<Action> => {
     const existing = target.get(entry.path);
     if (isInSkipped(entry, existing)) return { kind: 'skip', entry, reason: 'exists' };

@@ -44,6 +44,8 @@ export interface TreeDirection extends Sides, AsyncDisposable {
   /** As a person names the tops. */
   readonly sourceName: string;
   readonly targetName: string;
+  /** How many files may be sent at once, just now. */
+  readonly filesAtOnce: number;
   /** From now on `signal` ends what is under way, as the signal that the direction was made with does. Returns what fires with either. */
   abortOn(signal: AbortSignal | undefined): AbortSignal;
   /** In batches, as they come. */
@@ -76,7 +78,7 @@ export interface TreeDirection extends Sides, AsyncDisposable {
 
 /** What both directions need to know. */
 export interface DirectionOptions {
-  /** Files that are sent, or compared by their digests, at once. Default: 60, and as many as it holds where the way to the server is a long one. */
+  /** Files that are sent, or compared by their digests, at once. Default: 60, and as many as it holds where the way to the server is a long one; about 1,000 are compared where the server is asked about many in one request. */
   transfers?: number | undefined;
   /** Keep permission bits. Default true. */
   archive?: boolean;

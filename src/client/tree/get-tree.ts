@@ -14,7 +14,7 @@ import { download } from '../download.ts';
 import { retrying, type TransferOptions } from '../transfer-options.ts';
 import type { SendAction } from './action.ts';
 import { localNameFolding } from './case-probe.ts';
-import { ContentDigests } from './content-digest.ts';
+import { comparedAtOnce, ContentDigests } from './content-digest.ts';
 import {
   backupNames,
   usesDelta,
@@ -77,6 +77,10 @@ export class GetTree implements TreeDirection {
     return connector.atOnce(transfers);
   }
 
+  get comparedAtOnce(): number {
+    return comparedAtOnce(this.#options);
+  }
+
   abortOn(signal: AbortSignal | undefined): AbortSignal {
     const either = anySignal(this.#options.signal, signal);
     this.#options = { ...this.#options, signal: either };
@@ -109,11 +113,8 @@ export class GetTree implements TreeDirection {
     for (const { error, path } of problems) onProblem(error, path);
     const top = entries[0]?.type;
     // A link that was made of it would be followed by the next run, as those of the user's own are.
-    if (top === 'symlink')
-      throw new SealiftError(
-        'bad-request',
-        `${this.sourceName} is a symbolic link, which is never followed.`,
-      );
+    const isLink = `${this.sourceName} is a symbolic link, which is never followed.`;
+    if (top === 'symlink') throw new SealiftError('bad-request', isLink);
     this.#isFile = top === 'file';
     // In their order, so that two runs do the same in the same order, and a directory comes before what it holds.
     yield entries.sort((a, b) => (a.path < b.path ? -1 : 1));

@@ -82,7 +82,7 @@ async function digests(
   const found = new Map<string, string>();
   await forEachConcurrently(
     [entries],
-    () => sides.filesAtOnce,
+    () => sides.comparedAtOnce,
     async (entry) => {
       const read = await digest(entry).catch(() => undefined);
       if (read !== undefined) found.set(entry.path, read);

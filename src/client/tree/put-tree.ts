@@ -15,7 +15,7 @@ import type { UploadOptions } from '../upload-options.ts';
 import { hasNoPlace, type TakeBack } from '../upload-publishing.ts';
 import { upload } from '../upload.ts';
 import type { SendAction } from './action.ts';
-import { ContentDigests } from './content-digest.ts';
+import { comparedAtOnce, ContentDigests } from './content-digest.ts';
 import {
   backupNames,
   usesDelta,
@@ -59,6 +59,10 @@ export class PutTree implements TreeDirection {
   get filesAtOnce(): number {
     const { transfers, connector } = this.#options;
     return connector.atOnce(transfers);
+  }
+
+  get comparedAtOnce(): number {
+    return comparedAtOnce(this.#options);
   }
 
   abortOn(signal: AbortSignal | undefined): AbortSignal {
