@@ -1,5 +1,5 @@
-import { throwIfAborted } from '../../clock.ts';
-import { MAX_DIGESTED_FILE_BYTES } from '../../protocol/limits.ts';
+import { nextTurn, throwIfAborted } from '../../clock.ts';
+import { MAX_DIGESTED_FILE_BYTES, MAX_REQUESTS } from '../../protocol/limits.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { blockDigest, fileDigest, type DigestAlgorithm } from '../../transfer/digests.ts';
 import { Budget } from '../../transport/budget.ts';
@@ -7,11 +7,15 @@ import { openFileSource, readFileSource, type BlockSource } from '../block-sourc
 import type { Connector } from '../connector.ts';
 import { DigestRequests, remoteDigest, type Ask, type RemoteDigest } from './digest-requests.ts';
 
+/** Files that are asked for by themselves at once, at most: half of the requests of a connection are for what else there is to do. */
+const MAX_SINGLE_AT_ONCE = MAX_REQUESTS / 2;
 /** Files of more than one block that are read at once, on both sides: reading is what takes the time. */
 const MAX_LARGE_AT_ONCE = 4;
 
-/** Small files that are compared at once where a server is asked about many in one request: so many that some requests are always under way, over a long way too. */
-const SMALL_AT_ONCE = 1_024;
+/** Files that are compared at once where a server is asked about many in one request: so many that a way of 50 ms is never empty. */
+const ASKED_AT_ONCE = 2_048;
+/** Small files that are read in one turn of the event loop: what is to be asked meanwhile leaves before the next are. */
+const FILES_PER_TURN = 32;
 
 /** How many files are to be compared at once: as many as `transfers` says, or as keep the way and the server busy. */
 export function comparedAtOnce({
@@ -21,8 +25,8 @@ export function comparedAtOnce({
   connector: Connector;
   transfers?: number | undefined;
 }): number {
-  const gathered = connector.features.includes('file-digests') ? SMALL_AT_ONCE : undefined;
-  return connector.atOnce(transfers ?? gathered);
+  const isGathered = transfers === undefined && connector.features.includes('file-digests');
+  return isGathered ? ASKED_AT_ONCE : connector.atOnce(transfers);
 }
 
 /** File digests of files on this machine and on a server, read from the data now. Large ones wait for one another. */
@@ -30,6 +34,8 @@ export class ContentDigests {
   readonly #ask: Ask;
   readonly #signal: () => AbortSignal | undefined;
   readonly #requests: DigestRequests;
+  readonly #turns = new Turns(FILES_PER_TURN);
+  readonly #single = new Budget(MAX_SINGLE_AT_ONCE);
   readonly #large = new Budget(MAX_LARGE_AT_ONCE);
 
   /** `signal` is asked for each time. */
@@ -43,7 +49,7 @@ export class ContentDigests {
   areSame(local: string, remote: string, size: number): Promise<boolean> {
     return this.#inTurn(size, async () => {
       const there = await this.#remote(remote, size);
-      return (await localDigest(local, there.algorithm, { size, signal: this.#signal() })) === there.digest;
+      return (await this.#local(local, there.algorithm, size)) === there.digest;
     });
   }
 
@@ -51,12 +57,20 @@ export class ContentDigests {
   local(path: string, size: number): Promise<string> {
     return this.#inTurn(size, async () => {
       const algorithm = await this.#ask((client) => Promise.resolve(client.algorithm));
-      return localDigest(path, algorithm, { size, signal: this.#signal() });
+      return this.#local(path, algorithm, size);
     });
   }
 
   async remote(path: string, size: number): Promise<string> {
     return this.#inTurn(size, async () => (await this.#remote(path, size)).digest);
+  }
+
+  async #local(path: string, algorithm: DigestAlgorithm, size: number): Promise<string> {
+    if (size > BLOCK_BYTES) return digestOf(await openFileSource(path), algorithm, this.#signal());
+    await this.#turns.next();
+    throwIfAborted(this.#signal());
+    // It may have grown.
+    return digestOf(readFileSource(path) ?? (await openFileSource(path)), algorithm, this.#signal());
   }
 
   async #remote(path: string, size: number): Promise<RemoteDigest> {
@@ -65,8 +79,9 @@ export class ContentDigests {
   }
 
   async #inTurn<T>(size: number, task: () => Promise<T>): Promise<T> {
-    if (size <= BLOCK_BYTES) return task();
-    const release = await this.#large.take(1, this.#signal());
+    if (size <= MAX_DIGESTED_FILE_BYTES) return task();
+    const budget = size <= BLOCK_BYTES ? this.#single : this.#large;
+    const release = await budget.take(1, this.#signal());
     try {
       return await task();
     } finally {
@@ -75,13 +90,28 @@ export class ContentDigests {
   }
 }
 
-async function localDigest(
-  path: string,
-  algorithm: DigestAlgorithm,
-  { size, signal }: { size: number; signal: AbortSignal | undefined },
-): Promise<string> {
-  const small = size <= BLOCK_BYTES ? readFileSource(path) : undefined;
-  return digestOf(small ?? (await openFileSource(path)), algorithm, signal);
+/** Lets so many have each turn of the event loop, in the order in which they come. */
+class Turns {
+  readonly #count: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  /** Resolves in a later turn. */
+  next(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#waiting.push(resolve) === 1) void this.#run();
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await nextTurn();
+      for (const begin of this.#waiting.splice(0, this.#count)) begin();
+    }
+  }
 }
 
 async function digestOf(

@@ -78,7 +78,7 @@ export interface TreeDirection extends Sides, AsyncDisposable {
 
 /** What both directions need to know. */
 export interface DirectionOptions {
-  /** Files that are sent, or compared by their digests, at once. Default: 60, and as many as it holds where the way to the server is a long one; about 1,000 are compared where the server is asked about many in one request. */
+  /** Files that are sent, or compared by their digests, at once. Default: 60, and as many as it holds where the way to the server is a long one; about 2,000 are compared where the server is asked about many in one request. */
   transfers?: number | undefined;
   /** Keep permission bits. Default true. */
   archive?: boolean;

@@ -1,10 +1,13 @@
+import { writeFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { checkTrees } from '../../../src/client/tree/check-trees.ts';
 import { ContentDigests } from '../../../src/client/tree/content-digest.ts';
 import type { TreeDirection } from '../../../src/client/tree/direction.ts';
 import { EVERYTHING } from '../../../src/client/tree/tree-filter.ts';
+import { nextTurn } from '../../../src/clock.ts';
 import { encodeMessage } from '../../../src/protocol/encoder.ts';
 import { MAX_CONTENT_BYTES } from '../../../src/protocol/limits.ts';
 import { blockDigest, smallFileDigest } from '../../../src/transfer/digests.ts';
@@ -16,6 +19,7 @@ import {
   type Script,
   type ScriptedRequest,
 } from '../../support/scripted-server.ts';
+import { temporaryDirectory } from '../../support/test-server.ts';
 import { connectorTo, noise } from '../setting.ts';
 import { copy, startTrees, WAYS, type Way } from './tree-setting.ts';
 
@@ -163,7 +167,7 @@ test('what is asked for meanwhile is gathered, and a full request is not held ba
   const askFor = async (count: number) => {
     for (let index = 0; index < count; index += 1) all.push(digests.remote(`file ${all.length}`, 1));
     // What was sent before is there when this is answered.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     await digests.remote('by itself', SMALL + 1);
   };
   for (let turn = 0; turn < 20; turn += 1) await askFor(1);
@@ -175,6 +179,21 @@ test('what is asked for meanwhile is gathered, and a full request is not held ba
   for (const request of held) await HONEST['file-digests']?.(request);
   expect(await Promise.all(all)).toEqual(all.map((_, index) => digestOf(`file ${index}`)));
   expect(server.requests.length).toBeGreaterThan(4);
+});
+
+test('small local files are read some at a time, so that what else there is to do has its turn', async () => {
+  const { digests } = await startDigests({});
+  const path = join(await temporaryDirectory(), 'file');
+  writeFileSync(path, 'text');
+  // The connection comes about first.
+  await digests.local(path, 4);
+  let isOver = false;
+  const reads = Array.from({ length: 320 }, () => digests.local(path, 4));
+  const all = Promise.all(reads).finally(() => (isOver = true));
+  let turns = 0;
+  for (; !isOver; turns += 1) await nextTurn();
+  expect(new Set(await all)).toEqual(new Set([digestOf('text')]));
+  expect(turns).toBeGreaterThan(5);
 });
 
 test('paths fit a request, however long they are', async () => {

@@ -74,7 +74,7 @@ describe.each(WAYS)('small files (%s)', (way) => {
   });
 });
 
-test('files of more than one block are compared four at a time, whatever small ones there are', async () => {
+test('files of more than one block are compared four at a time, and smaller ones leave requests for what else there is to do', async () => {
   let asked = 0;
   const held = Promise.withResolvers<never>();
   const digests = new ContentDigests(
@@ -85,9 +85,9 @@ test('files of more than one block are compared four at a time, whatever small o
     () => undefined,
   );
   const all = Array.from({ length: 10 }, (_, n) => digests.areSame(`local ${n}`, `remote ${n}`, MIB + 1));
-  const small = Array.from({ length: 50 }, (_, n) => digests.areSame(`small ${n}`, `remote ${n}`, MIB));
+  const small = Array.from({ length: 600 }, (_, n) => digests.areSame(`small ${n}`, `remote ${n}`, MIB));
   await nextTurn();
-  expect(asked).toBe(4 + 50);
+  expect(asked).toBe(4 + 512);
   held.reject(new Error('the end'));
   const ended = await Promise.allSettled([...all, ...small]);
   expect(ended.every(({ status }) => status === 'rejected')).toBe(true);
