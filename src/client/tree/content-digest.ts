@@ -67,7 +67,7 @@ export class ContentDigests {
 
   async #local(path: string, algorithm: DigestAlgorithm, size: number): Promise<string> {
     if (size > BLOCK_BYTES) return digestOf(await openFileSource(path), algorithm, this.#signal());
-    await this.#turns.next();
+    if (size <= MAX_DIGESTED_FILE_BYTES) await this.#turns.next();
     throwIfAborted(this.#signal());
     // It may have grown.
     return digestOf(readFileSource(path) ?? (await openFileSource(path)), algorithm, this.#signal());
