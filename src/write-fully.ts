@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 
 import { SealiftError } from './errors.ts';
@@ -19,9 +20,21 @@ export function writeTo(handle: FileHandle): Write {
 /** Writes all of `content` at `position`, however little the system takes at a time. Throws `no-space` if it takes nothing. */
 export async function writeFully(write: Write, content: Buffer, position: number): Promise<void> {
   for (let written = 0; written < content.length;) {
-    const taken = await write(content.subarray(written, written + MAX_WRITE_BYTES), position + written);
-    // POSIX lets a write take nothing; going on for ever would hang whoever waits for it.
-    if (taken === 0) throw new SealiftError('no-space', 'The disk takes no more bytes.');
-    written += taken;
+    const piece = content.subarray(written, written + MAX_WRITE_BYTES);
+    written += taken(await write(piece, position + written));
   }
+}
+
+/** The same into an empty file, by calls that block. */
+export function writeFullySync(fd: number, content: Buffer): void {
+  for (let written = 0; written < content.length;) {
+    const length = Math.min(MAX_WRITE_BYTES, content.length - written);
+    written += taken(writeSync(fd, content, written, length, written));
+  }
+}
+
+// POSIX lets a write take nothing; going on for ever would hang whoever waits for it.
+function taken(bytes: number): number {
+  if (bytes === 0) throw new SealiftError('no-space', 'The disk takes no more bytes.');
+  return bytes;
 }

@@ -8,7 +8,6 @@ import {
   openSync,
   renameSync,
   unlinkSync,
-  writeSync,
   type Stats,
 } from 'node:fs';
 import { lstat, rm, type FileHandle } from 'node:fs/promises';
@@ -17,6 +16,7 @@ import { dirname } from 'node:path';
 import { secondsOf, systemClock } from '../clock.ts';
 import { cannotLink, isDiskFull, SealiftError, systemCode } from '../errors.ts';
 import { syncDirectory } from '../local-sync.ts';
+import { writeFullySync } from '../write-fully.ts';
 
 /** How a fetched file is to stand under its name. */
 export interface Completion {
@@ -63,10 +63,19 @@ export function stageContent(
 ): void {
   const fd = openNewSync(temporary);
   try {
-    for (let written = 0; written < content.length;)
-      written += writeSync(fd, content, written, content.length - written, written);
+    writeFullySync(fd, content);
     fchmodSync(fd, mode);
     futimesSync(fd, secondsOf(systemClock.now()), secondsOf(mtimeMs));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Gives what was staged other permission bits. By a handle: somebody may have put a link there meanwhile, which `chmod` would follow. */
+export function setMode(temporary: string, mode: number): void {
+  const fd = openSync(temporary, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    fchmodSync(fd, mode);
   } finally {
     closeSync(fd);
   }

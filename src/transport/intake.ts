@@ -3,7 +3,7 @@ import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_BYTES, MAX_CONTENT_BYTES_BEFORE_HELLO } from '../protocol/limits.ts';
 import { blockBuffers, MAX_KEPT } from './block-buffers.ts';
 
-/** What contents that come in or are worked on take together, in bytes: as much as is kept for reuse. */
+/** What contents that come in or are worked on take together, in bytes: as many blocks as are kept for reuse. */
 const ROOM_BYTES = MAX_KEPT * BLOCK_BYTES;
 /** Where less than `MIN_WINDOW_BYTES` comes in so many milliseconds, the sender is slow, and not we; what is worked on for longer waits for something of its own. */
 const WINDOW_MS = 50;

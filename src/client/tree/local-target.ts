@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { chmodSync, statSync } from 'node:fs';
 import {
   chmod,
   lstat,
@@ -19,11 +18,11 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { secondsOf, systemClock } from '../../clock.ts';
 import { SealiftError, systemCode } from '../../errors.ts';
 import { makeDirectories, syncFile } from '../../local-sync.ts';
-import { GroupSync } from '../../storage/fs/group-sync.ts';
+import { FileSyncs } from '../../storage/fs/file-syncs.ts';
 import { KeyedMutex } from '../../storage/keyed-mutex.ts';
 import { parentPath } from '../../transfer/remote-path.ts';
 import { claimProcessLock, type ProcessLock } from '../../trust/process-lock.ts';
-import { explaining, modeFor, stageContent, takeName, type Completion } from '../local-publish.ts';
+import { explaining, modeFor, setMode, stageContent, takeName, type Completion } from '../local-publish.ts';
 import { PartialFile } from '../partial-file.ts';
 import type { Attributes } from './direction.ts';
 import { keepingTime } from './keeping-time.ts';
@@ -50,8 +49,7 @@ export class LocalTarget {
   readonly #directories = new Map<string, Promise<void>>();
   readonly #temporaries = new KeyedMutex();
   readonly #unsynced = new UnsyncedChanges();
-  /** By device. */
-  readonly #groupSyncs = new Map<number, GroupSync>();
+  readonly #fileSyncs = new FileSyncs();
   #lock: ProcessLock | undefined;
   #lockDirectory = '';
 
@@ -109,8 +107,8 @@ export class LocalTarget {
         const mtimeMs = isSyncedLater ? provisionalTime(wanted.mtimeMs) : wanted.mtimeMs;
         try {
           stageContent(content, temporary, { mode: mode | 0o400, mtimeMs });
-          if (!isSyncedLater) await this.#groupSync(dirname(temporary)).sync(() => syncFile(temporary));
-          if (!isReadable) chmodSync(temporary, mode);
+          if (!isSyncedLater) await this.#fileSyncs.sync(temporary);
+          if (!isReadable) setMode(temporary, mode);
           await wanted.beforePublishing?.();
           takeName(temporary, target, wanted);
         } catch (error) {
@@ -220,19 +218,12 @@ export class LocalTarget {
     return this.#unsynced.sync();
   }
 
-  /** Lets other runs in again. May be called again. */
+  /** Lets other runs in again; nothing more is written. May be called again. */
   async release(): Promise<void> {
+    await this.#fileSyncs.close();
     const lock = this.#lock;
     this.#lock = undefined;
     if (lock !== undefined) await keepingTime(this.#lockDirectory, () => lock.release());
-  }
-
-  /** That of the file system in which `directory` is. */
-  #groupSync(directory: string): GroupSync {
-    const device = statSync(directory).dev;
-    const groupSync = this.#groupSyncs.get(device) ?? new GroupSync(directory);
-    this.#groupSyncs.set(device, groupSync);
-    return groupSync;
   }
 
   async #makeDirectory(path: string, mode: number): Promise<void> {

@@ -35,6 +35,16 @@ export const blockingFiles: FileSystem = {
   readlink: async (path) => textOf(fs.readlinkSync(path, { encoding: 'buffer' })),
 };
 
+/** Brings the data of the file at `path`, which is no link, to the disk: for a thread that does nothing but wait for it. */
+export function syncWaiting(path: string): void {
+  const fd = fs.openSync(path, OPEN.read);
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 // Most names are looked for before they are made. An error of the system tells where it arose, which costs more than the
 // look.
 function noEntry(path: string): never {

@@ -27,9 +27,8 @@ import type {
 import { keepsNoVersions } from '../version-ids.ts';
 import { makeDirectory, makeLink, removeOne, setAttributes } from './changes.ts';
 import { existingAt, replacedAt, unlinkIfThere } from './entries.ts';
-import { closingFile } from './file-bytes.ts';
-import { OPEN, systemFiles, type FileSystem } from './file-system.ts';
-import { GroupSync } from './group-sync.ts';
+import { systemFiles, type FileSystem } from './file-system.ts';
+import { FileSyncs } from './file-syncs.ts';
 import { SpareHandles } from './kept-directory.ts';
 import { listTree } from './listing.ts';
 import { LostFiles } from './lost-files.ts';
@@ -38,7 +37,6 @@ import { probedFeatures } from './probed-features.ts';
 import { Publications } from './publications.ts';
 import {
   assertPublishable,
-  orWithoutData,
   publishContent,
   publishStaged,
   refuseWithoutParents,
@@ -90,7 +88,7 @@ export class FileStore implements Store {
   readonly #publications: Publications;
   readonly #spareHandles = new SpareHandles();
   readonly #smallFiles: SmallFiles | undefined;
-  readonly #stagedSyncs: GroupSync;
+  readonly #stagedSyncs = new FileSyncs();
   readonly #keepVersionsMs: number;
 
   private constructor(
@@ -106,7 +104,6 @@ export class FileStore implements Store {
     this.#tree = tree;
     this.#state = state;
     this.#staging = new StagingArea(this.#files, this.#random, state.uploads);
-    this.#stagedSyncs = new GroupSync(state.uploads.self);
     this.#keepVersionsMs = options.keepVersionsMs ?? 0;
     const parts = { files: this.#files, clock: options.clock ?? systemClock, random: this.#random };
     const versions = state.versions && new Versions({ ...parts, root: state.versions });
@@ -297,6 +294,7 @@ export class FileStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#smallFiles?.close();
+    await this.#stagedSyncs.close();
     await this.#tree.close();
     await this.#state.close();
   }
@@ -322,7 +320,7 @@ export class FileStore implements Store {
     return this.#names.run(path, async () => {
       const quick = await smallFiles.put(systemPath, publication, content);
       if (quick === 'staged') {
-        await this.#stagedSyncs.sync(() => this.#syncStaged(systemPath));
+        await this.#stagedSyncs.sync(systemPath);
         const hasVersions = this.#publisher.versions !== undefined;
         const named = hasVersions ? undefined : await smallFiles.publish(systemPath, publication);
         return named ?? publishStaged(this.#publisher, systemPath, publication);
@@ -331,11 +329,6 @@ export class FileStore implements Store {
       if (quick === undefined) await unlinkIfThere(this.#files, systemPath);
       return quick;
     });
-  }
-
-  async #syncStaged(systemPath: string): Promise<void> {
-    const file = await this.#files.open(systemPath, OPEN.read);
-    await closingFile(file, () => orWithoutData(this.#files, { systemPath, file }, () => file.sync()));
   }
 
   /** Lets the thread for small files make a change; undefined where there is none, or it cannot. */

@@ -262,13 +262,13 @@ export class SmallFiles {
     }
   }
 
-  // Whoever waits does it as always: a put that was done and not answered then meets its own temporary or its own file, and what
-  // was staged is not there any more. Of another change nobody can tell whether it was made.
+  // Whoever waits does it as always: a put that was done and not answered then meets its own temporary or its own file. Of
+  // another change nobody can tell whether it was made.
   #fail(): void {
     this.#hasFailed = true;
     if (this.#isMaking) this.#directories.madeElsewhere(undefined);
     for (const { task, settle } of this.#working.splice(0).flat()) {
-      if (!isNameChange(task)) settle.resolve(undefined);
+      if (!changesNames(task)) settle.resolve(undefined);
       else settle.reject(threadEnded());
     }
     for (const { settle } of this.#queue.splice(0)) settle.resolve(undefined);
@@ -280,8 +280,8 @@ function mayMakeDirectories({ task: { kind } }: Waiting): boolean {
   return kind === 'put' || kind === 'publish' || kind === 'mkdir' || kind === 'symlink';
 }
 
-function isNameChange({ kind }: SmallFileTask): boolean {
-  return ['mkdir', 'set', 'symlink', 'remove'].includes(kind);
+function changesNames({ kind }: SmallFileTask): boolean {
+  return ['publish', 'mkdir', 'set', 'symlink', 'remove'].includes(kind);
 }
 
 function threadEnded(): SealiftError {

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 import { SealiftError } from '../../errors.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
-import { fileSystemType } from './file-system.ts';
+import { fileSystemType, OPEN, systemFiles } from './file-system.ts';
 
 /** From how many paths on the whole file system is synced at once: that writes what others have changed, too. */
 export const MIN_PATHS = 64;
@@ -59,12 +59,21 @@ export function reportsLostWrites(kernel: string, type: number): boolean {
 }
 
 async function runSync(path: string): Promise<boolean | undefined> {
+  // That it may not be read must not be taken for a failure of the disk,
+  if (!(await mayRead(path))) return undefined;
   try {
-    // Entered before it begins: that it cannot be entered must not be taken for a failure of the disk.
+    // nor that it cannot be entered: that comes before the program begins.
     await promisify(execFile)('sync', ['-f', '.'], { cwd: path });
     return true;
   } catch (error) {
     // A number is what the program ended with.
     return typeof (error as { code?: unknown }).code === 'number' ? false : undefined;
   }
+}
+
+async function mayRead(directory: string): Promise<boolean> {
+  return systemFiles.open(`${directory}/.`, OPEN.directory).then(
+    (handle) => handle.close().then(() => true),
+    () => false,
+  );
 }

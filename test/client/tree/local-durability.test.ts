@@ -1,11 +1,12 @@
 import { readlinkSync } from 'node:fs';
-import { open, readdir, rm, stat, statfs, writeFile, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rm, stat, statfs, symlink, writeFile, type FileHandle } from 'node:fs/promises';
 import { release } from 'node:os';
 import { basename, join, relative } from 'node:path';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { PartialFile } from '../../../src/client/partial-file.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
+import { LocalTarget } from '../../../src/client/tree/local-target.ts';
 import { planSync } from '../../../src/client/tree/plan-tree.ts';
 import { isTemporary } from '../../../src/client/tree/tree-entry.ts';
 import { MIN_PATHS, reportsLostWrites } from '../../../src/storage/fs/sync-file-system.ts';
@@ -194,9 +195,6 @@ describe('a tree that was fetched', () => {
 describe('small files that take the place of others', () => {
   const source = { '/': {}, 'd/': {}, 'd/b': 'b', a: 'a', c: { content: 'c', mode: 0o200 } };
   const old = { content: 'the old one', mtimeMs: 1_000 };
-  // No call for all of them can be had.
-  beforeEach(() => void vi.stubEnv('PATH', '/nowhere'));
-  afterEach(() => void vi.unstubAllEnvs());
   const before = { '/': {}, 'd/': {}, 'd/b': old, a: old, c: old };
 
   test('are on the disk before, each once, and their names are in the end', async () => {
@@ -228,6 +226,21 @@ describe('small files that take the place of others', () => {
     const left = await contentsAt(trees.target);
     expect(left).toEqual({ 'd/': '', 'd/b': 'the old one', a: 'the old one', c: 'the old one' });
   });
+});
+
+test('no link that somebody puts in the place of a temporary is followed', async () => {
+  const top = await temporaryDirectory();
+  const victim = join(top, 'victim');
+  await writeFile(victim, 'theirs', { mode: 0o644 });
+  await beforeSync(async (path) => {
+    if (!isTemporary(basename(path))) return;
+    await rm(path);
+    await symlink(victim, path);
+  });
+  const target = new LocalTarget(join(top, 'tree'), 'source');
+  const wanted = { mtimeMs: 1_000, mode: 0o200, keepsMode: true, mustBeNew: false, isReplacement: true };
+  expect((await failureOf(target.writeFile('file', Buffer.from('ours'), wanted))).code).toBe('local-file');
+  expect((await stat(victim)).mode & 0o777).toBe(0o644);
 });
 
 test('directories that a file or a tree needs are synced into those that hold them', async () => {

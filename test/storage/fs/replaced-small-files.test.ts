@@ -3,6 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import type { BeginThread, SmallFileThread } from '../../../src/storage/fs/small-files.ts';
+import type { Publication } from '../../../src/storage/store.ts';
 import { ABSENT, ANY, codeOf, putText, textOf, versionTexts } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 import { beginInSameThread } from './same-thread.ts';
@@ -12,16 +13,23 @@ let store: FileStore;
 let thread: SmallFileThread;
 /** The kinds of the tasks that the thread was sent. */
 let tasks: string[];
+/** Whether the thread ends instead of telling what it has done. */
+let isEndingUnheard: boolean;
 /** Called before a file is synced by itself, with its content. */
 let beforeSync: (content: string) => Promise<void> | void;
 
 const begin: BeginThread = (where) => {
   thread = beginInSameThread(where);
-  const post = thread.postMessage.bind(thread);
+  const [post, on] = [thread.postMessage.bind(thread), thread.on.bind(thread)];
   thread.postMessage = (message: { items: string }, ...rest: []) => {
     tasks.push(...(JSON.parse(message.items) as { kind: string }[]).map(({ kind }) => kind));
     post(message, ...rest);
   };
+  thread.on = ((event: string, listener: (message: unknown) => void) =>
+    on(event, (message: unknown) => {
+      if (event === 'message' && isEndingUnheard) void thread.terminate();
+      else listener(message);
+    })) as typeof on;
   return thread;
 };
 
@@ -29,10 +37,8 @@ beforeEach(async () => {
   root = temporaryRoot();
   onTestFinished(() => root.remove());
   tasks = [];
+  isEndingUnheard = false;
   beforeSync = () => undefined;
-  // No call for all of them can be had.
-  vi.stubEnv('PATH', root.path);
-  onTestFinished(() => void vi.unstubAllEnvs());
   const handle = await open(import.meta.filename);
   const prototype = Object.getPrototypeOf(handle) as FileHandle;
   await handle.close();
@@ -56,7 +62,7 @@ const staged = () => readdirSync(root.at('.sealift/uploads'));
 
 test('small files that take the place of others are on the disk before, and keep their permission bits', async () => {
   await opened();
-  const names = Array.from({ length: 100 }, (_, index) => `d/${index}`);
+  const names = Array.from({ length: 40 }, (_, index) => `d/${index}`);
   for (const name of names) await putText(store, name, 'old', { mode: 0o640 });
   const stoodAtSync: string[] = [];
   beforeSync = (content) => void stoodAtSync.push(readFileSync(root.at(`d/${content}`), 'utf8'));
@@ -123,6 +129,18 @@ test('where the thread ends meanwhile, the file gets its name all the same', asy
   await putText(store, 'file', 'old');
   beforeSync = async () => void (await thread.terminate());
   await putText(store, 'file', 'new');
+  expect([await textOf(store, 'file'), staged()]).toEqual(['new', []]);
+});
+
+test.each<[string, Partial<Publication>]>([
+  ['whatever stood there', ANY],
+  ['what stood there then', {}],
+])('where it ends before it tells that %s was replaced, nobody says that it was not', async (_, given) => {
+  await opened();
+  const { etag } = await putText(store, 'file', 'old');
+  beforeSync = () => void (isEndingUnheard = true);
+  const put = putText(store, 'file', 'new', { condition: { if: 'match', etag }, ...given });
+  expect(await codeOf(put)).toBe('internal');
   expect([await textOf(store, 'file'), staged()]).toEqual(['new', []]);
 });
 
