@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { BLOCK_BYTES, MAX_CONTENT_BYTES_BEFORE_HELLO } from '../protocol/limits.ts';
-import { blockBuffers, MAX_KEPT } from './block-buffers.ts';
+import { MAX_KEPT } from './block-buffers.ts';
 
 /** What contents that come in or are worked on take together, in bytes: as many blocks as are kept for reuse. */
 const ROOM_BYTES = MAX_KEPT * BLOCK_BYTES;
@@ -99,7 +99,7 @@ export class ConnectionIntake {
     // What a stranger may send is not counted: all together it is little, and would keep others waiting.
     else if (this.#intake !== undefined && length > MAX_CONTENT_BYTES_BEFORE_HELLO) {
       this.#arrival = {
-        bytes: blockBuffers.sizeFor(length),
+        bytes: roomFor(length),
         windowBytes: 0,
         admit: () => this.#admit(),
       };
@@ -125,4 +125,9 @@ export class ConnectionIntake {
     this.isWaiting = false;
     this.#onAdmitted();
   }
+}
+
+/** What a content of `length` bytes takes of the room: many long ones at once would all be worked on for longer than is counted. */
+function roomFor(length: number): number {
+  return length < BLOCK_BYTES / 4 ? length : BLOCK_BYTES;
 }

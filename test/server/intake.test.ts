@@ -10,10 +10,10 @@ import { bytesOf, digestOf } from '../support/raw-upload.ts';
 import { startTestServer } from '../support/test-server.ts';
 import { turnUntil } from '../support/turning.ts';
 
-/** Contents of this size that may come in or be worked on at once: more than a quarter of a block takes the room of a whole one. */
+/** Contents of this size that may come in or be worked on at once: a quarter of a block takes the room of a whole one. */
 const AT_ONCE = 32;
 const OTHERS = 10;
-const CONTENT = bytesOf(BLOCK_BYTES / 4 + 2);
+const CONTENT = bytesOf(BLOCK_BYTES / 4);
 const HALF = CONTENT.length / 2;
 /** The hello was the first request. */
 const PUT_ID = 2;
