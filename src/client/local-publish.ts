@@ -10,12 +10,13 @@ import {
   unlinkSync,
   type Stats,
 } from 'node:fs';
-import { lstat, rm, type FileHandle } from 'node:fs/promises';
+import { lstat, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { secondsOf, systemClock } from '../clock.ts';
 import { cannotLink, isDiskFull, SealiftError, systemCode } from '../errors.ts';
 import { syncDirectory } from '../local-sync.ts';
+import { BLOCK_BYTES } from '../transfer/blocks.ts';
 import { writeFullySync } from '../write-fully.ts';
 
 /** How a fetched file is to stand under its name. */
@@ -48,7 +49,7 @@ export async function publishFile(
     await handle.close();
   }
   await beforePublishing?.();
-  takeName(temporary, target, completion);
+  await takeName(temporary, target, completion);
   await syncDirectory(dirname(target));
 }
 
@@ -81,16 +82,19 @@ export function setMode(temporary: string, mode: number): void {
   }
 }
 
-/** Gives what is open or staged at `temporary` the name `target`, by calls that block. Throws what the system says, and `local-exists`. */
-export function takeName(
+/** Gives what is open or staged at `temporary` the name `target`, by calls that block only for a moment. Throws what the system says, and `local-exists`. */
+export async function takeName(
   temporary: string,
   target: string,
   { mustBeNew }: Pick<Completion, 'mustBeNew'>,
-): void {
+): Promise<void> {
   if (mustBeNew) return nameNew(temporary, target);
-  const problem = notReplaceable(lstatSync(target, { throwIfNoEntry: false }), target);
+  const existing = lstatSync(target, { throwIfNoEntry: false });
+  const problem = notReplaceable(existing, target);
   if (problem !== undefined) throw problem;
-  renameSync(temporary, target);
+  // What it replaces is freed at once, which takes seconds where it lies in many pieces.
+  if (existing !== undefined && existing.size > BLOCK_BYTES) await rename(temporary, target);
+  else renameSync(temporary, target);
 }
 
 // What an earlier run left under that name is of no use for a small file.

@@ -53,6 +53,8 @@ export interface SessionState {
   readonly made: MadeEntries;
   /** Takes note of the digest of a file that is told among those of others. */
   onDigestTold(path: string, digest: string): void;
+  /** Takes note that digests were asked for of what the principal may not reach, such as `path`. */
+  onDigestRefused(path: string): void;
   /** Ends the request `id` of this connection, if it is still worked on. */
   cancel(id: number): void;
 }

@@ -91,6 +91,11 @@ export class SessionRecord {
     this.#record('transfer', { action: 'file-digests', path, digest, result: 'ok' });
   }
 
+  /** A client asked for digests of files that it may not reach, of which one lies at `path`, and was told nothing of them. */
+  digestRefused(path: string): void {
+    this.#record('refusal', { action: 'file-digests', path, result: 'forbidden' });
+  }
+
   /** A client was told an error, or its stream was ended with one. */
   error(error: unknown): void {
     this.#metrics?.error(toWireError(error).code);

@@ -243,6 +243,7 @@ export class Session {
       unsynced: root.unsyncedByAll.enter(),
       made: new MadeEntries(),
       onDigestTold: (path, digest) => this.#record.digestTold(path, digest),
+      onDigestRefused: (path) => this.#record.digestRefused(path),
     });
   }
 

@@ -123,8 +123,14 @@ describe.each([
   test('stand in the audit log one by one, those that were told', async () => {
     const entries: AuditEntry[] = [];
     const audit = { record: (entry: AuditEntry) => void entries.push(entry) };
-    const { root, login } = await start({ audit });
-    for (const path of ['a', 'b']) writeFileSync(root.at(path), path);
+    const { root, login } = await start({
+      audit,
+      users: { tester: {}, some: { limits: 'prefixes = ["a"]' } },
+    });
+    for (const path of ['a', 'b', 'c']) writeFileSync(root.at(path), path);
+    await digestsOf(await login('some'), ['b', 'c']);
+    const refusal = { event: 'refusal', action: 'file-digests', path: 'b', result: 'forbidden' };
+    expect(entries.splice(0).slice(1)).toMatchObject([refusal]);
     await digestsOf(await login(), ['a', 'nothing', 'b']);
     expect(
       entries

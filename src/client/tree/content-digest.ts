@@ -74,13 +74,17 @@ export class ContentDigests {
   }
 
   async #remote(path: string, size: number): Promise<RemoteDigest> {
-    const known = size <= MAX_DIGESTED_FILE_BYTES ? await this.#requests.digest(path) : undefined;
-    return known ?? this.#ask((client) => remoteDigest(client, path, this.#signal()));
+    const alone = () => this.#ask((client) => remoteDigest(client, path, this.#signal()));
+    if (size > MAX_DIGESTED_FILE_BYTES) return alone();
+    return (await this.#requests.digest(path)) ?? this.#within(this.#single, alone);
   }
 
   async #inTurn<T>(size: number, task: () => Promise<T>): Promise<T> {
     if (size <= MAX_DIGESTED_FILE_BYTES) return task();
-    const budget = size <= BLOCK_BYTES ? this.#single : this.#large;
+    return this.#within(size <= BLOCK_BYTES ? this.#single : this.#large, task);
+  }
+
+  async #within<T>(budget: Budget, task: () => Promise<T>): Promise<T> {
     const release = await budget.take(1, this.#signal());
     try {
       return await task();

@@ -30,7 +30,7 @@ export class DigestRequests {
   readonly #ask: Ask;
   readonly #signal: () => AbortSignal | undefined;
   #waiting: Waiting[] = [];
-  #underWay = 0;
+  #partial = 0;
   #isSendingSoon = false;
 
   /** `signal` is asked for each time. */
@@ -60,12 +60,13 @@ export class DigestRequests {
   #send(): void {
     const isWorthIt = () =>
       this.#waiting.length >= FILES_PER_REQUEST ||
-      (this.#waiting.length > 0 && this.#underWay < MAX_PARTIAL_REQUESTS);
+      (this.#waiting.length > 0 && this.#partial < MAX_PARTIAL_REQUESTS);
     while (isWorthIt()) void this.#sendOne(this.#waiting.splice(0, FILES_PER_REQUEST));
   }
 
   async #sendOne(files: Waiting[]): Promise<void> {
-    this.#underWay += 1;
+    const isPartial = files.length < FILES_PER_REQUEST;
+    if (isPartial) this.#partial += 1;
     const paths = files.map(({ path }) => path);
     try {
       const digests = await this.#ask((client) => remoteDigests(client, paths, this.#signal()));
@@ -73,7 +74,7 @@ export class DigestRequests {
     } catch (error) {
       for (const { settle } of files) settle.reject(error);
     } finally {
-      this.#underWay -= 1;
+      if (isPartial) this.#partial -= 1;
       this.#sendSoon();
     }
   }

@@ -110,7 +110,7 @@ export class LocalTarget {
           if (!isSyncedLater) await this.#fileSyncs.sync(temporary);
           if (!isReadable) setMode(temporary, mode);
           await wanted.beforePublishing?.();
-          takeName(temporary, target, wanted);
+          await takeName(temporary, target, wanted);
         } catch (error) {
           await rm(temporary, { force: true }).catch(() => undefined);
           throw error;
@@ -218,7 +218,7 @@ export class LocalTarget {
     return this.#unsynced.sync();
   }
 
-  /** Lets other runs in again; nothing more is written. May be called again. */
+  /** Lets other runs in again, once nothing is written any more. May be called again. */
   async release(): Promise<void> {
     await this.#fileSyncs.close();
     const lock = this.#lock;

@@ -1,5 +1,4 @@
 import { throwIfAborted } from '../../clock.ts';
-import { isSealiftError } from '../../errors.ts';
 import { CONTENT_TYPE } from '../../protocol/header.ts';
 import { MAX_DIGESTED_FILE_BYTES } from '../../protocol/limits.ts';
 import { readPaths } from '../../protocol/requests.ts';
@@ -17,6 +16,8 @@ const FILES_AT_ONCE = 16;
  */
 export async function fileDigests({ content, state, signal }: Exchange<'file-digests'>): Promise<Answer> {
   const paths = readPaths(content);
+  const outside = paths.find((path) => !isGranted(path, state.grant.prefixes));
+  if (outside !== undefined) state.onDigestRefused(outside);
   const digests: (string | null)[] = [];
   for (let from = 0; from < paths.length; from += FILES_AT_ONCE) {
     const some = paths.slice(from, from + FILES_AT_ONCE);
@@ -38,9 +39,9 @@ async function digestAt(path: string, state: SessionState, signal: AbortSignal):
   if (path === '' || pathProblem(path) !== undefined || !isGranted(path, grant.prefixes)) return null;
   try {
     return (await store.digest?.(path, algorithm)) ?? (await digestFromData(path, state, signal));
-  } catch (error) {
-    if (isSealiftError(error)) return null;
-    throw error;
+  } catch {
+    // Also what nobody should throw: else one file would fail all those beside it.
+    return null;
   }
 }
 

@@ -64,12 +64,17 @@ export async function makeLink(
   );
 }
 
-/** As `Store.remove`, of one name, of which nothing is kept. */
-export async function removeOne({ files, tree, names }: Publisher, path: string): Promise<void> {
+/** As `Store.remove`, of one name, of which nothing is kept. `beforeRemoving` may have something against it. */
+export async function removeOne(
+  { files, tree, names }: Publisher,
+  path: string,
+  beforeRemoving: (existing: Entry) => void = () => undefined,
+): Promise<void> {
   await tree.atChanging(path, (place) =>
     names.run(path, async () => {
-      const { type } = await existingAt(files, place, path);
-      if (type === 'directory') await files.rmdir(place.systemPath);
+      const existing = await existingAt(files, place, path);
+      beforeRemoving(existing);
+      if (existing.type === 'directory') await files.rmdir(place.systemPath);
       else await files.unlink(place.systemPath);
     }),
   );

@@ -58,7 +58,7 @@ export class FileSyncs {
     return settle.promise;
   }
 
-  /** Ends the thread. What is under way fails; what comes later is done without. */
+  /** Ends the thread. What it was asked fails; what comes later is done without. May be called again. */
   async close(): Promise<void> {
     this.#hasEnded = true;
     await this.#thread?.terminate();
@@ -110,7 +110,14 @@ export class FileSyncs {
 
   #start(): void {
     if (this.#thread !== undefined || this.#hasEnded) return;
-    const thread = this.#begin();
+    let thread: SyncThread;
+    try {
+      thread = this.#begin();
+    } catch {
+      // As where a process may begin none: the pool does it all.
+      this.#hasEnded = true;
+      return;
+    }
     this.#thread = thread;
     thread.unref();
     thread.on('message', (message: SyncedFiles | 'ready') => {

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 
 import { systemClock } from '../../clock.ts';
 import { isSealiftError } from '../../errors.ts';
+import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import { blockDigest, smallFileDigest } from '../../transfer/digests.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import type { Entry } from '../store.ts';
@@ -125,7 +126,7 @@ class SmallFileService {
         });
       case 'remove':
         await this.#tree.leave(path);
-        return void (await removeOne(this.#publisher, path));
+        return void (await removeOne(this.#publisher, path, passLarge));
     }
   }
 
@@ -140,7 +141,7 @@ class SmallFileService {
         return entry === undefined ? { staged: true } : { entry, from: 0, to: 0 };
       }
       if (task.kind === 'publish') {
-        const entry = await publishStaged(this.#publisher, task.systemPath, task.publication);
+        const entry = await publishStaged(this.#publisher, task.systemPath, task.publication, passLarge);
         return { entry, from: 0, to: 0 };
       }
       if (task.kind !== 'read' && task.kind !== 'digest')
@@ -187,6 +188,11 @@ function readWhole(tree: Tree, path: string) {
       await file.close();
     }
   });
+}
+
+// The system frees the data of the last name at once, which takes seconds where that lies in many pieces.
+function passLarge(existing: Entry | undefined): void {
+  if (existing?.type === 'file' && existing.size > BLOCK_BYTES) throw new NeedsDisk();
 }
 
 function pathOf(task: SmallFileTask): string {

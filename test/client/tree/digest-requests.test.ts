@@ -3,8 +3,10 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import type { Client } from '../../../src/client/client.ts';
 import { checkTrees } from '../../../src/client/tree/check-trees.ts';
 import { ContentDigests } from '../../../src/client/tree/content-digest.ts';
+import { DigestRequests, type Ask } from '../../../src/client/tree/digest-requests.ts';
 import type { TreeDirection } from '../../../src/client/tree/direction.ts';
 import { EVERYTHING } from '../../../src/client/tree/tree-filter.ts';
 import { nextTurn } from '../../../src/clock.ts';
@@ -243,4 +245,41 @@ test.each<[what: string, digests: unknown]>([
   });
   const both = [digests.remote('a', 1), digests.remote('b', 1)].map(codeOf);
   expect(await Promise.all(both)).toEqual(['protocol-violation', 'protocol-violation']);
+});
+
+describe('of what is under way', () => {
+  /** A client that answers nothing, and knows no other way than one by one unless `features` say so. */
+  function muteClient(features: readonly string[]) {
+    const requests: string[] = [];
+    const client = {
+      hello: { features },
+      algorithm: 'blake3',
+      request: (action: string) => {
+        requests.push(action);
+        return new Promise(() => undefined);
+      },
+    } as unknown as Client;
+    const ask: Ask = (question) => question(client);
+    return { ask, requests };
+  }
+
+  async function manyTurns(): Promise<void> {
+    for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+  }
+
+  test('a request that is not full does not wait for full ones', async () => {
+    const { ask, requests } = muteClient(['file-digests']);
+    const digests = new DigestRequests(ask, () => undefined);
+    for (let file = 0; file < 241; file += 1) void digests.digest(`${file}`);
+    await manyTurns();
+    expect(requests).toEqual(['file-digests', 'file-digests', 'file-digests']);
+  });
+
+  test('small files that have to be asked for by themselves leave places for other requests', async () => {
+    const { ask, requests } = muteClient([]);
+    const digests = new ContentDigests(ask, () => undefined);
+    for (let file = 0; file < 2_048; file += 1) void digests.remote(`${file}`, 1);
+    await manyTurns();
+    expect(requests).toHaveLength(512);
+  });
 });

@@ -1,9 +1,20 @@
-import { readlinkSync } from 'node:fs';
-import { open, readdir, rm, stat, statfs, symlink, writeFile, type FileHandle } from 'node:fs/promises';
+import { readFileSync, readlinkSync } from 'node:fs';
+import {
+  open,
+  readdir,
+  rm,
+  stat,
+  statfs,
+  symlink,
+  truncate,
+  writeFile,
+  type FileHandle,
+} from 'node:fs/promises';
 import { release } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
+import { takeName } from '../../../src/client/local-publish.ts';
 import { PartialFile } from '../../../src/client/partial-file.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
 import { LocalTarget } from '../../../src/client/tree/local-target.ts';
@@ -226,6 +237,22 @@ describe('small files that take the place of others', () => {
     const left = await contentsAt(trees.target);
     expect(left).toEqual({ 'd/': '', 'd/b': 'the old one', a: 'the old one', c: 'the old one' });
   });
+});
+
+test.each([
+  ['a large file', 2 ** 20 + 1, 'old'],
+  ['a small one', 3, 'new'],
+])('the place of %s is taken without a long pause', async (_, size, standing) => {
+  const top = await temporaryDirectory();
+  const [temporary, target] = ['temporary', 'target'].map((name) => join(top, name)) as [string, string];
+  await writeFile(temporary, 'new');
+  await writeFile(target, 'old');
+  await truncate(target, size);
+  const taking = takeName(temporary, target, { mustBeNew: false });
+  // What frees much is not waited for in this thread.
+  expect(readFileSync(target, 'utf8').slice(0, 3)).toBe(standing);
+  await taking;
+  expect(readFileSync(target, 'utf8')).toBe('new');
 });
 
 test('no link that somebody puts in the place of a temporary is followed', async () => {

@@ -116,6 +116,13 @@ test('what a thread was asked that ends has failed, since a sync that is said ag
   await syncAll();
 });
 
+test('where no thread can be begun, all is done without', async () => {
+  syncs = new FileSyncs(() => {
+    throw new Error('none here');
+  });
+  for (let round = 0; round < 10; round += 1) await syncAll();
+});
+
 test('a real thread syncs files, and tells what it cannot open', async () => {
   const real = new FileSyncs();
   for (let round = 0; round < 100; round += 1) {

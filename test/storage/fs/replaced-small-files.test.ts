@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
+import type { SmallFileAnswers } from '../../../src/storage/fs/small-file-messages.ts';
 import type { BeginThread, SmallFileThread } from '../../../src/storage/fs/small-files.ts';
 import type { Publication } from '../../../src/storage/store.ts';
 import { ABSENT, ANY, codeOf, putText, textOf, versionTexts } from '../../contract/store/samples.ts';
@@ -15,6 +16,8 @@ let thread: SmallFileThread;
 let tasks: string[];
 /** Whether the thread ends instead of telling what it has done. */
 let isEndingUnheard: boolean;
+/** Told of what the thread answers. */
+let onAnswers: (answers: SmallFileAnswers['answers']) => void;
 /** Called before a file is synced by itself, with its content. */
 let beforeSync: (content: string) => Promise<void> | void;
 
@@ -27,6 +30,8 @@ const begin: BeginThread = (where) => {
   };
   thread.on = ((event: string, listener: (message: unknown) => void) =>
     on(event, (message: unknown) => {
+      const { items } = message as { items?: string };
+      if (items !== undefined) onAnswers((JSON.parse(items) as SmallFileAnswers).answers);
       if (event === 'message' && isEndingUnheard) void thread.terminate();
       else listener(message);
     })) as typeof on;
@@ -38,6 +43,7 @@ beforeEach(async () => {
   onTestFinished(() => root.remove());
   tasks = [];
   isEndingUnheard = false;
+  onAnswers = () => undefined;
   beforeSync = () => undefined;
   const handle = await open(import.meta.filename);
   const prototype = Object.getPrototypeOf(handle) as FileHandle;
@@ -142,6 +148,23 @@ test.each<[string, Partial<Publication>]>([
   const put = putText(store, 'file', 'new', { condition: { if: 'match', etag }, ...given });
   expect(await codeOf(put)).toBe('internal');
   expect([await textOf(store, 'file'), staged()]).toEqual(['new', []]);
+});
+
+test('what takes the place of a large one, or removes it, keeps nobody waiting for the thread', async () => {
+  await opened();
+  for (const name of ['replaced', 'removed']) {
+    writeFileSync(root.at(name), '');
+    truncateSync(root.at(name), 2 ** 20 + 1);
+  }
+  const passed: string[] = [];
+  onAnswers = (answers) => passed.push(...answers.map((answer) => Object.keys(answer).join()));
+  await putText(store, 'replaced', 'small');
+  await store.remove('removed', { recursive: false });
+  expect(passed).toEqual(['staged', 'passed', 'passed']);
+  expect([await textOf(store, 'replaced'), readdirSync(root.path).includes('removed')]).toEqual([
+    'small',
+    false,
+  ]);
 });
 
 test('where versions are kept, the old one is', async () => {
