@@ -113,8 +113,8 @@ export class GetTree implements TreeDirection {
     for (const { error, path } of problems) onProblem(error, path);
     const top = entries[0]?.type;
     // A link that was made of it would be followed by the next run, as those of the user's own are.
-    const isLink = `${this.sourceName} is a symbolic link, which is never followed.`;
-    if (top === 'symlink') throw new SealiftError('bad-request', isLink);
+    const refusal = `${this.sourceName} is a symbolic link, which is never followed.`;
+    if (top === 'symlink') throw new SealiftError('bad-request', refusal);
     this.#isFile = top === 'file';
     // In their order, so that two runs do the same in the same order, and a directory comes before what it holds.
     yield entries.sort((a, b) => (a.path < b.path ? -1 : 1));
