@@ -22,6 +22,7 @@ import {
   mode,
 } from './fields.ts';
 import type { Header } from './header.ts';
+import { jsonContent } from './json-content.ts';
 import {
   BLOCK_BYTES,
   MAX_AGENT_CHARACTERS,
@@ -182,7 +183,7 @@ const PATHS = { paths: list(text(MAX_CONTENT_BYTES), MAX_DIGESTED_FILES) } as co
 export function readPaths(content: Buffer): string[] {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
+    value = jsonContent(content);
   } catch {
     throw badRequest('The content is not JSON in UTF-8.');
   }

@@ -18,6 +18,7 @@ import {
   fileDigest,
   mode,
 } from './fields.ts';
+import { jsonContent } from './json-content.ts';
 import {
   MAX_CERTIFICATE_CHARACTERS,
   MAX_FILE_BYTES,
@@ -161,7 +162,7 @@ export function readUnlisted(content: Buffer): Unlisted[] {
 function itemsOf(content: Buffer, key: string): unknown {
   let page: unknown;
   try {
-    page = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
+    page = jsonContent(content);
   } catch (cause) {
     throw new SealiftError('protocol-violation', 'The server sent a listing that is not JSON.', { cause });
   }

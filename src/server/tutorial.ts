@@ -1,6 +1,7 @@
 import { SealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import { CONTENT_TYPE } from '../protocol/header.ts';
+import { jsonContent } from '../protocol/json-content.ts';
 import { MAX_CONTENT_BYTES, MAX_QUERY_CHARACTERS } from '../protocol/limits.ts';
 import type { Store } from '../storage/store.ts';
 import { matchingFiles } from './glob.ts';
@@ -43,7 +44,7 @@ async function tutorialResult(content: Buffer, store: Store, signal: AbortSignal
 
 function parseContent(content: Buffer): { action?: unknown; value?: unknown } {
   try {
-    const request: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
+    const request: unknown = jsonContent(content);
     if (typeof request === 'object' && request !== null) return request;
   } catch (cause) {
     throw new SealiftError('bad-request', 'The content is not the JSON that it says it is.', { cause });

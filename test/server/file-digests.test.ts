@@ -128,7 +128,7 @@ describe.each([
       users: { tester: {}, some: { limits: 'prefixes = ["a"]' } },
     });
     for (const path of ['a', 'b', 'c']) writeFileSync(root.at(path), path);
-    await digestsOf(await login('some'), ['b', 'c']);
+    await digestsOf(await login('some'), ['', 'no/../path', 'b'.repeat(5_000), 'b', 'c']);
     const refusal = { event: 'refusal', action: 'file-digests', path: 'b', result: 'forbidden' };
     expect(entries.splice(0).slice(1)).toMatchObject([refusal]);
     await digestsOf(await login(), ['a', 'nothing', 'b']);

@@ -16,7 +16,8 @@ const FILES_AT_ONCE = 16;
  */
 export async function fileDigests({ content, state, signal }: Exchange<'file-digests'>): Promise<Answer> {
   const paths = readPaths(content);
-  const outside = paths.find((path) => !isGranted(path, state.grant.prefixes));
+  const { prefixes } = state.grant;
+  const outside = paths.find((path) => isFilePath(path) && !isGranted(path, prefixes));
   if (outside !== undefined) state.onDigestRefused(outside);
   const digests: (string | null)[] = [];
   for (let from = 0; from < paths.length; from += FILES_AT_ONCE) {
@@ -36,13 +37,17 @@ export async function fileDigests({ content, state, signal }: Exchange<'file-dig
 
 async function digestAt(path: string, state: SessionState, signal: AbortSignal): Promise<string | null> {
   const { store, algorithm, grant } = state;
-  if (path === '' || pathProblem(path) !== undefined || !isGranted(path, grant.prefixes)) return null;
+  if (!isFilePath(path) || !isGranted(path, grant.prefixes)) return null;
   try {
     return (await store.digest?.(path, algorithm)) ?? (await digestFromData(path, state, signal));
   } catch {
     // Also what nobody should throw: else one file would fail all those beside it.
     return null;
   }
+}
+
+function isFilePath(text: string): boolean {
+  return text !== '' && pathProblem(text) === undefined;
 }
 
 async function digestFromData(

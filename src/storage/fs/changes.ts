@@ -64,16 +64,16 @@ export async function makeLink(
   );
 }
 
-/** As `Store.remove`, of one name, of which nothing is kept. `beforeRemoving` may have something against it. */
+/** As `Store.remove`, of one name, of which nothing is kept. `judge` may throw what is against it. */
 export async function removeOne(
   { files, tree, names }: Publisher,
   path: string,
-  beforeRemoving: (existing: Entry) => void = () => undefined,
+  judge: (existing: Entry) => void = () => undefined,
 ): Promise<void> {
   await tree.atChanging(path, (place) =>
     names.run(path, async () => {
       const existing = await existingAt(files, place, path);
-      beforeRemoving(existing);
+      judge(existing);
       if (existing.type === 'directory') await files.rmdir(place.systemPath);
       else await files.unlink(place.systemPath);
     }),

@@ -1,8 +1,9 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 
 import { nextTurn } from '../../clock.ts';
 import { syncFile } from '../../local-sync.ts';
 import { concurrently } from '../concurrently.ts';
+import { startThread } from './start-thread.ts';
 
 /** Files synced at once through Node's thread pool: it has four threads, and while they wait for the disk the next files are opened. */
 const POOLED_AT_ONCE = 8;
@@ -46,7 +47,7 @@ export class FileSyncs {
   /** What the thread has not answered yet. */
   #asked: PromiseWithResolvers<SyncedFiles> | undefined;
 
-  constructor(begin: () => SyncThread = beginThread) {
+  constructor(begin: () => SyncThread = () => startThread('sync-thread')) {
     this.#begin = begin;
   }
 
@@ -131,11 +132,4 @@ export class FileSyncs {
     thread.once('error', end);
     thread.once('exit', () => end(new Error('The thread that syncs files has ended.')));
   }
-}
-
-/** A real thread. */
-function beginThread(): SyncThread {
-  const file = import.meta.url.endsWith('.ts') ? './sync-thread.ts' : './sync-thread.js';
-  // What the process was told to load or to watch is not meant for this.
-  return new Worker(new URL(file, import.meta.url), { execArgv: [] });
 }

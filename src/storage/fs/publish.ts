@@ -63,16 +63,16 @@ export async function publishOrStage(
   }
 }
 
-/** Gives a file that was staged at `systemPath`, and is on the disk, its name; what stands there by now is judged again, lastly by `beforeNaming`. The caller lets nobody else at that path. */
+/** Gives a file that was staged at `systemPath`, and is on the disk, its name; what stands there by now is judged again, lastly by `judge`. The caller lets nobody else at that path. */
 export async function publishStaged(
   publisher: Publisher,
   systemPath: string,
   publication: Publication,
-  beforeNaming: (existing: Entry | undefined) => void = () => undefined,
+  judge: (existing: Entry | undefined) => void = () => undefined,
 ): Promise<Entry> {
   return atItsPlace(publisher, publication, async (place) => {
     const existing = await replacedBy(publisher, place, publication);
-    beforeNaming(existing);
+    judge(existing);
     return giveName(publisher, systemPath, place, publication, existing);
   });
 }

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 
 import { nextTurn } from '../../clock.ts';
 import { SealiftError } from '../../errors.ts';
@@ -14,6 +14,7 @@ import {
   type SmallFileTask,
   type ThreadRequest,
 } from './small-file-messages.ts';
+import { startThread } from './start-thread.ts';
 
 /** A thread that serves small files, or what behaves like one. */
 export type SmallFileThread = Pick<Worker, 'postMessage' | 'on' | 'once' | 'unref' | 'terminate'>;
@@ -21,14 +22,7 @@ export type SmallFileThread = Pick<Worker, 'postMessage' | 'on' | 'once' | 'unre
 export type BeginThread = (root: string) => SmallFileThread;
 
 /** A real thread. */
-export function beginThread(root: string): SmallFileThread {
-  const file = import.meta.url.endsWith('.ts') ? './small-file-thread.ts' : './small-file-thread.js';
-  return new Worker(new URL(file, import.meta.url), {
-    workerData: root,
-    // What the process was told to load or to watch is not meant for this.
-    execArgv: [],
-  });
-}
+export const beginThread: BeginThread = (root) => startThread('small-file-thread', root);
 
 /** Is told of the directories that the thread makes. */
 export interface DirectoryMaking {

@@ -1,27 +1,21 @@
-import { EventEmitter } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FileStore } from '../../../src/storage/fs/fs-store.ts';
 import type { SmallFileAnswers, SmallFileBatch } from '../../../src/storage/fs/small-file-messages.ts';
-import type { SmallFileThread } from '../../../src/storage/fs/small-files.ts';
 import { putText } from '../../contract/store/samples.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
 import { directoryNode } from './directory-node.ts';
+import { FakeThread } from './fake-thread.ts';
 import { watchSyncs } from './watched-syncs.ts';
 
 /** A thread that makes the directory `d` for each batch, and answers when it is told to. */
-class SlowThread extends EventEmitter {
+class SlowThread extends FakeThread {
   readonly #made: () => void;
   readonly #batch = Promise.withResolvers<void>();
 
   constructor(made: () => void) {
     super();
     this.#made = made;
-  }
-
-  begin(): SmallFileThread {
-    setImmediate(() => this.emit('message', 'ready'));
-    return this as unknown as SmallFileThread;
   }
 
   /** Resolves once it has made the directory for its first batch. */
@@ -37,15 +31,6 @@ class SlowThread extends EventEmitter {
   answer(answered: SmallFileAnswers): void {
     const batch: SmallFileBatch = { items: JSON.stringify(answered), contents: new ArrayBuffer(0) };
     this.emit('message', batch);
-  }
-
-  unref(): void {
-    // It keeps nothing alive.
-  }
-
-  terminate(): Promise<number> {
-    this.emit('exit');
-    return Promise.resolve(0);
   }
 }
 

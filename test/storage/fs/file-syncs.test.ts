@@ -1,22 +1,16 @@
-import { EventEmitter } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { FileSyncs, type SyncedFiles, type SyncThread } from '../../../src/storage/fs/file-syncs.ts';
+import { FileSyncs, type SyncedFiles } from '../../../src/storage/fs/file-syncs.ts';
 import { temporaryRoot, type TemporaryRoot } from '../temporary-root.ts';
+import { FakeThread } from './fake-thread.ts';
 
 /** A thread for which a file takes `fileMs` milliseconds, and that says of those in `failing` that the disk is gone. */
-class FakeThread extends EventEmitter {
+class SyncingThread extends FakeThread {
   fileMs = 0;
   failing: string[] = [];
   /** What it was sent. */
   readonly groups: (readonly string[])[] = [];
-  isRefed = true;
   isMute = false;
-
-  begin(): SyncThread {
-    setImmediate(() => this.emit('message', 'ready'));
-    return this as unknown as SyncThread;
-  }
 
   postMessage(paths: readonly string[]): void {
     this.groups.push(paths);
@@ -25,23 +19,10 @@ class FakeThread extends EventEmitter {
     const answer: SyncedFiles = { failures, tookMs: paths.length * this.fileMs };
     if (!this.isMute) setImmediate(() => this.emit('message', answer));
   }
-
-  ref(): void {
-    this.isRefed = true;
-  }
-
-  unref(): void {
-    this.isRefed = false;
-  }
-
-  terminate(): Promise<number> {
-    this.emit('exit');
-    return Promise.resolve(0);
-  }
 }
 
 let root: TemporaryRoot;
-let thread: FakeThread;
+let thread: SyncingThread;
 let syncs: FileSyncs;
 /** Of files that are there. */
 let paths: string[];
@@ -49,7 +30,7 @@ let paths: string[];
 beforeEach(async () => {
   root = temporaryRoot();
   onTestFinished(() => root.remove());
-  thread = new FakeThread();
+  thread = new SyncingThread();
   syncs = new FileSyncs(() => thread.begin());
   onTestFinished(() => syncs.close());
   paths = Array.from({ length: 20 }, (_, index) => root.at(`${index}`));
