@@ -1,4 +1,5 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import {
   open,
   readdir,
@@ -14,6 +15,7 @@ import { release } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
+import { nextTurn } from '../../../src/clock.ts';
 import { takeName } from '../../../src/client/local-publish.ts';
 import { PartialFile } from '../../../src/client/partial-file.ts';
 import { isChange } from '../../../src/client/tree/action.ts';
@@ -239,6 +241,19 @@ describe('small files that take the place of others', () => {
   });
 });
 
+/** Keeps every thread of Node's pool waiting, each for somebody who writes to a FIFO, until it is released. */
+async function occupyThreadPool(directory: string): Promise<() => Promise<void>> {
+  const names = Array.from({ length: 8 }, (_, index) => join(directory, `fifo ${index}`));
+  execFileSync('mkfifo', names);
+  const readers = names.map((name) => open(name, 'r'));
+  await nextTurn();
+  return async () => {
+    const writers = names.map((name) => openSync(name, 'r+'));
+    for (const reader of readers) await (await reader).close();
+    for (const writer of writers) closeSync(writer);
+  };
+}
+
 test.each([
   ['a large file', 2 ** 20 + 1, 'old'],
   ['a small one', 3, 'new'],
@@ -248,10 +263,13 @@ test.each([
   await writeFile(temporary, 'new');
   await writeFile(target, 'old');
   await truncate(target, size);
+  const release = await occupyThreadPool(top);
   const taking = takeName(temporary, target, { mustBeNew: false });
-  // What frees much is not waited for in this thread.
-  expect(readFileSync(target, 'utf8').slice(0, 3)).toBe(standing);
+  // What frees much is left to the pool, which has no thread for it just now.
+  const stoodAtOnce = readFileSync(target, 'utf8').slice(0, 3);
+  await release();
   await taking;
+  expect(stoodAtOnce).toBe(standing);
   expect(readFileSync(target, 'utf8')).toBe('new');
 });
 
