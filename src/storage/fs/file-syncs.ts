@@ -7,7 +7,7 @@ import { startThread } from './start-thread.ts';
 
 /** Files synced at once through Node's thread pool: it has four threads, and while they wait for the disk the next files are opened. */
 const POOLED_AT_ONCE = 8;
-/** Before so many files there is no thread: to begin one takes longer than syncing them. */
+/** Before so many files no thread is begun for them, nor used: that takes longer than syncing them. */
 const MIN_FILES = 64;
 /** A disk that takes longer for a file, in milliseconds, is waited for by the pool, where it writes its journal for several at once. */
 const SLOW_MS = 0.1;
@@ -75,8 +75,9 @@ export class FileSyncs {
 
   async #syncAll(group: readonly Waiting[]): Promise<void> {
     this.#fileCount += group.length;
-    if (this.#fileCount >= MIN_FILES) this.#start();
-    const isThere = this.#isReady && !this.#hasEnded;
+    const isWorthIt = this.#fileCount >= MIN_FILES;
+    if (isWorthIt) this.start();
+    const isThere = isWorthIt && this.#isReady && !this.#hasEnded;
     const inThread = isThere ? group.slice(0, this.#fileMs > SLOW_MS ? 1 : undefined) : [];
     await Promise.all([
       this.#syncInThread(inThread),
@@ -109,7 +110,8 @@ export class FileSyncs {
     }
   }
 
-  #start(): void {
+  /** Begins the thread, unless that was done: what a server holds should not depend on what it was asked. */
+  start(): void {
     if (this.#thread !== undefined || this.#hasEnded) return;
     let thread: SyncThread;
     try {

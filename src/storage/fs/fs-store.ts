@@ -136,7 +136,9 @@ export class FileStore implements Store {
 
   /** Begins the thread for small files, which else the first of them does without waiting for it; resolves when it works. */
   async startThread(): Promise<void> {
-    await this.#smallFiles?.start();
+    if (this.#smallFiles === undefined) return;
+    this.#stagedSyncs.start();
+    await this.#smallFiles.start();
   }
 
   async stat(path: string): Promise<Entry> {
