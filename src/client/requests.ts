@@ -9,11 +9,12 @@ import { errorFromFields } from '../protocol/wire-errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Connection } from '../transport/connection.ts';
 import { lostConnection } from '../transport/lost-connection.ts';
-import { BandwidthDelay } from './bandwidth-delay.ts';
 
 /** Answers that are given out in one turn of the event loop, at most: what they set off is sent before the next ones set off more, so that the server has work meanwhile. */
 const ANSWERS_PER_TURN = 16;
-/** With a round trip of so many milliseconds, `USUAL_REQUESTS` still make 12,000 a second. */
+/** Small requests under way for each millisecond of the round trip: twice as many as a fast server answers in it. */
+const REQUESTS_PER_MS = 16;
+/** Round trips shorter than this, in milliseconds, may be made of waiting for a busy processor, not of distance. */
 const LOCAL_RTT_MS = 5;
 /** Requests at once that keep two processors busy where the way is short. More only take memory there. */
 export const USUAL_REQUESTS = 60;
@@ -46,7 +47,8 @@ interface Pending {
 export class Requests {
   readonly #connection: Connection;
   readonly #clock: Clock;
-  readonly #onTheWay: BandwidthDelay;
+  /** The shortest time in which an answer came, in milliseconds: none comes faster than the way is long. */
+  #rttMs = Infinity;
   readonly #pending = new Map<number, Pending>();
   // One place is kept free, for `cancel`.
   #maxAtOnce = MAX_REQUESTS - 1;
@@ -60,12 +62,6 @@ export class Requests {
   constructor(connection: Connection, clock: Clock) {
     this.#connection = connection;
     this.#clock = clock;
-    this.#onTheWay = new BandwidthDelay({
-      clock,
-      min: USUAL_REQUESTS,
-      max: MAX_REQUESTS,
-      localRttMs: LOCAL_RTT_MS,
-    });
     void this.#readAnswers();
     void connection.closed.then(() => this.#onClosed());
   }
@@ -75,8 +71,8 @@ export class Requests {
     return this.#failure;
   }
 
-  /** How many small requests should be made at once: so many as are `wanted`, or as keep the way and the server busy; but for one place, for whatever else there is to say. */
-  atOnce(wanted = this.#onTheWay.limit): number {
+  /** How many small requests should be made at once: so many as are `wanted`, or as keep the way and the server busy, whatever came over it before; but for one place, for whatever else there is to say. */
+  atOnce(wanted = requestsFor(this.#rttMs)): number {
     return Math.max(1, Math.min(wanted, this.#maxAtOnce - 1));
   }
 
@@ -166,7 +162,7 @@ export class Requests {
     // An answer to what was cancelled, or a `progress` that nobody asked for.
     if (typeof id !== 'number' || pending === undefined) return undefined;
     if (status === 'ok' || status === 'error')
-      this.#onTheWay.answered(this.#clock.monotonicMs() - pending.sentAtMs);
+      this.#rttMs = Math.min(this.#rttMs, this.#clock.monotonicMs() - pending.sentAtMs);
     if (status === 'ok') pending.settle.resolve(message);
     else if (status === 'error') pending.settle.reject(errorFromFields(message.header));
     else if (status !== 'progress') return this.#deliverPart(id, pending, message);
@@ -207,6 +203,10 @@ export class Requests {
     for (const pending of this.#pending.values())
       if (pending !== spared) pending.settle.reject(this.#failure);
   }
+}
+
+function requestsFor(rttMs: number): number {
+  return rttMs < LOCAL_RTT_MS ? USUAL_REQUESTS : Math.ceil(REQUESTS_PER_MS * rttMs);
 }
 
 function messageOf(

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { Client } from '../../src/client/client.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { startScriptedServer, HELLO, type Script, type ScriptedRequest } from '../support/scripted-server.ts';
 import { connectorTo, failureOf, MIB, noise } from './setting.ts';
 
@@ -205,6 +206,33 @@ test('a content is not given back before all of it has left, whatever the server
   server.destroyConnections();
   expect(await outcomes[29]).toMatchObject({ code: 'connection-lost' });
 });
+
+test.each([
+  { rttMs: 0, expected: 60 },
+  { rttMs: 4, expected: 60 },
+  { rttMs: 5, expected: 80 },
+  { rttMs: 50, expected: 800 },
+  { rttMs: 500, expected: 1_022 },
+])(
+  'over a round trip of $rttMs ms $expected small requests are made at once',
+  async ({ rttMs, expected }) => {
+    const clock = new FakeClock();
+    const server = await startScriptedServer({
+      hello: ({ answer }) => {
+        clock.advance(rttMs);
+        return answer({ ...HELLO, 'max-requests': 1_024 });
+      },
+      ping: ({ answer }) => answer({ status: 'ok', 'time-ms': 1 }),
+    });
+    const connector = connectorTo(server.address, server.pin, { clock });
+    const client = await connector.use();
+    expect(connector.atOnce()).toBe(expected);
+    expect(connector.atOnce(4)).toBe(4);
+    // That the server was slow to say hello does not make the way long.
+    await client.ping();
+    expect(connector.atOnce()).toBe(60);
+  },
+);
 
 test('an error of the server comes as it was sent, without what we do not know', async () => {
   const { client } = await connected({
