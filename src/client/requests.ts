@@ -3,13 +3,15 @@ import { SealiftError, toSealiftError } from '../errors.ts';
 import type { Message } from '../protocol/decoder.ts';
 import type { OutgoingMessage } from '../protocol/encoder.ts';
 import { writeFields } from '../protocol/fields.ts';
-import { MAX_REQUESTS } from '../protocol/limits.ts';
+import { MAX_CONTENT_BYTES, MAX_REQUESTS } from '../protocol/limits.ts';
 import { requestHeader, type Action, type RequestFields } from '../protocol/requests.ts';
 import { errorFromFields } from '../protocol/wire-errors.ts';
 import { Budget } from '../transport/budget.ts';
 import type { Connection } from '../transport/connection.ts';
 import { lostConnection } from '../transport/lost-connection.ts';
 
+/** Bytes of contents that wait for the kernel, at most: what has none, as a lease to be renewed, comes behind no more than that, for which a way of 50 KB/s takes 42 s. Two blocks: while the kernel takes one, the next is there. */
+const MAX_UNSENT_BYTES = 2 * MAX_CONTENT_BYTES;
 /** Answers that are given out in one turn of the event loop, at most: what they set off is sent before the next ones set off more, so that the server has work meanwhile. */
 const ANSWERS_PER_TURN = 16;
 /** Small requests under way for each millisecond of the round trip: twice as many as a fast server answers in it. */
@@ -53,6 +55,7 @@ export class Requests {
   // One place is kept free, for `cancel`.
   #maxAtOnce = MAX_REQUESTS - 1;
   #places = new Budget(this.#maxAtOnce);
+  readonly #unsent = new Budget(MAX_UNSENT_BYTES);
   readonly #cancellers = new Cancellers();
   #nextId = 1;
   #failure: SealiftError | undefined;
@@ -105,7 +108,7 @@ export class Requests {
         this.#cancel(id);
       });
       // An error that the server sends while we are still sending is the one to tell.
-      const sending = this.#connection.send(messageOf(requestHeader(action, id, fields), options));
+      const sending = this.#transmit(messageOf(requestHeader(action, id, fields), options), signal);
       sending.then(onSent, (error: unknown) => this.#onSendFailed(settle, error));
       const answer = await settle.promise;
       // A server may answer before it has all: the content is the caller's again only when none of it waits here.
@@ -125,6 +128,19 @@ export class Requests {
     const hasAll = this.#pending.size === 0;
     this.#end(reason);
     return this.#connection.finish({ hasAll });
+  }
+
+  /** Resolves when the kernel has taken all of it. A content waits for those before it, and what has none for nobody. */
+  async #transmit(message: OutgoingMessage, signal: AbortSignal | undefined): Promise<void> {
+    const bytes = message.content?.length ?? 0;
+    if (bytes === 0) return this.#connection.send(message);
+    const giveRoom = this.#unsent.takeNow(bytes) ?? (await this.#unsent.take(bytes, signal));
+    try {
+      if (this.#failure) throw this.#failure;
+      await this.#connection.send(message);
+    } finally {
+      giveRoom();
+    }
   }
 
   // The reader may still find the server's last words: only if it finds none, the failed sending is the cause.

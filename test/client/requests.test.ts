@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { Client } from '../../src/client/client.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -205,6 +205,49 @@ test('a content is not given back before all of it has left, whatever the server
   expect(isGivenBack).toBe(false);
   server.destroyConnections();
   expect(await outcomes[29]).toMatchObject({ code: 'connection-lost' });
+});
+
+describe('contents that wait to be sent', () => {
+  const echo: Script = { echo: ({ answer }) => answer({ status: 'ok' }) };
+  const echoes = (client: Client, count: number) =>
+    Array.from({ length: count }, () => client.echo(noise(MIB)));
+
+  test('keep nothing waiting that has none: a lease is renewed in time, however slow the way', async () => {
+    const { client, server } = await connected({ ...echo, lock: ({ answer }) => answer({ status: 'ok' }) });
+    const sending = echoes(client, 40);
+    await client.lock('job', { ttlMs: 1_000 });
+    await Promise.all(sending);
+    const actions = server.requests.map(({ header }) => header['action']);
+    expect(actions).toHaveLength(41);
+    expect(actions.indexOf('lock')).toBeLessThan(5);
+  });
+
+  test('are not sent once nobody wants them, and give their room back', async () => {
+    const { client, server } = await connected(echo);
+    const controller = new AbortController();
+    const sending = echoes(client, 4);
+    const given = Array.from({ length: 10 }, () =>
+      failureOf(client.echo(noise(MIB), { signal: controller.signal })),
+    );
+    controller.abort();
+    for (const failure of given) expect((await failure).code).toBe('aborted');
+    await Promise.all([...sending, ...echoes(client, 4)]);
+    expect(server.requests.filter(({ header }) => header['action'] === 'echo')).toHaveLength(8);
+  });
+
+  test('are lost with the connection', async () => {
+    const { client } = await connected({ echo: ({ socket }) => void socket.destroy() });
+    for (const failure of echoes(client, 10).map(failureOf))
+      expect((await failure).code).toBe('connection-lost');
+    expect((await failureOf(client.echo(noise(MIB)))).code).toBe('connection-lost');
+  });
+
+  test('are given up when the connection is closed on this side', async () => {
+    const { client } = await connected({ echo: () => undefined });
+    const failures = echoes(client, 10).map(failureOf);
+    await client.close();
+    for (const failure of failures) expect((await failure).code).toBe('aborted');
+  });
 });
 
 test.each([
