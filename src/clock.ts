@@ -6,7 +6,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds since some fixed moment; never runs backwards. */
   monotonicMs(): number;
-  /** Calls `callback` once after `delayMs`; the returned function takes that back and may be called again. */
+  /** Calls `callback` once after `delayMs`, at once if that is over; the returned function takes that back and may be called again. */
   schedule(delayMs: number, callback: () => void): () => void;
 }
 
@@ -23,7 +23,8 @@ export const systemClock: Clock = {
       const next = leftMs > MAX_TIMER_MS ? () => wait(leftMs - MAX_TIMER_MS) : callback;
       timer = setTimeout(next, Math.min(leftMs, MAX_TIMER_MS));
     };
-    wait(delayMs);
+    // Of a negative one Node warns on standard error.
+    wait(Math.max(0, delayMs));
     return () => clearTimeout(timer);
   },
 };

@@ -27,3 +27,10 @@ test('and can be taken back at any time of it', () => {
   takeBack();
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test('a delay that is over already is none, and nothing that Node would warn of', async () => {
+  vi.useRealTimers();
+  const warned = vi.spyOn(process, 'emitWarning');
+  await new Promise<void>((resolve) => systemClock.schedule(-29_082.3, resolve));
+  expect(warned).not.toHaveBeenCalled();
+});

@@ -98,13 +98,18 @@ export class Connector implements AsyncDisposable {
     }
   }
 
+  /** @internal Another one to the same server. It is the caller's to end. */
+  beside(): Connector {
+    return new Connector(this.#chosen ?? this.options);
+  }
+
   /**
    * This one and others to the same server, `count` at most, for connections that work on one file at once. The others
    * are the same ones every time, less those that were dropped, and end with this one.
    */
   streams(count: number): Connector[] {
     throwIfAborted(this.#disposed.signal);
-    while (this.#others.length < count - 1) this.#others.push(new Connector(this.#chosen ?? this.options));
+    while (this.#others.length < count - 1) this.#others.push(this.beside());
     const others = this.#others.slice(0, Math.max(0, count - 1));
     return [this, ...others.filter((other) => !this.#dropped.has(other))];
   }

@@ -101,14 +101,19 @@ async function tryOnce(terms: Terms, signal: AbortSignal | undefined): Promise<n
 function held(terms: Terms, endMs: number): Lease {
   const lost = new AbortController();
   const released = new AbortController();
-  const renewing = renew(terms, endMs, terms.connector.endedBy(released.signal)).catch((error: unknown) => {
-    if (!released.signal.aborted) lost.abort(error);
-  });
+  // On a connection that carries files, over a slow way, minutes of them wait in buffers.
+  const own = terms.connector.beside();
+  const renewing = renew(terms, own, endMs, terms.connector.endedBy(released.signal))
+    .catch((error: unknown) => {
+      if (!released.signal.aborted) lost.abort(error);
+    })
+    .finally(() => own[Symbol.asyncDispose]());
   const giveBack = async () => {
     released.abort();
     // A renewal that is under way must not come after the unlock.
     await renewing;
-    await insist(terms, { policy: RELEASING, limitMs: RELEASE_MS }, (client, signal) =>
+    const use = (signal: AbortSignal) => terms.connector.use(signal);
+    await insist(terms, { policy: RELEASING, limitMs: RELEASE_MS, use }, (client, signal) =>
       client.unlock(terms.name, { holder: terms.holder, signal }),
     ).catch(() => undefined);
   };
@@ -118,21 +123,31 @@ function held(terms: Terms, endMs: number): Lease {
 }
 
 /** Renews a lease for ever; rejects when it is lost or `stopped` fires. */
-async function renew(terms: Terms, endMs: number, stopped: AbortSignal): Promise<never> {
-  const { clock, ttlMs } = terms;
+async function renew(terms: Terms, own: Connector, endMs: number, stopped: AbortSignal): Promise<never> {
+  const { connector, clock, ttlMs } = terms;
+  // Where no other connection is to be had, that of the files has to do.
+  const use = (signal: AbortSignal) => own.use(signal).catch(() => connector.use(signal));
   for (;;) {
     await sleep(clock, endMs - (ttlMs * 2) / 3 - clock.monotonicMs(), stopped);
     const limitMs = endMs - clock.monotonicMs();
-    endMs = await insist(terms, { policy: RENEWING, limitMs, stopped }, (client, signal) =>
+    endMs = await insist(terms, { policy: RENEWING, limitMs, stopped, use }, (client, signal) =>
       lock(client, terms, signal),
     );
   }
 }
 
+interface Insistence {
+  policy: RetryPolicy;
+  limitMs: number;
+  stopped?: AbortSignal;
+  /** The client that is asked. */
+  use: (signal: AbortSignal) => Promise<Client>;
+}
+
 /** Asks until no failure comes that may pass, for at most `limitMs`. Throws `locked` when that is over. */
 async function insist<T>(
-  { connector, name, clock, random }: Terms,
-  { policy, limitMs, stopped }: { policy: RetryPolicy; limitMs: number; stopped?: AbortSignal },
+  { name, clock, random }: Terms,
+  { policy, limitMs, stopped, use }: Insistence,
   ask: (client: Client, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
@@ -143,11 +158,13 @@ async function insist<T>(
   try {
     return await withRetries({ policy, clock, random, signal, onRetry }, async () => {
       try {
-        const client = await connector.use(signal);
+        const client = await use(signal);
         // Where all places on the connection are taken, the request would not even be begun in time.
         return await abortable(ask(client, signal), signal);
       } catch (error) {
-        throw isSealiftError(error, 'locked') ? takenByAnother(name, error) : error;
+        // The same code says that the time is over.
+        const isAnswer = isSealiftError(error, 'locked') && error !== over.signal.reason;
+        throw isAnswer ? takenByAnother(name, error) : error;
       }
     });
   } finally {

@@ -10,7 +10,7 @@ import { Budget } from '../transport/budget.ts';
 import type { Connection } from '../transport/connection.ts';
 import { lostConnection } from '../transport/lost-connection.ts';
 
-/** Bytes of contents that wait for the kernel, at most: what has none, as a lease to be renewed, comes behind no more than that, for which a way of 50 KB/s takes 42 s. Two blocks: while the kernel takes one, the next is there. */
+/** Bytes of contents that wait for the kernel, at most: what has none, as a `sync`, comes behind no more than that and what the kernel took. Two blocks: while the kernel takes one, the next is there. */
 const MAX_UNSENT_BYTES = 2 * MAX_CONTENT_BYTES;
 /** Answers that are given out in one turn of the event loop, at most: what they set off is sent before the next ones set off more, so that the server has work meanwhile. */
 const ANSWERS_PER_TURN = 16;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { HELLO } from '../support/scripted-server.ts';
 import {
   startLeaseSetting,
   startScriptedLeases,
@@ -27,7 +28,8 @@ test('a lease is renewed each third of its time, over whatever connection there 
     await renewed(setting);
     expect(await rivalLocks()).toBe('locked');
   }
-  expect(proxy.connections).toBe(4);
+  // The holder's, and each time the one for renewals alone.
+  expect(proxy.connections).toBe(5);
   expect(lease.signal.aborted).toBe(false);
   await lease.release();
 });
@@ -101,8 +103,48 @@ test.each([
   await until(() => clock.nextDelayMs === 2 * THIRD_MS);
   clock.advance(2 * THIRD_MS);
   await until(() => lease.signal.aborted);
-  expect(lease.signal.reason).toMatchObject({ code: 'locked', retryable: false });
+  expect(lease.signal.reason).toMatchObject({
+    code: 'locked',
+    retryable: false,
+    message: 'The lock "nightly" was lost: it could not be renewed in time.',
+  });
   await passUntilSettled(clock, lease.release());
+});
+
+test('what waits on the connection of its holder does not keep a lease from being renewed', async () => {
+  const { acquire, clock, connector, requests } = await startScriptedLeases({
+    lock: ({ answer }) => void answer({ status: 'ok' }),
+    unlock: ({ answer }) => void answer({ status: 'ok' }),
+  });
+  await using lease = await acquire();
+  const client = await connector.use();
+  for (let nth = 0; nth < 64; nth += 1) client.ping().catch(() => undefined);
+  clock.advance(THIRD_MS);
+  await renewed({ clock });
+  const locks = requests.filter(({ header }) => header['action'] === 'lock');
+  expect(locks).toHaveLength(2);
+  expect(lease.signal.aborted).toBe(false);
+  await client.close();
+});
+
+test('where only one connection is to be had, a lease is renewed over that', async () => {
+  let connections = 0;
+  const { acquire, clock, actions } = await startScriptedLeases({
+    hello: ({ answer }) =>
+      void answer(
+        (connections += 1) === 1 ? HELLO : { status: 'error', code: 'busy', message: 'You have one.' },
+      ),
+    lock: ({ answer }) => void answer({ status: 'ok' }),
+    unlock: ({ answer }) => void answer({ status: 'ok' }),
+  });
+  await using lease = await acquire();
+  for (let nth = 2; nth < 5; nth += 1) {
+    clock.advance(THIRD_MS);
+    await renewed({ clock });
+    expect(actions().filter((action) => action === 'lock')).toHaveLength(nth);
+  }
+  expect(connections).toBe(4);
+  expect(lease.signal.aborted).toBe(false);
 });
 
 test('another run that has it meanwhile is noticed at the renewal, and left in peace', async () => {
