@@ -31,8 +31,8 @@ export function upload(
   path: string,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  // Only a size that is known can be sent before it is read to the end.
-  const isWhole = source.size !== null && source.size <= BLOCK_BYTES;
+  // Only a size that is known can be sent before it is read to the end, and what may be there already need not be.
+  const isWhole = source.size !== null && source.size <= BLOCK_BYTES && options.base !== 'existing';
   const signal = connector.endedBy(options.signal);
   // Of many small files of a tree each has it already.
   const ended = signal === options.signal ? options : { ...options, signal };

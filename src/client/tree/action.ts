@@ -1,4 +1,5 @@
 import type { SealiftError } from '../../errors.ts';
+import { BLOCK_BYTES } from '../../transfer/blocks.ts';
 import type { TreeEntry } from './tree-entry.ts';
 
 /** Why something that the source has is left as it stands at the target. */
@@ -43,6 +44,14 @@ export interface SendAction {
   late: boolean;
   /** It was sent in this run, and may have been lost: what stands there is most likely itself. */
   again?: boolean;
+}
+
+/** A larger file that most likely stands already is not sent before its digest was looked at; a smaller one takes less time than that. */
+const MAX_SENT_AGAIN_BYTES = 16 * 2 ** 10;
+
+/** Whether only what the target lacks of the file is to be sent, not all at once. */
+export function goesByBlocks({ entry, again = false }: SendAction): boolean {
+  return entry.size > (again ? MAX_SENT_AGAIN_BYTES : BLOCK_BYTES);
 }
 
 /** Whether the action changes anything at the target. */

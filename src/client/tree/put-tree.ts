@@ -2,8 +2,8 @@ import { join, resolve } from 'node:path';
 
 import { anySignal } from '../../clock.ts';
 import { isSealiftError, SealiftError } from '../../errors.ts';
-import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { BLOCK_BYTES } from '../../transfer/blocks.ts';
+import { baseName, isWithin, joinPath, parentPath } from '../../transfer/remote-path.ts';
 import { formatAddress } from '../../transport/address.ts';
 import { abortable } from '../abortable.ts';
 import { openFileSource, readFileSource } from '../block-source.ts';
@@ -14,7 +14,7 @@ import { retrying, type TransferOptions } from '../transfer-options.ts';
 import type { UploadOptions } from '../upload-options.ts';
 import { hasNoPlace, type TakeBack } from '../upload-publishing.ts';
 import { upload } from '../upload.ts';
-import type { SendAction } from './action.ts';
+import { goesByBlocks, type SendAction } from './action.ts';
 import { comparedAtOnce, ContentDigests } from './content-digest.ts';
 import {
   backupNames,
@@ -154,16 +154,17 @@ export class PutTree implements TreeDirection {
     const local = this.#local(entry.path);
     const remote = this.#remote(to);
     const links = { followsLinks: entry.path === '' };
-    const isLarge = entry.size > BLOCK_BYTES;
-    const small = isLarge ? undefined : readFileSource(local, links);
+    const isInBlocks = goesByBlocks(action);
+    const small = isInBlocks ? undefined : readFileSource(local, links);
     const source = small ?? (await openFileSource(local, links));
     try {
       const options: UploadOptions = { ...this.#options, ...hooks, durability: 'memory' };
       if (source.mode !== undefined) options.mode = archive ? source.mode : source.mode & ~process.umask();
       if (mustBeNew && existing === undefined && !again) options.if = 'absent';
       if (existing !== undefined) options.beforePublishing = this.#keeping(existing.path);
-      if (isLarge && usesDelta(this.#options, action) && (await this.#mayRead())) options.base = 'existing';
-      if (isLarge && resumeKeys !== undefined)
+      if (isInBlocks && usesDelta(this.#options, action) && (await this.#mayRead()))
+        options.base = 'existing';
+      if (entry.size > BLOCK_BYTES && resumeKeys !== undefined)
         options.resume = { keys: resumeKeys, name: this.#resumeName(local, remote) };
       const { receipt, sentBytes, resumedBytes, retries, client } = await upload(
         connector,

@@ -5,7 +5,7 @@ import { Budget } from '../../transport/budget.ts';
 import { abortable } from '../abortable.ts';
 import type { RetryEvent } from '../retry.ts';
 import type { TransferProgress } from '../transfer-progress.ts';
-import { isChange, type Action, type SendAction, type SkipReason } from './action.ts';
+import { goesByBlocks, isChange, type Action, type SendAction, type SkipReason } from './action.ts';
 import { forEachConcurrently, type Batches } from './concurrency.ts';
 import type { FileOutcome, TreeDirection } from './direction.ts';
 import { untilSteady } from './steady.ts';
@@ -204,7 +204,9 @@ class ActionRun {
     const { min, max } = COUNTED_BYTES;
     const isLarge = entry.size > BLOCK_BYTES;
     const room = isLarge ? this.#large : this.#small;
-    const bytes = isLarge ? Math.min(Math.max(entry.size, min), max) : entry.size;
+    // An upload takes more of a server than a content that comes at once.
+    const small = goesByBlocks(action) ? BLOCK_BYTES : entry.size;
+    const bytes = isLarge ? Math.min(Math.max(entry.size, min), max) : small;
     const release = room.takeNow(bytes) ?? (await room.take(bytes));
     try {
       const { unsynced, ...outcome } = await this.#sendSteady(action);

@@ -10,6 +10,7 @@ import { SealiftError } from '../../../src/errors.ts';
 import { certificatePin } from '../../../src/trust/pins.ts';
 import { loopbackCertificate } from '../../support/certificates.ts';
 import { failureOf } from '../../support/failure.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { GatedStore } from '../../support/gated-store.ts';
 import { directory, file, MemoryDirection } from '../../support/memory-direction.ts';
 import { contentsAt, plantTree, type Planted } from '../../support/planted-tree.ts';
@@ -35,19 +36,23 @@ describe('receipts that are good only when they are synced', () => {
   }
   function receipts() {
     const told: string[] = [];
+    const clock = new FakeClock();
     const unsynced = new UnsyncedReceipts<string>(
       (item) => told.push(item),
       (item, { code }) => told.push(`${item} ${code}`),
+      clock,
     );
-    return { told, unsynced };
+    return { told, unsynced, clock };
   }
+  const LOST = new SealiftError('connection-lost', 'It is gone.');
   const turn = () => new Promise((resolve) => setImmediate(resolve));
 
   test('are told when their own connection has synced', async () => {
     const [{ told, unsynced }, a, b] = [receipts(), syncing(), syncing()];
     unsynced.add(a.client, 'a1', 1);
-    unsynced.add(b.client, 'b1', 1);
     unsynced.add(a.client, 'a2', 1);
+    // Another connection: the first one is likely to be gone, so that what waits for it is asked about at once.
+    unsynced.add(b.client, 'b1', 1);
     const settled = unsynced.settle();
     await turn();
     expect([told, a.syncs.length, b.syncs.length]).toEqual([[], 1, 0]);
@@ -55,17 +60,62 @@ describe('receipts that are good only when they are synced', () => {
     await turn();
     expect(told).toEqual(['a1', 'a2']);
     // What comes while it is synced waits for the next.
-    unsynced.add(a.client, 'a3', 1);
-    b.syncs[0]?.reject(new SealiftError('connection-lost', 'It is gone.'));
+    unsynced.add(b.client, 'b2', 1);
+    await turn();
+    b.syncs[0]?.resolve();
     await settled;
-    expect(told).toEqual(['a1', 'a2', 'b1 connection-lost']);
+    expect(told).toEqual(['a1', 'a2', 'b1']);
     const again = unsynced.settle();
     await turn();
-    a.syncs[1]?.resolve();
+    b.syncs[1]?.resolve();
     await again;
-    expect(told.at(-1)).toBe('a3');
+    expect(told.at(-1)).toBe('b2');
     await unsynced.settle();
-    expect([a.syncs.length, b.syncs.length]).toEqual([2, 1]);
+    expect([a.syncs.length, b.syncs.length]).toEqual([1, 2]);
+  });
+
+  test('are void where their own connection is lost, and not those of others', async () => {
+    const [{ told, unsynced }, a, b] = [receipts(), syncing(), syncing()];
+    unsynced.add(a.client, 'a1', 1);
+    unsynced.add(b.client, 'b1', 1);
+    const settled = unsynced.settle();
+    await turn();
+    a.syncs[0]?.reject(LOST);
+    await turn();
+    b.syncs[0]?.resolve();
+    await settled;
+    expect(told).toEqual(['a1 connection-lost', 'b1']);
+  });
+
+  test('are fewer at a time where connections end soon, and more again where they do not', async () => {
+    const { unsynced } = receipts();
+    /** After how many receipts of these many bytes a sync is asked for; it ends so. */
+    const syncedAfter = async (bytes: number, failure?: SealiftError) => {
+      const { client, syncs } = syncing();
+      let count = 0;
+      for (; syncs.length === 0; count += 1) {
+        unsynced.add(client, 'item', bytes);
+        await turn();
+      }
+      if (failure) syncs[0]?.reject(failure);
+      else syncs[0]?.resolve();
+      await unsynced.settle();
+      return count;
+    };
+    const { client, syncs } = syncing();
+    for (let nth = 0; nth < 10; nth += 1) unsynced.add(client, 'item', 1);
+    const settled = unsynced.settle();
+    await turn();
+    syncs[0]?.reject(LOST);
+    await settled;
+    expect(await syncedAfter(1, LOST)).toBe(5);
+    expect(await syncedAfter(1, LOST)).toBe(3);
+    expect(await syncedAfter(1)).toBe(2);
+    expect(await syncedAfter(1)).toBe(4);
+    // The disk of the server is no better for being asked more often.
+    expect(await syncedAfter(1, new SealiftError('no-space', 'It is full.'))).toBe(8);
+    expect(await syncedAfter(MIB)).toBe(4);
+    expect(await syncedAfter(1)).toBe(16);
   });
 
   test('are void where a sync failed while they came: the server may have forgotten them with the others', async () => {
@@ -96,6 +146,27 @@ describe('receipts that are good only when they are synced', () => {
     await turn();
     expect(a.syncs).toHaveLength(1);
     a.syncs[0]?.resolve();
+  });
+
+  test('are synced unasked after 5 s: over a slow way much time is in a few of them', async () => {
+    const [{ told, unsynced, clock }, a] = [receipts(), syncing()];
+    unsynced.add(a.client, '1', 1);
+    clock.advance(4_999);
+    unsynced.add(a.client, '2', 1);
+    await turn();
+    expect(a.syncs).toHaveLength(0);
+    clock.advance(1);
+    unsynced.add(a.client, '3', 1);
+    await turn();
+    expect(a.syncs).toHaveLength(1);
+    // Counted anew from the next on, however long ago that was.
+    clock.advance(5_000);
+    unsynced.add(a.client, '4', 1);
+    clock.advance(4_999);
+    unsynced.add(a.client, '5', 1);
+    a.syncs[0]?.resolve();
+    await turn();
+    expect([told, a.syncs.length]).toEqual([['1', '2', '3'], 1]);
   });
 });
 
@@ -135,6 +206,26 @@ describe('a tree on its way to a server', () => {
     expect(done.sort()).toEqual(['', 'd', 'd/a', 'd/b', 'l', 'large']);
     expect(told.outcomes['large']).toMatchObject({ durability: 'disk', size: 2 * MIB });
     expect(told.outcomes['large']).not.toHaveProperty('unsynced');
+  });
+
+  test('is not sent again where the connection ended before and the server has it still', async () => {
+    const { store, server, direction } = await gatedTrees({
+      ...TREE,
+      small: noise(16_384),
+      middle: noise(16_385),
+    });
+    const gate = store.hold('sync');
+    const copying = copy(direction);
+    await gate.reached();
+    server.destroyConnections();
+    gate.open();
+    const { told, isComplete } = await copying;
+    expect([told.failed, isComplete]).toEqual([{}, true]);
+    expect(told.outcomes).toMatchObject({
+      small: { movedBytes: 16_384, resumedBytes: 0, durability: 'disk' },
+      middle: { movedBytes: 0, resumedBytes: 16_385, durability: 'disk' },
+      large: { movedBytes: 0, resumedBytes: 2 * MIB, durability: 'disk' },
+    });
   });
 
   test('is sent again where the connection ended before', async () => {
